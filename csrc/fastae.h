@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * fastae's C kernels: THE public header. Every kernel and its contract is here; nothing else is exported.
+ *
+ * Conventions
+ * - Arguments: inputs, sizes, options, then outputs. `n` examples, `k` tangents, `d_in`/`d_out` widths.
+ * - Arrays are dense, row-major; shapes are written (rows, columns). Suffix _f32/_f64 is the element type.
+ * - Return 0 or a negative FAE_ERR_*; a kernel that cannot fail returns void.
+ * - No kernel allocates, prints, exits or keeps state. The caller sizes buffers by fae_*_bound / fae_*_work.
+ * - The sizes given are trusted, the bytes of a stream never: decoders bounds-check all they read.
+ * - Pointers to nothing (n = 0) are never dereferenced. Outputs may not alias inputs unless said so.
+ */
+#ifndef FASTAE_H
+#define FASTAE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- errors (error.c) -------------------------------------------------------------------------------------- */
+#define FAE_ERR_INTERNAL (-1)     /* a broken promise inside the library */
+#define FAE_ERR_SYMBOL (-100)     /* a symbol outside the alphabet or wider than the bits given */
+#define FAE_ERR_BITS (-101)       /* bits per value outside 1..8 */
+#define FAE_ERR_TABLE (-102)      /* frequencies that do not sum to 2^precision, or precision out of range */
+#define FAE_ERR_CORRUPT (-200)    /* a stream that no encoder writes */
+#define FAE_ERR_TRUNCATED (-201)  /* a stream that ends too early */
+#define FAE_ERR_CAPACITY (-300)   /* the output buffer is too small */
+
+/* One clear English clause for an error code; never NULL. */
+const char *fae_strerror(int error);
+
+/* ---- CPU features (cpu.c) ---------------------------------------------------------------------------------- */
+#define FAE_CPU_AVX2 (1u << 0)        /* with FMA, BMI2 and operating-system support */
+#define FAE_CPU_AVX512 (1u << 1)      /* F, BW, DQ, VL */
+#define FAE_CPU_AVX512_VNNI (1u << 2)
+#define FAE_CPU_NEON (1u << 3)
+#define FAE_CPU_DOTPROD (1u << 4)
+
+/* What this machine has; detected once. */
+uint32_t fae_cpu_detected(void);
+/* What kernels may use: detected AND the mask set last (all ones at the start). Kernels choose their body by this. */
+uint32_t fae_cpu_enabled(void);
+/* Sets the mask, for tests and benches only: the one global of the library. */
+void fae_cpu_set_mask(uint32_t mask);
+
+/* ---- dense stacks (dense.c, tangent.c, reverse.c) ----------------------------------------------------------- */
+#define FAE_IDENTITY 0
+#define FAE_TANH 1
+
+/* L dense layers of widths d_0..d_L: h_0 = x, a_l = W_l h_{l-1} + b_l, h_l = f_l(a_l), y = h_L.
+ *
+ * `params` is one flat vector: W_1 (d_1, d_0), b_1 (d_1), W_2 (d_2, d_1), b_2, ...
+ * `h` holds the outputs of every layer, one layer after the other: h_1 (n, d_1), h_2 (n, d_2), ..., h_L (n, d_L). */
+typedef struct {
+    size_t n_layers;            /* L >= 1 */
+    const int64_t *sizes;       /* L + 1 widths, each >= 1 */
+    const int32_t *activations; /* L of FAE_IDENTITY, FAE_TANH */
+} fae_stack;
+
+/* Numbers in `params`, and numbers in `h` per example. */
+size_t fae_stack_n_params(const fae_stack *stack);
+size_t fae_stack_n_outputs(const fae_stack *stack);
+
+/* x (n, d_0) -> h. */
+void fae_stack_forward_f32(const fae_stack *stack, const float *params, const float *x, size_t n, float *h);
+void fae_stack_forward_f64(const fae_stack *stack, const double *params, const double *x, size_t n, double *h);
+
+/* Numbers of scratch that the derivative kernels below need. */
+size_t fae_stack_tangent_work(const fae_stack *stack, size_t n, size_t k);
+size_t fae_stack_reverse_work(const fae_stack *stack, size_t n);
+size_t fae_stack_unit_tangents_work(const fae_stack *stack, size_t n);
+
+/* Forward mode: k tangents beside the primal. x and h as given to and left by forward.
+ * params_dot (k, n_params) and x_dot (k, n, d_0) may each be NULL (zero tangent). Writes y_dot (k, n, d_L). */
+void fae_stack_tangent_f32(const fae_stack *stack, const float *params, const float *x, const float *h, size_t n,
+    const float *params_dot, const float *x_dot, size_t k, float *work, float *y_dot);
+void fae_stack_tangent_f64(const fae_stack *stack, const double *params, const double *x, const double *h, size_t n,
+    const double *params_dot, const double *x_dot, size_t k, double *work, double *y_dot);
+
+/* Reverse mode: cotangent y_bar (n, d_L) -> params_bar (n_params), x_bar (n, d_0); either may be NULL. Overwrites. */
+void fae_stack_reverse_f32(const fae_stack *stack, const float *params, const float *x, const float *h, size_t n,
+    const float *y_bar, float *work, float *params_bar, float *x_bar);
+void fae_stack_reverse_f64(const fae_stack *stack, const double *params, const double *x, const double *h, size_t n,
+    const double *y_bar, double *work, double *params_bar, double *x_bar);
+
+/* The same gradient by forward mode, exactly: the unit tangents of each layer's pre-activations are pushed to y and
+ * contracted with y_bar, since dL/dW_l[i,j] = (dL/da_l[i]) h_{l-1}[j]; x_bar comes from the d_0 unit tangents of x.
+ * Arguments as for reverse. */
+void fae_stack_unit_tangents_f32(const fae_stack *stack, const float *params, const float *x, const float *h, size_t n,
+    const float *y_bar, float *work, float *params_bar, float *x_bar);
+void fae_stack_unit_tangents_f64(const fae_stack *stack, const double *params, const double *x, const double *h,
+    size_t n, const double *y_bar, double *work, double *params_bar, double *x_bar);
+
+/* ---- losses over symbols (loss.c) --------------------------------------------------------------------------- */
+/* x (n) are reconstructions, codes (n) the true symbols' numbers in 0..n_levels-1, -1 where missing: it adds nothing
+ * and its gradient is 0. p_s = softmax over s of -(x - levels[s])^2 / temperature.
+ * Each returns the sum over the n cells and, where grad is not NULL, writes grad (n) = scale * d(sum)/dx.
+ * Codes are trusted to be below n_levels; n_levels in 2..127. */
+/* soft Hamming: sum of 1 - p_code. */
+double fae_loss_soft_hamming_f32(const float *x, const int8_t *codes, size_t n, const float *levels, size_t n_levels,
+    float temperature, float scale, float *grad);
+double fae_loss_soft_hamming_f64(const double *x, const int8_t *codes, size_t n, const double *levels, size_t n_levels,
+    double temperature, double scale, double *grad);
+/* cross-entropy in bits: sum of -log2 p_code. */
+double fae_loss_cross_entropy_f32(const float *x, const int8_t *codes, size_t n, const float *levels, size_t n_levels,
+    float temperature, float scale, float *grad);
+double fae_loss_cross_entropy_f64(const double *x, const int8_t *codes, size_t n, const double *levels, size_t n_levels,
+    double temperature, double scale, double *grad);
+/* exact Hamming: how many cells' nearest level (the lower number on a tie) is not the true symbol. */
+size_t fae_loss_hamming_f32(const float *x, const int8_t *codes, size_t n, const float *levels, size_t n_levels);
+size_t fae_loss_hamming_f64(const double *x, const int8_t *codes, size_t n, const double *levels, size_t n_levels);
+
+/* ---- optimisers (optim.c): update params in place ------------------------------------------------------------ */
+/* Adam (Kingma & Ba 2015); m and v (n) are its moments; bias1 = 1 - beta1^t, bias2 = 1 - beta2^t. */
+void fae_optim_adam_f32(const float *grad, size_t n, float learning_rate, float beta1, float beta2, float epsilon,
+    float bias1, float bias2, float *m, float *v, float *params);
+void fae_optim_adam_f64(const double *grad, size_t n, double learning_rate, double beta1, double beta2, double epsilon,
+    double bias1, double bias2, double *m, double *v, double *params);
+/* SGD with momentum: velocity = momentum * velocity + grad; params -= learning_rate * velocity. */
+void fae_optim_sgd_f32(const float *grad, size_t n, float learning_rate, float momentum, float *velocity, float *params);
+void fae_optim_sgd_f64(
+    const double *grad, size_t n, double learning_rate, double momentum, double *velocity, double *params);
+
+/* ---- fixed-width bits (bitpack.c) ---------------------------------------------------------------------------- */
+/* Bytes that n values of `bits` bits fill: ceil(n * bits / 8). */
+size_t fae_bitpack_bound(size_t n, int bits);
+/* Packs n values of `bits` bits (1..8), first value in the lowest bits of the first byte, no padding between values;
+ * spare bits of the last byte are zero. dst holds fae_bitpack_bound bytes.
+ * FAE_ERR_BITS; FAE_ERR_SYMBOL if a value needs more bits (dst is then undefined). */
+int fae_bitpack_pack(const uint8_t *values, size_t n, int bits, uint8_t *dst);
+/* The inverse. FAE_ERR_BITS; FAE_ERR_TRUNCATED if src_len < bound; FAE_ERR_CORRUPT if a spare bit is set. */
+int fae_bitpack_unpack(const uint8_t *src, size_t src_len, size_t n, int bits, uint8_t *values);
+
+/* ---- rANS with static tables (rans.c) ------------------------------------------------------------------------ */
+/* Duda 2013. ANS is a stack: the encoder runs backwards so that the decoder runs forwards. freqs (n_symbols) sum to
+ * 2^precision; 1 <= n_symbols <= 256, 1 <= precision <= 15. A symbol of frequency 0 cannot be encoded. */
+/* Scales counts to frequencies that sum to 2^precision; every count > 0 gets at least 1; deterministic (integers).
+ * FAE_ERR_TABLE if all counts are 0, more symbols occur than 2^precision, or precision is out of range. */
+int fae_rans_normalize(const uint64_t *counts, size_t n_symbols, int precision, uint32_t *freqs);
+/* Most bytes n symbols can take. */
+size_t fae_rans_bound(size_t n);
+/* FAE_ERR_TABLE, FAE_ERR_SYMBOL (outside the table or of frequency 0), FAE_ERR_CAPACITY. */
+int fae_rans_encode(const uint8_t *symbols, size_t n, const uint32_t *freqs, size_t n_symbols, int precision,
+    uint8_t *dst, size_t dst_len, size_t *out_len);
+/* Decodes exactly n symbols from exactly src_len bytes. FAE_ERR_TABLE; FAE_ERR_TRUNCATED, FAE_ERR_CORRUPT (bytes left
+ * over, or a final state that no encoder starts from). */
+int fae_rans_decode(const uint8_t *src, size_t src_len, const uint32_t *freqs, size_t n_symbols, int precision,
+    size_t n, uint8_t *symbols);
+
+/* ---- integer decoder (intdec.c): the same bytes on every CPU --------------------------------------------------- */
+/* A dense stack in integers. Layer l: acc = W_l h + b_l in int32; every layer but the last then gives
+ * h' = TANH[clamp((acc * multipliers[l] + 2^(shifts[l]-1)) >> shifts[l], -128, 127) + 128], int8, where
+ * TANH[i + 128] = round(127 tanh(i / 32)) is a fixed table. The last layer's int32 sums are the scores.
+ * weights: W_1 (d_1, d_0), W_2 ... one after the other; biases: b_1, b_2, ... likewise. shifts in 1..62. */
+typedef struct {
+    size_t n_layers;
+    const int64_t *sizes;       /* n_layers + 1, each in 1..65536 */
+    const int8_t *weights;
+    const int32_t *biases;
+    const int32_t *multipliers; /* n_layers - 1, each >= 0 */
+    const int32_t *shifts;      /* n_layers - 1 */
+} fae_intdec;
+
+/* Bytes of scratch for n rows. */
+size_t fae_intdec_work(const fae_intdec *decoder, size_t n);
+/* 0, or FAE_ERR_TABLE where sums could overflow int32 for inputs of magnitude <= max_input (first layer) and 127
+ * (later layers), or a shift, multiplier or size is out of range: call it once on parameters that come from a file. */
+int fae_intdec_check(const fae_intdec *decoder, int32_t max_input);
+/* latents (n, d_0), |latent| <= the max_input checked -> scores (n, d_L). */
+void fae_intdec_forward(const fae_intdec *decoder, const int16_t *latents, size_t n, void *work, int32_t *scores);
+
+/* ---- run lengths between rare events (gaps.c) ------------------------------------------------------------------- */
+/* The residual coder. Cells are grouped in classes of (almost) one probability of an event; a class's events are coded
+ * as the gaps between them, by rANS under the geometric law of the class's rate. Contract in gaps.c's section below. */
+
+#endif

@@ -1,0 +1,116 @@
+"""The C kernels, one thin function each: types, sizes and memory safety are checked here, meaning above.
+
+`Real` arrays are float32 or float64, all of one call alike, C-contiguous. Contracts are in csrc/fastae.h.
+"""
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Real = TypeVar("Real", np.float32, np.float64)
+I8 = NDArray[np.int8]
+U8 = NDArray[np.uint8]
+I16 = NDArray[np.int16]
+I32 = NDArray[np.int32]
+U32 = NDArray[np.uint32]
+I64 = NDArray[np.int64]
+U64 = NDArray[np.uint64]
+
+# cpu
+CPU_FEATURES: dict[str, int]  # name ("avx2", "avx512", "avx512_vnni", "neon", "dotprod") -> bit
+
+def cpu_detected() -> int: ...
+def cpu_enabled() -> int: ...
+def cpu_set_mask(mask: int) -> None: ...
+
+# dense stacks: sizes (L+1) int64, activations (L) int32 (0 identity, 1 tanh), params (n_params),
+# x (n, d_0), h (n * sum(sizes[1:])): h_1 (n, d_1), h_2 (n, d_2), ... one after the other
+def stack_n_params(sizes: I64) -> int: ...
+def stack_forward(sizes: I64, activations: I32, params: NDArray[Real], x: NDArray[Real], h: NDArray[Real]) -> None: ...
+def stack_tangent_work(sizes: I64, n: int, k: int) -> int: ...
+def stack_reverse_work(sizes: I64, n: int) -> int: ...
+def stack_unit_tangents_work(sizes: I64, n: int) -> int: ...
+def stack_tangent(
+    sizes: I64,
+    activations: I32,
+    params: NDArray[Real],
+    x: NDArray[Real],
+    h: NDArray[Real],
+    params_dot: NDArray[Real] | None,  # (k, n_params)
+    x_dot: NDArray[Real] | None,  # (k, n, d_0)
+    work: NDArray[Real],
+    y_dot: NDArray[Real],  # (k, n, d_L), written
+) -> None: ...
+def stack_reverse(
+    sizes: I64,
+    activations: I32,
+    params: NDArray[Real],
+    x: NDArray[Real],
+    h: NDArray[Real],
+    y_bar: NDArray[Real],  # (n, d_L)
+    work: NDArray[Real],
+    params_bar: NDArray[Real] | None,  # (n_params), written
+    x_bar: NDArray[Real] | None,  # (n, d_0), written
+) -> None: ...
+def stack_unit_tangents(
+    sizes: I64,
+    activations: I32,
+    params: NDArray[Real],
+    x: NDArray[Real],
+    h: NDArray[Real],
+    y_bar: NDArray[Real],
+    work: NDArray[Real],
+    params_bar: NDArray[Real] | None,
+    x_bar: NDArray[Real] | None,
+) -> None: ...
+
+# losses: x and grad (n, d), codes (n, d) int8 with -1 = missing, levels (n_levels). The two smooth losses return the
+# sum over cells and write grad = scale * d(sum)/dx unless it is None; loss_hamming returns the count of wrong cells.
+# A code outside -1..n_levels-1 raises ValueError.
+def loss_soft_hamming(
+    x: NDArray[Real], codes: I8, levels: NDArray[Real], temperature: float, scale: float, grad: NDArray[Real] | None
+) -> float: ...
+def loss_cross_entropy(
+    x: NDArray[Real], codes: I8, levels: NDArray[Real], temperature: float, scale: float, grad: NDArray[Real] | None
+) -> float: ...
+def loss_hamming(x: NDArray[Real], codes: I8, levels: NDArray[Real]) -> int: ...
+
+# optimisers: flat vectors, updated in place; step counts from 1
+def optim_adam(
+    grad: NDArray[Real],
+    m: NDArray[Real],
+    v: NDArray[Real],
+    params: NDArray[Real],
+    step: int,
+    learning_rate: float,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+) -> None: ...
+def optim_sgd(
+    grad: NDArray[Real], velocity: NDArray[Real], params: NDArray[Real], learning_rate: float, momentum: float
+) -> None: ...
+
+# bits
+def bitpack_pack(values: U8, bits: int, dst: U8) -> None: ...  # dst: ceil(n * bits / 8) bytes
+def bitpack_unpack(src: U8, bits: int, values: U8) -> None: ...
+
+# rANS
+def rans_normalize(counts: U64, precision: int, freqs: U32) -> None: ...
+def rans_bound(n: int) -> int: ...
+def rans_encode(symbols: U8, freqs: U32, precision: int, dst: U8) -> int: ...  # bytes written
+def rans_decode(src: U8, freqs: U32, precision: int, symbols: U8) -> None: ...  # symbols.size symbols
+
+# integer decoder: weights int8 flat, biases int32 flat, multipliers and shifts (L-1)
+def intdec_work(sizes: I64, n: int) -> int: ...  # bytes
+def intdec_check(sizes: I64, weights: I8, biases: I32, multipliers: I32, shifts: I32, max_input: int) -> None: ...
+def intdec_forward(
+    sizes: I64,
+    weights: I8,
+    biases: I32,
+    multipliers: I32,
+    shifts: I32,
+    latents: I16,  # (n, d_0)
+    work: U8,
+    scores: I32,  # (n, d_L), written
+) -> None: ...
