@@ -168,8 +168,39 @@ int fae_intdec_check(const fae_intdec *decoder, int32_t max_input);
 /* latents (n, d_0), |latent| <= the max_input checked -> scores (n, d_L). */
 void fae_intdec_forward(const fae_intdec *decoder, const int16_t *latents, size_t n, void *work, int32_t *scores);
 
-/* ---- run lengths between rare events (gaps.c) ------------------------------------------------------------------- */
-/* The residual coder. Cells are grouped in classes of (almost) one probability of an event; a class's events are coded
- * as the gaps between them, by rANS under the geometric law of the class's rate. Contract in gaps.c's section below. */
+/* ---- gaps between rare events (gaps.c) ------------------------------------------------------------------------- */
+/* The residual coder. Cells are grouped in classes of (nearly) one probability of an event; a class's events are coded
+ * as the gaps between them, by rANS under the geometric law of the class's rate, so the cost in time grows with the
+ * events, not with the cells. Rate r in 0..FAE_GAPS_N_RATES-1 is a probability of 2^(-(r+1)/4). */
+#define FAE_GAPS_N_RATES 100
+
+/* positions: the events of all classes, one class after the other, ascending within a class and below its n_cells;
+ * counts (n_classes) says how many each class has, n_cells (n_classes) how many cells, rates (n_classes) its rate.
+ * The stream is written to dst[0..*out_len). FAE_ERR_TABLE (a rate out of range), FAE_ERR_SYMBOL (positions out of
+ * order or range), FAE_ERR_CAPACITY (try again with twice the buffer). */
+int fae_gaps_encode(const uint32_t *positions, const uint32_t *counts, const uint32_t *n_cells, const uint8_t *rates,
+    size_t n_classes, uint8_t *dst, size_t dst_len, size_t *out_len);
+/* The inverse: writes counts (n_classes) and exactly n_events positions. FAE_ERR_TABLE; FAE_ERR_TRUNCATED;
+ * FAE_ERR_CORRUPT (another number of events, bytes left over, or a final state that no encoder starts from). */
+int fae_gaps_decode(const uint8_t *src, size_t src_len, const uint32_t *n_cells, const uint8_t *rates, size_t n_classes,
+    size_t n_events, uint32_t *positions, uint32_t *counts);
+
+/* ---- predicted bits and their confidence (residual.c) ------------------------------------------------------------ */
+/* scores (n_rows, n_cols) of the integer decoder -> classes (n_rows, n_cols): bit 7 is the predicted bit, score > 0; the
+ * low bits are the class, groups[col] * n_levels + min(n_levels - 1, (|score| * multiplier) >> shift).
+ * Adds each class's cells to n_cells (n_groups * n_levels <= 128). groups[col] < n_groups is trusted. */
+void fae_residual_classify(const int32_t *scores, size_t n_rows, size_t n_cols, const uint8_t *groups, size_t n_levels,
+    uint32_t multiplier, int32_t shift, uint8_t *classes, uint32_t *n_cells);
+/* Events are the cells whose bit (0 or 1) is not the predicted one; a cell's position is its rank among the cells of its
+ * class in row-major order. n_cells (n_classes) comes from classify, starts (n_classes) is where a class's events begin
+ * in positions: the sum of the counts before it. */
+/* Counts the events of every class. */
+void fae_residual_count(const uint8_t *classes, const uint8_t *bits, size_t n, size_t n_classes, uint32_t *counts);
+/* Writes their positions. */
+void fae_residual_collect(const uint8_t *classes, const uint8_t *bits, size_t n, size_t n_classes,
+    const uint32_t *counts, uint32_t *positions);
+/* The inverse of collect: predicted bits with the events flipped. */
+void fae_residual_apply(const uint8_t *classes, size_t n, size_t n_classes, const uint32_t *counts,
+    const uint32_t *positions, uint8_t *bits);
 
 #endif
