@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one extension module; all metadata is in pyproject.toml."""
+
 from glob import glob
 
 import numpy as np

@@ -116,7 +116,8 @@ void fae_optim_adam_f32(const float *grad, size_t n, float learning_rate, float 
 void fae_optim_adam_f64(const double *grad, size_t n, double learning_rate, double beta1, double beta2, double epsilon,
     double bias1, double bias2, double *m, double *v, double *params);
 /* SGD with momentum: velocity = momentum * velocity + grad; params -= learning_rate * velocity. */
-void fae_optim_sgd_f32(const float *grad, size_t n, float learning_rate, float momentum, float *velocity, float *params);
+void fae_optim_sgd_f32(
+    const float *grad, size_t n, float learning_rate, float momentum, float *velocity, float *params);
 void fae_optim_sgd_f64(
     const double *grad, size_t n, double learning_rate, double momentum, double *velocity, double *params);
 

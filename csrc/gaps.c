@@ -174,8 +174,8 @@ gaps_get(rans_byte_decoder *coder, const gaps_table *table, uint32_t *symbol)
         }
     }
     *symbol = low;
-    return rans_byte_advance(coder, table->cumulative[low], table->cumulative[low + 1] - table->cumulative[low],
-        GAPS_PRECISION);
+    return rans_byte_advance(
+        coder, table->cumulative[low], table->cumulative[low + 1] - table->cumulative[low], GAPS_PRECISION);
 }
 
 static int

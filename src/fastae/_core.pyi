@@ -1,7 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
 """The C kernels, one thin function each: types, sizes and memory safety are checked here, meaning above.
 
 `Real` arrays are float32 or float64, all of one call alike, C-contiguous. Contracts are in csrc/fastae.h.
 """
+
 from typing import TypeVar
 
 import numpy as np

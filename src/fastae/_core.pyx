@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, embedsignature=True, freethreading_compatible=True
-"""One thin function per C kernel: types, sizes, nogil, check(); no ideas. Contracts: csrc/fastae.h; types: _core.pyi."""
+# cython: language_level=3, embedsignature=True, freethreading_compatible=True
+# cython: boundscheck=False, wraparound=False, initializedcheck=False
+"""One thin function per C kernel: types, sizes, nogil, check(); no ideas.
+
+Contracts: csrc/fastae.h; types: _core.pyi.
+"""
 include "_core_common.pxi"   # error map, CPU features
 include "_core_dense.pxi"    # dense stacks, losses, optimisers
 include "_core_coders.pxi"   # bits, rANS, integer decoder

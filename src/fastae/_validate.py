@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Array coercion: every refusal names the argument, what was got and what was wanted."""
+
 from __future__ import annotations
 
 import operator

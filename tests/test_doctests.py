@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every example in a docstring and in a document runs and prints what it says, in an empty directory."""
+
+import doctest
+import importlib
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+import fastae
+
+ROOT = Path(__file__).parents[1]
+FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+MODULES = [m.name for m in pkgutil.walk_packages(fastae.__path__, "fastae.") if not m.name.endswith("__main__")]
+DOCUMENTS = [ROOT / "README.md", ROOT / "FORMAT.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_of_module_run(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = doctest.testmod(importlib.import_module(name), optionflags=FLAGS)
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize("path", [p for p in DOCUMENTS if p.exists()], ids=lambda p: p.name)
+def test_examples_of_document_run(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = doctest.testfile(str(path), module_relative=False, optionflags=FLAGS, encoding="utf-8")
+    assert result.failed == 0
