@@ -1,0 +1,489 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cohort that every file format gives and takes: calls, sites, sample names and header, all exact.
+
+Words and values follow VCF Zarr: ``call_genotype`` is int8 over (variants, samples, ploidy), -1 is a missing
+allele and -2 fills up a call of lower ploidy. Texts are ``str``; bytes of a file that are not UTF-8 are held by
+Python's ``surrogateescape``, so ``text.encode("utf-8", "surrogateescape")`` always gives the file's own bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields
+from itertools import zip_longest
+
+import numpy as np
+
+from .errors import InputError
+
+MISSING = -1
+FILL = -2
+MAX_ALLELE = 126
+
+FIXED_COLUMNS = ("CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
+MINIMAL_HEADER = (
+    "##fileformat=VCFv4.2\n"
+    '##FILTER=<ID=PASS,Description="All filters passed">\n'
+    '##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">\n'
+    "#" + "\t".join(FIXED_COLUMNS) + "\tFORMAT"
+)
+
+_SPAN = re.compile(r"(\d+)(?:(-)(\d*))?")
+_END = re.compile(r"(?:^|;)END=(\d+)(?:;|$)")
+
+
+@dataclass(frozen=True, eq=False)
+class Sites:
+    """The eight fixed columns of VCF, verbatim.
+
+    Attributes
+    ----------
+    chrom, id, ref, alt, qual, filter, info : list of str, length n_variants
+    pos : ndarray of int64, shape (n_variants,)
+    """
+
+    chrom: list[str] = field(default_factory=list)
+    pos: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    id: list[str] = field(default_factory=list)
+    ref: list[str] = field(default_factory=list)
+    alt: list[str] = field(default_factory=list)
+    qual: list[str] = field(default_factory=list)
+    filter: list[str] = field(default_factory=list)
+    info: list[str] = field(default_factory=list)
+
+    def __post_init__(self):
+        lengths = {column.name: len(getattr(self, column.name)) for column in fields(self)}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"the columns of Sites differ in length: {lengths}; give one entry per variant in each")
+
+    def __len__(self):
+        return len(self.chrom)
+
+    def columns(self):
+        """The eight columns in VCF's order: a list of seven lists of str and one int64 array."""
+        return [getattr(self, column.name) for column in fields(self)]
+
+    def slice(self, start, stop):
+        """Sites ``start`` to ``stop`` (exclusive), as ``list[start:stop]`` would give them."""
+        return Sites(*(column[start:stop] for column in self.columns()))
+
+    def take(self, index):
+        """The sites at `index` (integers), in that order."""
+        index = np.asarray(index, dtype=np.int64)
+        order = index.tolist()
+        return Sites(*(c[index] if isinstance(c, np.ndarray) else [c[i] for i in order] for c in self.columns()))
+
+    @classmethod
+    def concatenate(cls, parts):
+        """All sites of `parts`, an iterable of `Sites`, in order."""
+        parts = [part for part in parts if len(part)]
+        if not parts:
+            return cls()
+        columns = zip(*(part.columns() for part in parts), strict=True)
+        return cls(*(np.concatenate(c) if isinstance(c[0], np.ndarray) else [x for p in c for x in p] for c in columns))
+
+    @classmethod
+    def numbered(cls, n_variants, n_alleles=2):
+        """Sites for calls that came without any: chromosome 1, positions 1..n, symbolic alleles."""
+        n = int(n_variants)
+        alt = ",".join(f"<A{i}>" for i in range(1, n_alleles)) or "."
+        dots = ["."] * n
+        return cls(["1"] * n, np.arange(1, n + 1), dots, ["N"] * n, [alt] * n, dots, dots, dots)
+
+    def ends(self):
+        """Last position of each site, from INFO ``END`` where it makes sense, else the length of REF: int64."""
+        ends = self.pos + np.fromiter(map(len, self.ref), np.int64, len(self)) - 1
+        for i, info in enumerate(self.info):
+            if "END=" in info and (match := _END.search(info)) and int(match[1]) >= self.pos[i]:
+                ends[i] = int(match[1])
+        return ends
+
+    def query(self, regions):
+        """Find the sites that overlap any of some regions.
+
+        Parameters
+        ----------
+        regions : str or iterable of str
+            ``chrom``, ``chrom:pos``, ``chrom:from-to`` or ``chrom:from-``; 1-based, both ends included.
+            Several may stand in one string, parted by commas.
+
+        Returns
+        -------
+        ndarray of int64
+            Indices of the sites in file order, each once.
+
+        Raises
+        ------
+        InputError
+            If a region is malformed or names a chromosome that no site is on.
+
+        Examples
+        --------
+        >>> Sites.numbered(10).query("1:3-4,1:9-").tolist()
+        [2, 3, 8, 9]
+        """
+        names, numbers = np.unique(np.array(self.chrom, dtype=object), return_inverse=True)
+        codes = {name: code for code, name in enumerate(names.tolist())}
+        keep = np.zeros(len(self), dtype=bool)
+        ends = self.ends()
+        for chrom, first, last in parse_regions(regions, codes):
+            keep |= (numbers == codes[chrom]) & (self.pos <= last) & (ends >= first)
+        return np.flatnonzero(keep)
+
+
+def parse_regions(regions, chroms):
+    """Split regions into (chrom, first, last), 1-based and inclusive; `chroms` are the names that exist.
+
+    A name wins over a range, so a chromosome called ``HLA:01`` can be asked for as it stands.
+
+    Raises
+    ------
+    InputError
+        If a region is malformed or names a chromosome that is not in `chroms`.
+
+    Examples
+    --------
+    >>> parse_regions("X:5-9,Y", ["X", "Y"])
+    [('X', 5, 9), ('Y', 0, 9223372036854775807)]
+    """
+    parsed = []
+    parts = [p for text in ([regions] if isinstance(regions, str) else regions) for p in text.split(",")]
+    for part in parts:
+        chrom, colon, span = part.rpartition(":")
+        match = _SPAN.fullmatch(span) if colon and part not in chroms else None
+        chrom = chrom if match else part
+        if chrom not in chroms:
+            raise InputError(f"region {part!r} is on no chromosome here; give chrom, chrom:pos or chrom:from-to")
+        first, dash, last = match.groups() if match else ("0", "-", "")
+        first, last = int(first), int(last or (np.iinfo(np.int64).max if dash else first))
+        if last < first:
+            raise InputError(f"region {part!r} ends before it starts; give chrom:from-to with from <= to")
+        parsed.append((chrom, first, last))
+    return parsed
+
+
+def header_text(header, samples):
+    """The whole VCF header: `header` ends with the fixed columns of the ``#CHROM`` line, `samples` complete it."""
+    return "\t".join([header, *samples]) + "\n"
+
+
+def block_size(n_samples):
+    """How many variants to hold at a time so that their calls fit into some tens of megabytes: 1..4096."""
+    return int(min(max(2**24 // max(n_samples, 1), 1), 4096))
+
+
+def format_call(alleles, phased):
+    """GT text of one call.
+
+    Examples
+    --------
+    >>> format_call([0, -1], True), format_call([1, -2], False), format_call([-2, -2], False)
+    ('0|.', '1', '.')
+    """
+    texts = ["." if a == MISSING else str(a) for a in map(int, alleles) if a != FILL]
+    return ("|" if phased else "/").join(texts) or "."
+
+
+@dataclass(eq=False)
+class Cohort:
+    """Genotypes of some samples at some sites, with everything needed to write the file they came from.
+
+    Attributes
+    ----------
+    header : str
+        VCF header, verbatim, from the first byte to the end of the fixed columns of the ``#CHROM`` line
+        (``...INFO`` or ``...INFO<TAB>FORMAT``, without sample names or a line end). Empty for FASTA.
+    samples : list of str
+    sites : Sites
+    call_genotype : ndarray of int8, shape (n_variants, n_samples, ploidy)
+        Allele numbers 0..126; -1 missing; -2 behind the last allele of a call of lower ploidy. A record
+        without GT is -2 throughout.
+    call_genotype_phased : ndarray of bool, shape (n_variants, n_samples)
+        True where alleles are parted by ``|``; always False for calls of fewer than two alleles.
+    source : {"vcf", "fasta"}
+    attributes : dict of str to str
+        Facts about the file's layout that only its own format reads.
+    """
+
+    header: str
+    samples: list[str]
+    sites: Sites
+    call_genotype: np.ndarray
+    call_genotype_phased: np.ndarray
+    source: str = "vcf"
+    attributes: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self):
+        expected = (len(self.sites), len(self.samples))
+        calls, phased = self.call_genotype, self.call_genotype_phased
+        if calls.ndim != 3 or calls.shape[:2] != expected or phased.shape != expected:
+            raise ValueError(
+                f"call_genotype has shape {calls.shape} and call_genotype_phased {phased.shape}, "
+                f"but there are {expected[0]} sites and {expected[1]} samples"
+            )
+        if calls.dtype != np.int8 or phased.dtype != np.bool_:
+            raise TypeError(
+                f"call_genotype must be int8 and call_genotype_phased bool, got {calls.dtype} and {phased.dtype}"
+            )
+
+    @property
+    def n_variants(self):
+        return len(self.sites)
+
+    @property
+    def n_samples(self):
+        return len(self.samples)
+
+    @property
+    def ploidy(self):
+        return self.call_genotype.shape[2]
+
+    @classmethod
+    def from_arrays(cls, call_genotype, *, phased=True, samples=None, sites=None):
+        """Make a cohort of plain arrays.
+
+        Parameters
+        ----------
+        call_genotype : array_like of int, shape (n_variants, n_samples) or (n_variants, n_samples, ploidy)
+            Two axes mean haploid calls.
+        phased : bool or array_like of bool, shape (n_variants, n_samples)
+            Whether the order of the alleles within a call counts.
+        samples : sequence of str, optional
+            Names; ``S1, S2, ...`` if left out.
+        sites : Sites, optional
+            `Sites.numbered` if left out.
+
+        Raises
+        ------
+        TypeError
+            If the calls are not integers.
+        ValueError
+            If a value is outside -2..126, an allele follows a fill, names repeat, or shapes disagree.
+
+        Examples
+        --------
+        >>> cohort = Cohort.from_arrays([[[0, 1], [1, 1]]])
+        >>> cohort.call_genotype.shape, cohort.samples
+        ((1, 2, 2), ['S1', 'S2'])
+        """
+        calls = np.asarray(call_genotype)
+        if calls.dtype.kind not in "iu":
+            raise TypeError(f"call_genotype must be an array of integers, got {calls.dtype}")
+        if calls.ndim == 2:
+            calls = calls[:, :, np.newaxis]
+        if calls.ndim != 3 or calls.shape[2] == 0:
+            raise ValueError(
+                f"call_genotype has shape {calls.shape}, expected (variants, samples) or (variants, samples, ploidy)"
+            )
+        if calls.size and not (FILL <= calls.min() and calls.max() <= MAX_ALLELE):
+            raise ValueError(f"alleles run from {calls.min()} to {calls.max()}, allowed are {FILL} to {MAX_ALLELE}")
+        calls = calls.astype(np.int8)
+        fill = calls == FILL
+        if (fill[:, :, :-1] & ~fill[:, :, 1:]).any():
+            raise ValueError(f"an allele follows a fill ({FILL}); fills stand behind the alleles of a call")
+        if (fill[:, :, 0].any(axis=1) & ~fill[:, :, 0].all(axis=1)).any():
+            raise ValueError(f"a call of fills ({FILL}) stands beside calls with alleles; use {MISSING} for missing")
+        n_variants, n_samples, ploidy = calls.shape
+        names = [f"S{i}" for i in range(1, n_samples + 1)] if samples is None else [str(name) for name in samples]
+        if len(set(names)) != len(names):
+            raise ValueError("sample names repeat; give every sample its own name")
+        flags = np.broadcast_to(np.asarray(phased, dtype=bool), (n_variants, n_samples))
+        several = ~fill[:, :, 1] if ploidy > 1 else np.zeros_like(fill[:, :, 0])
+        if sites is None:
+            sites = Sites.numbered(n_variants, max(int(calls.max(initial=1)), 1) + 1)
+        return cls(MINIMAL_HEADER, names, sites, calls, flags & several)
+
+    def select(self, variants=None, samples=None):
+        """Part of the cohort: `variants` a slice or integers, `samples` integers; both keep the order given."""
+        calls, phased, sites, names = self.call_genotype, self.call_genotype_phased, self.sites, self.samples
+        if isinstance(variants, slice):
+            start, stop, step = variants.indices(len(sites))
+            if step == 1:
+                sites = sites.slice(start, max(start, stop))
+                calls, phased = calls[variants], phased[variants]
+                variants = None
+            else:
+                variants = np.arange(start, stop, step)
+        if variants is not None:
+            variants = np.asarray(variants, dtype=np.int64)
+            calls, phased, sites = calls[variants], phased[variants], sites.take(variants)
+        if samples is not None:
+            samples = np.asarray(samples, dtype=np.int64)
+            calls, phased = calls[:, samples], phased[:, samples]
+            names = [names[i] for i in samples.tolist()]
+        return Cohort(self.header, names, sites, calls, phased, self.source, self.attributes)
+
+    def with_ploidy(self, ploidy):
+        """The same calls with a ploidy axis of at least `ploidy`, filled up with -2."""
+        if self.ploidy >= ploidy:
+            return self
+        wide = np.full((*self.call_genotype.shape[:2], ploidy), FILL, dtype=np.int8)
+        wide[:, :, : self.ploidy] = self.call_genotype
+        return Cohort(
+            self.header, self.samples, self.sites, wide, self.call_genotype_phased, self.source, self.attributes
+        )
+
+    @classmethod
+    def concatenate(cls, parts):
+        """Join cohorts of the same samples along their variants, giving all the largest ploidy among them."""
+        parts = list(parts)
+        ploidy = max(part.ploidy for part in parts)
+        parts = [part.with_ploidy(ploidy) for part in parts]
+        first = parts[0]
+        if len(parts) == 1:
+            return first
+        return cls(
+            first.header,
+            first.samples,
+            Sites.concatenate(part.sites for part in parts),
+            np.concatenate([part.call_genotype for part in parts]),
+            np.concatenate([part.call_genotype_phased for part in parts]),
+            first.source,
+            first.attributes,
+        )
+
+    def to_stream(self, n_variants=None):
+        """The cohort as a `CohortStream` of blocks of `n_variants` variants, `block_size` of them if left out."""
+        step = n_variants or block_size(self.n_samples)
+        blocks = (self.select(slice(start, start + step)) for start in range(0, self.n_variants, step))
+        return CohortStream(self.header, self.samples, blocks, self.source, self.attributes)
+
+
+@dataclass(eq=False)
+class CohortStream:
+    """A cohort that comes in blocks, so that memory holds only some variants at a time.
+
+    Iterating gives `Cohort` objects of consecutive variants, once. Blocks may differ in ploidy: each is as wide as
+    its own widest call. Close the stream, or use it in a ``with`` statement, to let its file go before the end.
+
+    Examples
+    --------
+    >>> with Cohort.from_arrays([[0, 1], [1, 1], [0, 0]]).to_stream(2) as stream:
+    ...     [block.n_variants for block in stream]
+    [2, 1]
+    """
+
+    header: str
+    samples: list[str]
+    blocks: Iterator[Cohort]
+    source: str = "vcf"
+    attributes: dict[str, str] = field(default_factory=dict)
+
+    def __iter__(self):
+        return iter(self.blocks)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        self.close()
+
+    def close(self):
+        """Let go of whatever the blocks are read from."""
+        close = getattr(self.blocks, "close", None)
+        if close is not None:
+            close()
+
+    def empty(self):
+        """A cohort of these samples without variants."""
+        n_samples = len(self.samples)
+        calls = np.zeros((0, n_samples, 1), np.int8)
+        return Cohort(
+            self.header, self.samples, Sites(), calls, np.zeros((0, n_samples), bool), self.source, self.attributes
+        )
+
+    def read(self):
+        """Everything that is left, as one `Cohort`."""
+        return Cohort.concatenate([self.empty(), *self])
+
+    def rebatch(self, n_variants):
+        """The same variants in blocks of exactly `n_variants`, the last one maybe shorter."""
+        return CohortStream(self.header, self.samples, _rebatch(self, n_variants), self.source, self.attributes)
+
+
+def _rebatch(blocks: Iterable[Cohort], n_variants):
+    held, n_held = [], 0
+    for block in blocks:
+        start = 0
+        while n_held + block.n_variants - start >= n_variants:
+            stop = start + n_variants - n_held
+            yield Cohort.concatenate([*held, block.select(slice(start, stop))])
+            held, n_held, start = [], 0, stop
+        if start < block.n_variants:
+            held.append(block.select(slice(start, None)))
+            n_held += block.n_variants - start
+    if held:
+        yield Cohort.concatenate(held)
+
+
+def first_difference(a, b):
+    """Say where two cohorts differ first.
+
+    Parameters
+    ----------
+    a, b : Cohort or CohortStream
+        Streams are read block by block and need not be cut alike.
+
+    Returns
+    -------
+    str or None
+        A sentence naming the first difference, None if there is none. Everything counts: header, samples, sites
+        and calls; only the width of the ploidy axis does not.
+
+    Examples
+    --------
+    >>> first_difference(Cohort.from_arrays([[0, 1]]), Cohort.from_arrays([[0, 0]]))
+    'variant 1 (1:1), sample S2: GT is 1 in the first and 0 in the second'
+    """
+    for name in ("source", "attributes"):
+        if getattr(a, name) != getattr(b, name):
+            return f"{name} is {getattr(a, name)!r} in the first and {getattr(b, name)!r} in the second"
+    if a.header != b.header:
+        return "header " + _list_difference(a.header.split("\n"), b.header.split("\n"), "line")
+    if a.samples != b.samples:
+        return "samples: " + _list_difference(a.samples, b.samples, "name")
+    size = block_size(len(a.samples))
+    pairs = [iter(side.to_stream(size) if isinstance(side, Cohort) else side.rebatch(size)) for side in (a, b)]
+    start = 0
+    for left, right in zip_longest(*pairs):
+        n = min(side.n_variants if side is not None else 0 for side in (left, right))
+        if n:
+            found = _block_difference(left.select(slice(n)), right.select(slice(n)), start)
+            if found:
+                return found
+        start += n
+        if left is None or right is None or left.n_variants != right.n_variants:
+            longer = "first" if n < (left.n_variants if left is not None else 0) else "second"
+            return f"the {longer} has more than the {start} variants of the other"
+    return None
+
+
+def _list_difference(a, b, what):
+    for i, (x, y) in enumerate(zip(a, b, strict=False), 1):
+        if x != y:
+            return f"{what} {i} is {x!r} in the first and {y!r} in the second"
+    return f"has {len(a)} {what}s in the first and {len(b)} in the second"
+
+
+def _block_difference(a, b, start):
+    rows = [i for i in range(a.n_variants) if a.sites.pos[i] != b.sites.pos[i]]
+    for x, y in zip(a.sites.columns(), b.sites.columns(), strict=True):
+        if isinstance(x, list) and x != y:
+            rows.append(next(i for i, (p, q) in enumerate(zip(x, y, strict=True)) if p != q))
+    ploidy = max(a.ploidy, b.ploidy)
+    a, b = a.with_ploidy(ploidy), b.with_ploidy(ploidy)
+    wrong = (a.call_genotype != b.call_genotype).any(axis=2) | (a.call_genotype_phased != b.call_genotype_phased)
+    bad_calls = np.argwhere(wrong)
+    if len(bad_calls) and (not rows or bad_calls[0][0] < min(rows)):
+        row, sample = map(int, bad_calls[0])
+        x, y = (format_call(c.call_genotype[row, sample], c.call_genotype_phased[row, sample]) for c in (a, b))
+        where = f"variant {start + row + 1} ({a.sites.chrom[row]}:{a.sites.pos[row]}), sample {a.samples[sample]}"
+        return f"{where}: GT is {x} in the first and {y} in the second"
+    if rows:
+        row = min(rows)
+        for name, x, y in zip(FIXED_COLUMNS, a.sites.columns(), b.sites.columns(), strict=True):
+            if x[row] != y[row]:
+                where = f"variant {start + row + 1} ({a.sites.chrom[row]}:{a.sites.pos[row]})"
+                return f"{where}: {name} is {x[row]} in the first and {y[row]} in the second"
+    return None
