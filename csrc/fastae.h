@@ -186,22 +186,27 @@ int fae_gaps_encode(const uint32_t *positions, const uint32_t *counts, const uin
 int fae_gaps_decode(const uint8_t *src, size_t src_len, const uint32_t *n_cells, const uint8_t *rates, size_t n_classes,
     size_t n_events, uint32_t *positions, uint32_t *counts);
 
-/* ---- predicted bits and their confidence (residual.c) ------------------------------------------------------------ */
+/* ---- predicted bits and their errors (residual.c) ------------------------------------------------------------------ */
 /* scores (n_rows, n_cols) of the integer decoder -> classes (n_rows, n_cols): bit 7 is the predicted bit, score > 0; the
- * low bits are the class, groups[col] * n_levels + min(n_levels - 1, (|score| * multiplier) >> shift).
- * Adds each class's cells to n_cells (n_groups * n_levels <= 128). groups[col] < n_groups is trusted. */
+ * low bits are the class, groups[col] * n_levels + min(n_levels - 1, (|score| * multiplier) >> shift), which the caller
+ * keeps below FAE_RESIDUAL_MAX_CLASSES. */
+#define FAE_RESIDUAL_MAX_CLASSES 128
 void fae_residual_classify(const int32_t *scores, size_t n_rows, size_t n_cols, const uint8_t *groups, size_t n_levels,
-    uint32_t multiplier, int32_t shift, uint8_t *classes, uint32_t *n_cells);
-/* Events are the cells whose bit (0 or 1) is not the predicted one; a cell's position is its rank among the cells of its
- * class in row-major order. n_cells (n_classes) comes from classify, starts (n_classes) is where a class's events begin
- * in positions: the sum of the counts before it. */
-/* Counts the events of every class. */
-void fae_residual_count(const uint8_t *classes, const uint8_t *bits, size_t n, size_t n_classes, uint32_t *counts);
-/* Writes their positions. */
-void fae_residual_collect(const uint8_t *classes, const uint8_t *bits, size_t n, size_t n_classes,
-    const uint32_t *counts, uint32_t *positions);
-/* The inverse of collect: predicted bits with the events flipped. */
-void fae_residual_apply(const uint8_t *classes, size_t n, size_t n_classes, const uint32_t *counts,
-    const uint32_t *positions, uint8_t *bits);
+    uint32_t multiplier, int32_t shift, uint8_t *classes);
+
+/* A cell's event, "the bit is not the predicted one", is coded in the context of its class, the events of the two rows
+ * above in its column (0, 1, 2) and those among the 8 cells before it in its row (0, 1, 2 or more):
+ * context = (class * 3 + above) * 3 + before, below n_classes * FAE_RESIDUAL_N_NEIGHBOURS.
+ * rates (one per context, 0..127) are probabilities of an event: 1 / (1 + exp(-(rate - 96) / 8)), in 15 bits. */
+#define FAE_RESIDUAL_N_NEIGHBOURS 9
+/* Adds to cells and events (one per context). history is scratch of n_cols. bits are 0 or 1. */
+void fae_residual_count(const uint8_t *classes, const uint8_t *bits, size_t n_rows, size_t n_cols, uint8_t *history,
+    uint64_t *cells, uint64_t *events);
+/* Writes dst[0..*out_len). contexts is scratch of n_rows * n_cols. FAE_ERR_TABLE (a rate above 127), FAE_ERR_CAPACITY. */
+int fae_residual_encode(const uint8_t *classes, const uint8_t *bits, size_t n_rows, size_t n_cols, const uint8_t *rates,
+    size_t n_contexts, uint8_t *history, uint16_t *contexts, uint8_t *dst, size_t dst_len, size_t *out_len);
+/* The inverse. FAE_ERR_TABLE, FAE_ERR_TRUNCATED, FAE_ERR_CORRUPT. */
+int fae_residual_decode(const uint8_t *src, size_t src_len, const uint8_t *classes, size_t n_rows, size_t n_cols,
+    const uint8_t *rates, size_t n_contexts, uint8_t *history, uint8_t *bits);
 
 #endif
