@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Output files that appear complete or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+
+from .errors import InputError
+
+
+@contextlib.contextmanager
+def atomic_output(path, inputs=()):
+    """Open a file for writing that gets its name only when it is complete.
+
+    The bytes go to a temporary file beside `path`, which is synced to the disk and renamed when the ``with`` block
+    ends well, and removed when it ends in any exception. A pipe or device is written directly.
+
+    Parameters
+    ----------
+    path : path-like
+        Where the file shall be. An existing file is replaced, and keeps its permissions; a link is followed.
+    inputs : iterable of path-like
+        Files that are being read; `path` must be none of them.
+
+    Yields
+    ------
+    file
+        Writable binary file; its ``name`` is the path it is written under meanwhile.
+
+    Raises
+    ------
+    InputError
+        If `path` is a directory or one of `inputs`.
+    OSError
+        If the file cannot be written; its ``filename`` is `path`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "greeting")
+    ...     with atomic_output(path) as file:
+    ...         _ = file.write(b"hello")
+    ...     os.listdir(folder)
+    ['greeting']
+    """
+    path = os.fspath(path)
+    for source in inputs:
+        if os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
+            raise InputError(f"{path}: the output is the input file; give another name")
+    if os.path.isdir(path):
+        raise InputError(f"{path}: the output is a directory; give the name of a file")
+    try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            with open(path, "wb") as file:
+                yield file
+        else:
+            yield from _beside(os.path.realpath(path))
+    except OSError as error:
+        if error.filename is None or _is_temporary(error.filename):
+            raise OSError(error.errno, error.strerror, path) from error
+        raise
+
+
+def _is_temporary(name):
+    return str(name).endswith(f".{os.getpid()}.tmp")
+
+
+def _beside(target):
+    temporary = f"{target}.{os.getpid()}.tmp"
+    try:
+        with open(temporary, "xb") as file:
+            if os.path.exists(target):
+                os.fchmod(file.fileno(), stat.S_IMODE(os.stat(target).st_mode))
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    folder = os.open(os.path.dirname(target), os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""BCF to lines of VCF text and back, by htslib through cyvcf2."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+
+import numpy as np
+
+from ..errors import InputError
+
+_CHROM, _QUAL, _FILTER, _INFO = 0, 5, 6, 7
+_DEFINED = re.compile(r"##(contig|FILTER|INFO)=<(?:.*?,)?ID=([^,>]+)")
+_HTSLIB_SILENT, _HTSLIB_WARNING = 0, 3  # htslib's log levels: every error is raised here, none is for stderr
+
+
+@contextlib.contextmanager
+def _quiet_cyvcf2():
+    try:
+        import cyvcf2
+        from cyvcf2.cyvcf2 import set_htslib_log_level
+    except ImportError as error:
+        raise InputError("BCF needs cyvcf2: pip install 'fastae[vcf]'") from error
+    set_htslib_log_level(_HTSLIB_SILENT)
+    try:
+        yield cyvcf2
+    finally:
+        set_htslib_log_level(_HTSLIB_WARNING)
+
+
+def lines(path):
+    """Iterate over the lines, as bytes, of the VCF that says exactly what a BCF does.
+
+    htslib writes floats with six digits; where those give another float32 the shortest digits that do not are put
+    in their place.
+
+    Raises
+    ------
+    InputError
+        If htslib cannot read the file or a record.
+    """
+    with _quiet_cyvcf2() as cyvcf2:
+        try:
+            reader = cyvcf2.VCF(path)
+            for line in reader.raw_header.splitlines(keepends=True):
+                yield line.encode()
+            floats = {
+                entry["ID"] for entry in reader.header_iter() if entry.type == "INFO" and entry["Type"] == "Float"
+            }
+            for variant in reader:
+                yield _exact_floats(str(variant), variant, floats).encode()
+        except GeneratorExit:
+            raise
+        except Exception as error:  # cyvcf2 raises the bare class
+            raise InputError(f"{path}: htslib cannot read this BCF: {error}") from error
+
+
+def _exact_floats(line, variant, float_keys):
+    fields = line.split("\t", _INFO + 1)
+    fields[_QUAL] = _exact(fields[_QUAL], variant.QUAL)
+    if float_keys:
+        entries = [entry.partition("=") for entry in fields[_INFO].split(";")]
+        for i, (key, equals, text) in enumerate(entries):
+            if equals and key in float_keys:
+                values = variant.INFO[key]
+                values = values if isinstance(values, tuple) else (values,)
+                entries[i] = (key, equals, ",".join(map(_exact, text.split(","), values, strict=True)))
+        fields[_INFO] = ";".join(map("".join, entries))
+    return "\t".join(fields)
+
+
+def _exact(text, value):
+    if value is None or text == "." or np.float32(text) == np.float32(value):
+        return text
+    return str(np.float32(value))
+
+
+def write(path, head, blocks, output_type):
+    """Write lines of VCF text as BCF.
+
+    Parameters
+    ----------
+    path : str
+        ``-`` is standard output.
+    head : bytes
+        The whole header.
+    blocks : iterable of list of bytes
+        Record lines.
+    output_type : {"b", "u"}
+        Compressed or not.
+
+    Raises
+    ------
+    InputError
+        If a record uses a name that the header does not define, or says what BCF cannot hold. Floats are
+        rounded to float32, as BCF has it.
+    """
+    defined = {"contig": set(), "FILTER": {"PASS", "."}, "INFO": {"."}}
+    for kind, name in _DEFINED.findall(head.decode("utf-8", "surrogateescape")):
+        defined[kind].add(name)
+    with _quiet_cyvcf2() as cyvcf2:
+        writer = cyvcf2.Writer.from_string(path, head.decode(), mode="wb" if output_type == "b" else "wbu")
+        try:
+            writer.write_header()
+            for block in blocks:
+                for line in block:
+                    text = line.decode()
+                    _check_defined(text, defined)
+                    variant = writer.variant_from_string(text.rstrip("\n"))
+                    if not _says_the_same(text, str(variant)):
+                        raise InputError(f"BCF cannot hold the record {_place(text)} as it is; write VCF instead")
+                    writer.write_record(variant)
+        finally:
+            writer.close()
+
+
+def _place(text):
+    return ":".join(text.split("\t", 2)[:2])
+
+
+def _check_defined(text, defined):
+    fields = text.split("\t", _INFO + 1)
+    used = {
+        "contig": fields[:1],
+        "FILTER": fields[_FILTER].split(";"),
+        "INFO": [entry.partition("=")[0] for entry in fields[_INFO].rstrip("\n").split(";")],
+    }
+    for kind, names in used.items():
+        for name in names:
+            if name not in defined[kind]:
+                raise InputError(
+                    f"BCF needs {kind} {name} of the record {_place(text)} defined in the header; write VCF instead"
+                )
+
+
+def _says_the_same(a, b):
+    if a == b:
+        return True
+    a, b = (text.rstrip("\n").split("\t", _INFO + 1) for text in (a, b))
+    if any(x != y for i, (x, y) in enumerate(zip(a, b, strict=True)) if i not in (_QUAL, _INFO)):
+        return False
+    tokens = [re.split("[=;,]", f"{fields[_QUAL]};{fields[_INFO]}") for fields in (a, b)]
+    return len(tokens[0]) == len(tokens[1]) and all(map(_same_float, *tokens))
+
+
+def _same_float(a, b):
+    """Whether b is a as float32 in htslib's six digits."""
+    if a == b:
+        return True
+    try:
+        return bool(np.isclose(float(a), float(b), rtol=1e-5, atol=1e-44))
+    except ValueError:
+        return False
