@@ -84,3 +84,14 @@ def output(out, shape, dtype, *, name="out"):
             f"got {out.dtype.name} of shape {out.shape}"
         )
     return out
+
+
+def float_dtype(dtype, *, name="dtype"):
+    """`dtype` as a NumPy dtype, float32 or float64."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = None
+    if found not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise TypeError(f"{name} must be float32 or float64, got {dtype!r}")
+    return found

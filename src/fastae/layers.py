@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Dense stacks: forward, tangent and reverse side by side, over the kernels; and the rounding of latents."""
+import numpy as np
+
+from fastae import _core, _validate
+
+ACTIVATIONS = {"identity": 0, "tanh": 1}  # the numbers are those of the kernels and of saved models
+
+
+def count_params(sizes):
+    """Weights and biases of a stack of these widths."""
+    return sum((d_in + 1) * d_out for d_in, d_out in zip(sizes[:-1], sizes[1:], strict=True))
+
+
+class DenseStack:
+    """Dense layers one after the other: h_0 = x, a_l = W_l h_{l-1} + b_l, h_l = f_l(a_l), y = h_L.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Widths d_0, ..., d_L; at least two, each at least 1.
+    activations : sequence of {"tanh", "identity"}
+        f_1, ..., f_L.
+    params : ndarray of shape (n_params,), float32 or float64
+        W_1 (d_1, d_0), b_1 (d_1), W_2 (d_2, d_1), b_2, ...; kept, not copied. Its dtype is the stack's.
+
+    Attributes
+    ----------
+    sizes, activations : tuple
+    params : ndarray of shape (n_params,)
+    dtype : numpy dtype
+
+    Raises
+    ------
+    TypeError
+        If params are not float32 or float64.
+    ValueError
+        If sizes, activations and params do not fit together.
+
+    Notes
+    -----
+    Each derivative takes what `forward` took (x) and left (h), so that one forward pass serves them all. Forward
+    mode carries tangents along, ȧ_l = Ẇ_l h + W_l ḣ + ḃ_l and ḣ_l = f'(a_l) ȧ_l; reverse mode carries cotangents
+    back: Griewank & Walther, *Evaluating Derivatives*, 2nd ed., SIAM 2008.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastae import DenseStack
+    >>> stack = DenseStack([2, 1], ["identity"], np.array([2.0, -1.0, 0.5]))  # y = 2 x_0 - x_1 + 0.5
+    >>> x = np.array([[1.0, 1.0]])
+    >>> h = stack.forward(x)
+    >>> stack.output(h)
+    array([[1.5]])
+    >>> stack.tangent(x, h, x_dot=np.array([[[1.0, 0.0]], [[0.0, 1.0]]])).ravel()  # two tangents at once
+    array([ 2., -1.])
+    >>> params_bar, x_bar = stack.reverse(x, h, np.ones((1, 1)))
+    >>> params_bar, x_bar
+    (array([1., 1., 1.]), array([[ 2., -1.]]))
+    """
+
+    def __init__(self, sizes, activations, params):
+        self.sizes = tuple(_validate.integer(d, 1, None, name="each of sizes") for d in sizes)
+        if len(self.sizes) < 2:
+            raise ValueError(f"sizes are {self.sizes}; give at least an input and an output width")
+        self.activations = tuple(activations)
+        for activation in self.activations:
+            if activation not in ACTIVATIONS:
+                raise ValueError(f"activation is {activation!r}; it can be {' or '.join(map(repr, ACTIVATIONS))}")
+        if len(self.activations) != len(self.sizes) - 1:
+            raise ValueError(f"{len(self.activations)} activations for {len(self.sizes) - 1} layers; give one each")
+        self.kernel_sizes = np.array(self.sizes, dtype=np.int64)
+        self.kernel_activations = np.array([ACTIVATIONS[a] for a in self.activations], dtype=np.int32)
+        self.n_params = count_params(self.sizes)
+        self.n_outputs = sum(self.sizes[1:])  # numbers in h for each example
+        self.dtype = _validate.float_dtype(params.dtype, name="the dtype of params")
+        if params.shape != (self.n_params,) or not params.flags.c_contiguous:
+            raise ValueError(f"params have shape {params.shape}, sizes {self.sizes} need ({self.n_params},) contiguous")
+        self.params = params
+
+    def with_params(self, params):
+        """The same layers over other parameters."""
+        return DenseStack(self.sizes, self.activations, params)
+
+    def layers(self):
+        """Views ``(W, b)`` of the parameters, layer by layer; writing to them changes the stack."""
+        views, start = [], 0
+        for d_in, d_out in zip(self.sizes[:-1], self.sizes[1:], strict=True):
+            middle = start + d_in * d_out
+            views.append((self.params[start:middle].reshape(d_out, d_in), self.params[middle : middle + d_out]))
+            start = middle + d_out
+        return views
+
+    def forward(self, x, h=None):
+        """x (n, d_0) -> h (n * n_outputs,): the outputs of every layer, h_1 (n, d_1), h_2 (n, d_2), ..."""
+        if h is None:
+            h = np.empty(len(x) * self.n_outputs, dtype=self.dtype)
+        _core.stack_forward(self.kernel_sizes, self.kernel_activations, self.params, x, h)
+        return h
+
+    def output(self, h):
+        """The view y (n, d_L) of h."""
+        d_out = self.sizes[-1]
+        n = h.size // self.n_outputs
+        return h[h.size - n * d_out :].reshape(n, d_out)
+
+    def tangent(self, x, h, params_dot=None, x_dot=None):
+        """params_dot (k, n_params) and/or x_dot (k, n, d_0) -> y_dot (k, n, d_L): k tangents beside one primal."""
+        k = len(params_dot if x_dot is None else x_dot)
+        y_dot = np.empty((k, len(x), self.sizes[-1]), dtype=self.dtype)
+        work = np.empty(_core.stack_tangent_work(self.kernel_sizes, len(x), k), dtype=self.dtype)
+        _core.stack_tangent(
+            self.kernel_sizes, self.kernel_activations, self.params, x, h, params_dot, x_dot, work, y_dot
+        )
+        return y_dot
+
+    def reverse(self, x, h, y_bar):
+        """Cotangent y_bar (n, d_L) -> params_bar (n_params,), x_bar (n, d_0), from the last layer to the first."""
+        work = np.empty(_core.stack_reverse_work(self.kernel_sizes, len(x)), dtype=self.dtype)
+        return self._pull(_core.stack_reverse, x, h, y_bar, work)
+
+    def unit_tangents(self, x, h, y_bar):
+        """What `reverse` gives, by forward mode: exact gradients from unit tangents of the pre-activations.
+
+        dL/dW_l[i, j] = (dL/da_l[i]) h_{l-1}[j], so d_l tangents, started at layer l, give all of its
+        d_l (d_{l-1} + 1) parameters at once.
+        """
+        work = np.empty(_core.stack_unit_tangents_work(self.kernel_sizes, len(x)), dtype=self.dtype)
+        return self._pull(_core.stack_unit_tangents, x, h, y_bar, work)
+
+    def jvp_rule(self, params, x, params_dot, x_dot):
+        """See `fastae.jvp`: tangents may come one at a time or with a leading axis."""
+        stack, x = self._at(params, x)
+        params_dot, many_params = _tangents(params_dot, stack.params, "params")
+        x_dot, many_x = _tangents(x_dot, x, "X")
+        if params_dot is not None and x_dot is not None and (many_params, len(params_dot)) != (many_x, len(x_dot)):
+            raise ValueError(f"{len(params_dot)} tangents of params and {len(x_dot)} of X; give as many of each")
+        h = stack.forward(x)
+        y_dot = stack.tangent(x, h, params_dot, x_dot)
+        return stack.output(h), y_dot if many_params or many_x else y_dot[0]
+
+    def vjp_rule(self, params, x):
+        """See `fastae.vjp`."""
+        stack, x = self._at(params, x)
+        h = stack.forward(x)
+        y = stack.output(h)
+
+        def pull(y_bar):
+            y_bar = _validate.matrix(y_bar, stack.dtype, name="the cotangent")
+            if y_bar.shape != y.shape:
+                raise ValueError(f"the cotangent has shape {y_bar.shape}, the value {y.shape}")
+            params_bar, x_bar = stack.reverse(x, h, y_bar)
+            return (x_bar,) if params is None else (params_bar, x_bar)
+
+        return y, pull
+
+    def _at(self, params, x):
+        """This stack, over params unless None, and x as an array that it takes."""
+        x = _validate.matrix(x, self.dtype, name="X", n_columns=self.sizes[0])
+        if params is None:
+            return self, x
+        return self.with_params(_validate.vector(params, self.dtype, name="params", size=self.n_params)), x
+
+    def _pull(self, kernel, x, h, y_bar, work):
+        params_bar = np.empty(self.n_params, dtype=self.dtype)
+        x_bar = np.empty((len(x), self.sizes[0]), dtype=self.dtype)
+        kernel(self.kernel_sizes, self.kernel_activations, self.params, x, h, y_bar, work, params_bar, x_bar)
+        return params_bar, x_bar
+
+
+def _tangents(dot, primal, name):
+    """Tangents of primal with a leading axis, and whether they came with it; None stays None."""
+    if dot is None:
+        return None, False
+    dot = _validate.array(dot, primal.dtype, name=f"the tangent of {name}")
+    if dot.shape[dot.ndim - primal.ndim :] != primal.shape or dot.ndim not in (primal.ndim, primal.ndim + 1):
+        raise ValueError(
+            f"the tangent of {name} has shape {dot.shape}; {name} has {primal.shape}; only a leading axis may come on top"
+        )
+    many = dot.ndim > primal.ndim
+    return dot if many else dot[None], many
+
+
+def round_latents(z, bits, out=None):
+    """The nearest of the 2^bits equally spaced values from -1 to 1: the latents that `bits` bits can store.
+
+    With Q = 2^bits - 1: q = round((z + 1) / 2 * Q), clipped to 0..Q, gives (2 q - Q) / Q. The derivative is zero
+    almost everywhere; training takes it for one (the straight-through estimator of Bengio, Léonard & Courville,
+    arXiv:1308.3432), so gradients pass this function unchanged.
+    """
+    top = 2**bits - 1
+    q = np.multiply(z, top / 2, out=out)
+    q += top / 2
+    np.rint(q, out=q)
+    np.clip(q, 0, top, out=q)
+    q *= 2
+    q -= top
+    q /= top
+    return q

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Losses over symbols: exact Hamming distance, and two smooth functions to train by."""
+import numpy as np
+
+from fastae import _core, _validate
+
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+class _SymbolLoss:
+    """What the losses share: p_s = softmax over symbols s of -(x̂ - level_s)² / temperature, cell by cell.
+
+    A subclass names its kernel. Missing cells (code -1) add nothing and have gradient 0.
+    """
+
+    _kernel = None
+    _final_fraction = 1.0
+
+    def __init__(self, alphabet, *, temperature=None, final_temperature=None):
+        self.alphabet = alphabet
+        if temperature is None:
+            temperature = float(np.diff(alphabet.levels).min()) ** 2
+        if final_temperature is None:
+            final_temperature = temperature * self._final_fraction
+        for name, value in (("temperature", temperature), ("final_temperature", final_temperature)):
+            if not 0 < value < np.inf:
+                raise ValueError(f"{name} is {value}; it must be positive and finite")
+        self.temperature = float(temperature)
+        self.final_temperature = float(final_temperature)
+        self._levels = {dtype: alphabet.levels.astype(dtype) for dtype in _FLOATS}
+
+    def __repr__(self):
+        return (
+            f"{type(self).__name__}({self.alphabet!r}, temperature={self.temperature:.4g}, "
+            f"final_temperature={self.final_temperature:.4g})"
+        )
+
+    def loss(self, xhat, codes):
+        """Mean of the loss over the known cells, at the starting temperature; 0 where no cell is known.
+
+        Parameters
+        ----------
+        xhat : array_like of shape (n_samples, n_features), float
+            Reconstructions.
+        codes : array_like of the same shape, integers
+            The true symbols' codes; -1 where missing.
+
+        Returns
+        -------
+        value : float
+
+        Raises
+        ------
+        ValueError
+            If the shapes differ or a code is outside the alphabet.
+        """
+        xhat, codes = self._cells(xhat, codes)
+        return self.sum_gradient(xhat, codes, self.temperature, 0.0, None) / max(1, int(np.count_nonzero(codes >= 0)))
+
+    def gradient(self, xhat, codes):
+        """Gradient of `loss` with respect to xhat; an array like xhat. Parameters and Raises as `loss`."""
+        return self.loss_gradient(xhat, codes)[1]
+
+    def loss_gradient(self, xhat, codes):
+        """`loss` and `gradient` together, for the price of one. Parameters and Raises as `loss`."""
+        xhat, codes = self._cells(xhat, codes)
+        n_known = max(1, int(np.count_nonzero(codes >= 0)))
+        grad = np.empty_like(xhat)
+        return self.sum_gradient(xhat, codes, self.temperature, 1 / n_known, grad) / n_known, grad
+
+    def exact(self, xhat, codes):
+        """Hamming distance: how many known cells have another nearest symbol than the true one.
+
+        Parameters and Raises as `loss`; an int comes back.
+        """
+        xhat, codes = self._cells(xhat, codes)
+        return self.count_wrong(xhat, codes)
+
+    def bind(self, codes):
+        """The function xhat -> ``loss(xhat, codes)``, which `fastae.jvp` and `fastae.vjp` differentiate."""
+        return _BoundLoss(self, codes)
+
+    def sum_gradient(self, xhat, codes, temperature, scale, grad):
+        """Sum over cells; grad, unless None, receives scale times its gradient. The trainer's door: no checks here."""
+        return self._kernel(xhat, codes, self._levels[xhat.dtype], temperature, scale, grad)
+
+    def count_wrong(self, xhat, codes):
+        """`exact` without checks."""
+        return _core.loss_hamming(xhat, codes, self._levels[xhat.dtype])
+
+    def _cells(self, xhat, codes):
+        xhat = np.asarray(xhat)
+        xhat = _validate.matrix(xhat, xhat.dtype if xhat.dtype in _FLOATS else np.float64, name="xhat")
+        codes = _validate.matrix(codes, np.int8, name="codes")
+        if xhat.shape != codes.shape:
+            raise ValueError(f"xhat has shape {xhat.shape} and codes {codes.shape}; they must agree")
+        return xhat, codes
+
+
+class _BoundLoss:
+    """A loss with its true symbols: a function of the reconstruction alone."""
+
+    def __init__(self, loss, codes):
+        self._loss = loss
+        self._codes = codes
+
+    def __call__(self, xhat):
+        return self._loss.loss(xhat, self._codes)
+
+    def jvp_rule(self, params, xhat, params_dot, xhat_dot):
+        """(value, d value) for each of the k tangents xhat_dot (k, n, d)."""
+        if params is not None:
+            raise ValueError("a loss has no parameters; give primals (xhat,) and tangents (xhat_dot,)")
+        value, grad = self._loss.loss_gradient(xhat, self._codes)
+        return value, np.tensordot(np.asarray(xhat_dot), grad, axes=2)
+
+    def vjp_rule(self, params, xhat):
+        """(value, its pull-back): the cotangent of a number scales the gradient."""
+        if params is not None:
+            raise ValueError("a loss has no parameters; give the one primal xhat")
+        value, grad = self._loss.loss_gradient(xhat, self._codes)
+        return value, lambda value_bar: (value_bar * grad,)
+
+
+class HammingLoss(_SymbolLoss):
+    """Hamming distance per cell, trained through a smooth surrogate: the expected one, 1 - p_code.
+
+    The exact distance, Σ [x ≠ nearest symbol of x̂], is piecewise constant, so its gradient is zero wherever it
+    exists. The surrogate draws the symbol from p_s = softmax of -(x̂ - level_s)² / temperature and expects the
+    distance; as the temperature goes to 0 it becomes the exact one. `Trainer.fit` lowers the temperature
+    geometrically from `temperature` to `final_temperature`, and reports the exact distance beside the surrogate.
+
+    Parameters
+    ----------
+    alphabet : Alphabet
+    temperature, final_temperature : float, optional
+        By default the squared distance between neighbouring levels, and a tenth of that.
+
+    Raises
+    ------
+    ValueError
+        If a temperature is not positive and finite.
+
+    Examples
+    --------
+    >>> from fastae import DNA, HammingLoss
+    >>> loss = HammingLoss(DNA)
+    >>> xhat, codes = [[-0.75, 0.3]], [[0, 3]]  # near A, and near G where T is true
+    >>> loss.exact(xhat, codes)
+    1
+    >>> round(loss.loss(xhat, codes), 3)
+    0.512
+    >>> value, gradient = loss.loss_gradient(xhat, codes)
+    >>> gradient.round(2)
+    array([[ 0.42, -0.47]])
+    """
+
+    _kernel = staticmethod(_core.loss_soft_hamming)
+    _final_fraction = 0.1
+
+
+class CrossEntropyLoss(_SymbolLoss):
+    """Bits per cell that an ideal coder needs, given p_s = softmax of -(x̂ - level_s)² / temperature.
+
+    It counts what an archive pays for its residual (Shannon 1948). For `HAPLOTYPE` at the default temperature the
+    logit of symbol 1 is 2 x̂: a decoder with ``output_activation="identity"`` gives all probabilities.
+
+    Parameters
+    ----------
+    alphabet : Alphabet
+    temperature, final_temperature : float, optional
+        By default both the squared distance between neighbouring levels: no annealing.
+
+    Raises
+    ------
+    ValueError
+        If a temperature is not positive and finite.
+
+    Examples
+    --------
+    >>> from fastae import HAPLOTYPE, CrossEntropyLoss
+    >>> loss = CrossEntropyLoss(HAPLOTYPE)
+    >>> loss.loss([[0.0]], [[1]])  # no idea: one bit
+    1.0
+    >>> loss.gradient([[0.0]], [[1]]).round(3)  # -1 / ln 2
+    array([[-1.443]])
+    >>> loss.loss([[3.0, 5.0]], [[1, -1]]) < 0.01  # the second cell is missing
+    True
+    """
+
+    _kernel = staticmethod(_core.loss_cross_entropy)
+
+
+LOSSES = {"hamming": HammingLoss, "cross_entropy": CrossEntropyLoss}

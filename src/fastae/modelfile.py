@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Saved models: a small binary format, FORMAT.md section 4."""
+import os
+import struct
+import zlib
+
+import numpy as np
+
+from fastae.errors import ChecksumError, FormatError, VersionError
+from fastae.fileio import atomic_output
+from fastae.layers import ACTIVATIONS, count_params
+from fastae.models import Autoencoder, Decoder, Encoder
+
+_MAGIC = b"FAEMODEL"
+_VERSION = 1
+_PREAMBLE = struct.Struct("<8sHBB")  # magic, version, kind, latent_bits
+_STACK = struct.Struct("<BBBB")  # bytes per number, activation, output activation, layers
+_CHECKSUM = struct.Struct("<I")
+_KINDS = {Encoder: 1, Decoder: 2, Autoencoder: 3}
+_DTYPES = {4: np.dtype("<f4"), 8: np.dtype("<f8")}
+_ACTIVATION_NAMES = {number: name for name, number in ACTIVATIONS.items()}
+
+
+def dumps_model(model):
+    """A model as bytes.
+
+    Parameters
+    ----------
+    model : Encoder, Decoder or Autoencoder
+
+    Returns
+    -------
+    data : bytes
+
+    Raises
+    ------
+    TypeError
+        If model is of another kind.
+    ValueError
+        If a model has more than 255 layers, the most that a file holds.
+
+    Examples
+    --------
+    >>> from fastae import Encoder, dumps_model, loads_model
+    >>> encoder = Encoder([10, 3], seed=5)
+    >>> copy = loads_model(dumps_model(encoder))
+    >>> copy.sizes, bool((copy.params == encoder.params).all())
+    ((10, 3), True)
+    """
+    if type(model) not in _KINDS:
+        raise TypeError(f"got {type(model).__name__}; an Encoder, a Decoder or an Autoencoder can be saved")
+    halves = (model.encoder, model.decoder) if isinstance(model, Autoencoder) else (model,)
+    latent_bits = (model.latent_bits or 0) if isinstance(model, Autoencoder) else 0
+    parts = [_PREAMBLE.pack(_MAGIC, _VERSION, _KINDS[type(model)], latent_bits)]
+    for half in halves:
+        n_layers = len(half.sizes) - 1
+        if n_layers > 255:
+            raise ValueError(f"the {type(half).__name__} has {n_layers} layers; a file holds at most 255")
+        activations = ACTIVATIONS[half.activation], ACTIVATIONS[half.output_activation]
+        parts.append(_STACK.pack(half.dtype.itemsize, *activations, n_layers))
+        parts.append(np.array(half.sizes, dtype="<u4").tobytes())
+        parts.append(half.params.astype(_DTYPES[half.dtype.itemsize]).tobytes())
+    body = b"".join(parts)
+    return body + _CHECKSUM.pack(zlib.crc32(body))
+
+
+def loads_model(data):
+    """The model whose bytes these are.
+
+    Parameters
+    ----------
+    data : bytes-like
+        What `dumps_model` gave.
+
+    Returns
+    -------
+    model : Encoder, Decoder or Autoencoder
+
+    Raises
+    ------
+    FormatError
+        If the bytes are not a whole saved model; `VersionError` if a later release wrote them, `ChecksumError` if
+        they changed since.
+
+    Examples
+    --------
+    >>> from fastae import Decoder, dumps_model, loads_model
+    >>> loads_model(dumps_model(Decoder([3, 10], output_activation="identity"))).output_activation
+    'identity'
+    """
+    data = bytes(data)
+    if data[: len(_MAGIC)] != _MAGIC or len(data) < _PREAMBLE.size + _CHECKSUM.size:
+        raise FormatError("these bytes are not a saved fastae model, or end too early")
+    _, version, kind, latent_bits = _PREAMBLE.unpack_from(data)
+    if version not in _READERS:
+        raise VersionError(f"the model has version {version}, this release reads {max(_READERS)}; install a later one")
+    body = data[: -_CHECKSUM.size]
+    if _CHECKSUM.unpack(data[len(body) :])[0] != zlib.crc32(body):
+        raise ChecksumError("the saved model is truncated or has changed since it was written: its checksum differs")
+    return _READERS[version](body, kind, latent_bits)
+
+
+def save_model(model, path):
+    """Save a model; an existing file is replaced whole or not at all.
+
+    Parameters
+    ----------
+    model : Encoder, Decoder or Autoencoder
+    path : str or path-like
+
+    Raises
+    ------
+    TypeError
+        If model is of another kind.
+    InputError
+        If path is a directory.
+    OSError
+        If the file cannot be written; what was there is as it was.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from fastae import Encoder, load_model, save_model
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "encoder.model")
+    ...     save_model(Encoder([10, 3]), path)
+    ...     load_model(path)
+    Encoder([10, 3], activation='tanh', dtype=float32)
+    """
+    data = dumps_model(model)
+    with atomic_output(path) as file:
+        file.write(data)
+
+
+def load_model(path):
+    """Load what `save_model` saved.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    model : Encoder, Decoder or Autoencoder
+
+    Raises
+    ------
+    FormatError
+        As `loads_model`; the message names the file.
+    OSError
+        If the file cannot be read.
+
+    Examples
+    --------
+    See `save_model`.
+
+    >>> from fastae import load_model
+    >>> load_model("no-such-file.model")
+    Traceback (most recent call last):
+    FileNotFoundError: [Errno 2] No such file or directory: 'no-such-file.model'
+    """
+    with open(path, "rb") as file:
+        data = file.read()
+    try:
+        return loads_model(data)
+    except FormatError as error:
+        raise type(error)(f"{os.fspath(path)}: {error}") from None
+
+
+def _read_v1(body, kind, latent_bits):
+    try:
+        if kind == _KINDS[Autoencoder]:
+            encoder, end = _read_half(body, _PREAMBLE.size, Encoder)
+            decoder, end = _read_half(body, end, Decoder)
+            model = Autoencoder(encoder, decoder, latent_bits=latent_bits or None)
+        elif kind in (_KINDS[Encoder], _KINDS[Decoder]) and latent_bits == 0:
+            model, end = _read_half(body, _PREAMBLE.size, Encoder if kind == _KINDS[Encoder] else Decoder)
+        else:
+            raise ValueError(f"kind {kind} with {latent_bits} latent bits")
+        if end != len(body):
+            raise ValueError(f"{len(body) - end} bytes too many")
+    except (TypeError, ValueError, KeyError, struct.error) as error:
+        raise FormatError(f"the saved model holds what no release writes ({error})") from None
+    return model
+
+
+def _read_half(body, start, kind):
+    """An Encoder or Decoder that starts at a byte, and the byte after it. Sizes are checked before memory is taken."""
+    itemsize, activation, output_activation, n_layers = _STACK.unpack_from(body, start)
+    start += _STACK.size
+    options = {"activation": _ACTIVATION_NAMES[activation], "dtype": _DTYPES[itemsize].newbyteorder("=")}
+    if kind is Decoder:
+        options["output_activation"] = _ACTIVATION_NAMES[output_activation]
+    elif activation != output_activation:
+        raise ValueError("an encoder with two activations")
+    end = start + 4 * (n_layers + 1)
+    if not n_layers or end > len(body):
+        raise ValueError(f"{n_layers} layers")
+    sizes = np.frombuffer(body[start:end], dtype="<u4").tolist()
+    n_params = count_params(sizes)
+    start, end = end, end + n_params * itemsize
+    if end > len(body):
+        raise ValueError(f"sizes {sizes} for fewer parameters")
+    params = np.frombuffer(body[start:end], dtype=_DTYPES[itemsize])
+    return kind(sizes, params=params, **options), end
+
+
+_READERS = {1: _read_v1}

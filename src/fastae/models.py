@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two halves of an autoencoder, as separate objects, and both together."""
+import numpy as np
+
+from fastae import _validate
+from fastae.layers import DenseStack, count_params, round_latents
+
+_BLOCK_ROWS = 1024  # rows that pass through the layers together: bounds the memory of the layers between
+
+
+class _Network:
+    """A dense stack with the checks of a public object; `Encoder` and `Decoder` differ in their verbs."""
+
+    def __init__(self, sizes, activation, output_activation, params, seed, dtype):
+        dtype = _validate.float_dtype(dtype)
+        sizes = tuple(sizes)
+        activations = [activation] * (len(sizes) - 2) + [output_activation]
+        if params is None:
+            # DenseStack checks the sizes before they are drawn for
+            self.stack = DenseStack(sizes, activations, np.zeros(count_params(sizes), dtype=dtype))
+            _draw_glorot(self.stack, np.random.default_rng(seed))
+        else:
+            params = _validate.vector(params, dtype, name="params", size=count_params(sizes), finite=True).copy()
+            self.stack = DenseStack(sizes, activations, params)
+        self.activation = activation
+        self.output_activation = output_activation
+
+    @property
+    def sizes(self):
+        """Widths of the input, every layer and the output."""
+        return self.stack.sizes
+
+    @property
+    def dtype(self):
+        """float32 or float64."""
+        return self.stack.dtype
+
+    @property
+    def params(self):
+        """All weights and biases as one flat vector, W_1, b_1, W_2, ...; writing to it changes the model."""
+        return self.stack.params
+
+    @property
+    def layers(self):
+        """Views ``(W, b)`` of the parameters, layer by layer, W of shape (d_out, d_in)."""
+        return self.stack.layers()
+
+    def __repr__(self):
+        return f"{type(self).__name__}({list(self.sizes)}, activation={self.activation!r}, dtype={self.dtype.name})"
+
+    def _apply(self, x, name):
+        stack = self.stack
+        if not (type(x) is np.ndarray and x.dtype == stack.dtype and x.ndim == 2 and x.flags.c_contiguous):
+            x = np.asarray(x)
+            if x.dtype.kind != "f":
+                raise TypeError(f"{name} is {x.dtype}; models take levels, real numbers: use alphabet.to_levels(codes)")
+            x = _validate.matrix(x, stack.dtype, name=name)
+        n, d_in = x.shape
+        if d_in != stack.sizes[0]:
+            raise ValueError(f"{name} has {d_in} columns, the {type(self).__name__} expects {stack.sizes[0]}")
+        if n <= _BLOCK_ROWS:
+            return stack.output(stack.forward(x))
+        y = np.empty((n, stack.sizes[-1]), dtype=stack.dtype)
+        h = np.empty(_BLOCK_ROWS * stack.n_outputs, dtype=stack.dtype)
+        for start in range(0, n, _BLOCK_ROWS):
+            block = x[start : start + _BLOCK_ROWS]
+            y[start : start + len(block)] = stack.output(stack.forward(block, h[: len(block) * stack.n_outputs]))
+        return y
+
+    def jvp_rule(self, params, x, params_dot, x_dot):
+        """See `fastae.jvp`."""
+        return self.stack.jvp_rule(params, x, params_dot, x_dot)
+
+    def vjp_rule(self, params, x):
+        """See `fastae.vjp`."""
+        return self.stack.vjp_rule(params, x)
+
+
+def _draw_glorot(stack, rng):
+    """Uniform weights of variance 2 / (d_in + d_out), which keeps tanh layers out of saturation; zero biases.
+
+    Glorot & Bengio, *Understanding the difficulty of training deep feedforward neural networks*, AISTATS 2010.
+    """
+    for weights, _ in stack.layers():
+        limit = np.sqrt(6 / sum(weights.shape))
+        weights[:] = rng.uniform(-limit, limit, weights.shape)
+
+
+class Encoder(_Network):
+    """R^n → R^m: rows of levels to latents, layer by layer ``h = activation(W h + b)``.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Widths from the input to the latents, as ``[10, 8, 6, 4, 3]`` for four layers.
+    activation : {"tanh", "identity"}
+        Of every layer. With tanh the latents lie in (-1, 1), where they can be rounded to a few bits.
+    seed : int or numpy.random.Generator
+        Weights are drawn from it (Glorot & Bengio 2010), biases are zero.
+    dtype : float32 or float64
+    params : array_like of shape (n_params,), optional
+        Parameters to take (a copy of) instead of drawing them.
+
+    Attributes
+    ----------
+    sizes : tuple of int
+    params : ndarray of shape (n_params,)
+        Writable; training updates it in place.
+    layers : list of (W, b) views of params
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of another kind, or they do not fit together.
+
+    Examples
+    --------
+    >>> from fastae import HAPLOTYPE, Encoder
+    >>> encoder = Encoder([10, 8, 6, 4, 3], seed=1)
+    >>> z = encoder.transform(HAPLOTYPE.to_levels([[0, 1, 1, 0, 0, 0, 1, 0, 1, 0]]))
+    >>> z.shape, z.dtype
+    ((1, 3), dtype('float32'))
+    >>> encoder.params.shape, [W.shape for W, b in encoder.layers]
+    ((185,), [(8, 10), (6, 8), (4, 6), (3, 4)])
+    """
+
+    def __init__(self, sizes, *, activation="tanh", seed=0, dtype=np.float32, params=None):
+        super().__init__(sizes, activation, activation, params, seed, dtype)
+
+    def transform(self, X):
+        """Latents of rows.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, sizes[0]), float
+            Levels, as `Alphabet.to_levels` gives them.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, sizes[-1]), of the encoder's dtype
+
+        Raises
+        ------
+        TypeError
+            If X holds integers (symbols or codes instead of levels).
+        ValueError
+            If X has another number of columns.
+        """
+        return self._apply(X, "X")
+
+    __call__ = transform
+
+
+class Decoder(_Network):
+    """R^m → R^n: latents back to levels, layer by layer ``h = activation(W h + b)``.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Widths from the latents to the output, as ``[3, 6, 10]`` for two layers.
+    activation : {"tanh", "identity"}
+        Of every layer but the last.
+    output_activation : {"tanh", "identity"}, optional
+        Of the last layer; that of the others by default. With "identity" the output is a logit, see
+        `CrossEntropyLoss`.
+    seed, dtype, params
+        As `Encoder`.
+
+    Attributes
+    ----------
+    sizes, params, layers
+        As `Encoder`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `Encoder`.
+
+    Examples
+    --------
+    >>> from fastae import HAPLOTYPE, Decoder
+    >>> decoder = Decoder([3, 6, 10], seed=1)
+    >>> xhat = decoder.inverse_transform([[0.5, -0.5, 0.1]])
+    >>> HAPLOTYPE.from_levels(xhat).shape
+    (1, 10)
+    """
+
+    def __init__(self, sizes, *, activation="tanh", output_activation=None, seed=0, dtype=np.float32, params=None):
+        super().__init__(sizes, activation, output_activation or activation, params, seed, dtype)
+
+    def inverse_transform(self, Z):
+        """Levels of rows from their latents.
+
+        Parameters
+        ----------
+        Z : array_like of shape (n_samples, sizes[0]), float
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, sizes[-1]), of the decoder's dtype
+
+        Raises
+        ------
+        TypeError
+            If Z holds integers.
+        ValueError
+            If Z has another number of columns.
+        """
+        return self._apply(Z, "Z")
+
+    __call__ = inverse_transform
+
+
+class Autoencoder:
+    """f(x) = decoder(encoder(x)): both halves, which stay the caller's own objects.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    decoder : Decoder
+    latent_bits : int, 1 to 8, optional
+        Round each latent to the nearest of 2^latent_bits values from -1 to 1, as an archive stores them.
+
+    Raises
+    ------
+    TypeError
+        If the halves are not an Encoder and a Decoder, or differ in dtype.
+    ValueError
+        If their widths do not fit together.
+
+    Examples
+    --------
+    >>> from fastae import HAPLOTYPE, Autoencoder, Decoder, Encoder
+    >>> model = Autoencoder(Encoder([4, 2]), Decoder([2, 4]), latent_bits=1)
+    >>> x = HAPLOTYPE.to_levels([[0, 1, 1, 0]])
+    >>> abs(model.transform(x))  # one bit: -1 or 1
+    array([[1., 1.]], dtype=float32)
+    >>> model(x).shape
+    (1, 4)
+    """
+
+    def __init__(self, encoder, decoder, *, latent_bits=None):
+        if not isinstance(encoder, Encoder) or not isinstance(decoder, Decoder):
+            raise TypeError(f"got {type(encoder).__name__} and {type(decoder).__name__}; give an Encoder and a Decoder")
+        if encoder.dtype != decoder.dtype:
+            raise TypeError(f"the encoder is {encoder.dtype} and the decoder {decoder.dtype}; make them alike")
+        if encoder.sizes[-1] != decoder.sizes[0] or encoder.sizes[0] != decoder.sizes[-1]:
+            raise ValueError(
+                f"an encoder {encoder.sizes[0]} → {encoder.sizes[-1]} and a decoder {decoder.sizes[0]} → "
+                f"{decoder.sizes[-1]} do not fit; the decoder's sizes go back from the latents to the input"
+            )
+        if latent_bits is not None:
+            latent_bits = _validate.integer(latent_bits, 1, 8, name="latent_bits")
+        self.encoder = encoder
+        self.decoder = decoder
+        self.latent_bits = latent_bits
+
+    @property
+    def params(self):
+        """A copy of the encoder's parameters followed by the decoder's."""
+        return np.concatenate([self.encoder.params, self.decoder.params])
+
+    def __repr__(self):
+        return f"Autoencoder({self.encoder!r}, {self.decoder!r}, latent_bits={self.latent_bits})"
+
+    def transform(self, X):
+        """Latents of rows, rounded where latent_bits says so; otherwise as `Encoder.transform`."""
+        return self._rounded(self.encoder.transform(X))
+
+    def inverse_transform(self, Z):
+        """Levels of rows from their latents; as `Decoder.inverse_transform`."""
+        return self.decoder.inverse_transform(Z)
+
+    def __call__(self, X):
+        """Reconstructions (n_samples, n_features) of rows X (n_samples, n_features)."""
+        return self.decoder.inverse_transform(self.transform(X))
+
+    def jvp_rule(self, params, x, params_dot, x_dot):
+        """See `fastae.jvp`; rounding passes tangents straight through."""
+        split = self.encoder.params.size
+        encoder_params, decoder_params = _halves(params, split)
+        encoder_dot, decoder_dot = _halves(params_dot, split)
+        z, z_dot = self.encoder.jvp_rule(encoder_params, x, encoder_dot, x_dot)
+        return self.decoder.jvp_rule(decoder_params, self._rounded(z), decoder_dot, z_dot)
+
+    def vjp_rule(self, params, x):
+        """See `fastae.vjp`; rounding passes cotangents straight through."""
+        encoder_params, decoder_params = _halves(params, self.encoder.params.size)
+        z, pull_encoder = self.encoder.vjp_rule(encoder_params, x)
+        xhat, pull_decoder = self.decoder.vjp_rule(decoder_params, self._rounded(z))
+
+        def pull(xhat_bar):
+            *decoder_bar, z_bar = pull_decoder(xhat_bar)
+            *encoder_bar, x_bar = pull_encoder(z_bar)
+            return (x_bar,) if params is None else (np.concatenate(encoder_bar + decoder_bar), x_bar)
+
+        return xhat, pull
+
+    def _rounded(self, z):
+        return z if self.latent_bits is None else round_latents(z, self.latent_bits)
+
+
+def _halves(params, split):
+    if params is None:
+        return None, None
+    params = np.asarray(params)
+    return params[..., :split], params[..., split:]

@@ -1,0 +1,363 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The training loop: mini-batches, exact gradients, an optimiser for each half, a history."""
+import math
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fastae import _validate
+from fastae.autodiff import GRADIENT_MODES
+from fastae.layers import round_latents
+from fastae.models import Autoencoder
+from fastae.optim import OPTIMIZERS, SCHEDULES
+
+
+@dataclass
+class History:
+    """What `Trainer.fit` saw, one number per epoch in each list.
+
+    Attributes
+    ----------
+    loss : list of float
+        Mean of the training loss (for `HammingLoss` its smooth surrogate) over the known cells of the training rows,
+        each batch as it came, before its update, at that epoch's temperature.
+    hamming : list of float
+        Exact Hamming distance per known cell of the same reconstructions.
+    heldout_loss, heldout_hamming : list of float
+        The same of the held-out rows after the epoch; the loss at the final temperature, so that epochs compare.
+        Empty without held-out rows.
+    learning_rate, temperature : list of float
+        At the end of the epoch.
+    seconds : list of float
+    best_epoch : int or None
+        The epoch, from 0, whose parameters the models hold, where `patience` was given.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastae import HAPLOTYPE, Decoder, Encoder, HammingLoss, Trainer
+    >>> X = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 8)
+    >>> trainer = Trainer(Encoder([4, 2]), Decoder([2, 4]), loss=HammingLoss(HAPLOTYPE), batch_size=4)
+    >>> history = trainer.fit(X, n_epochs=30)
+    >>> len(history), history.loss[-1] < history.loss[0], history.hamming[-1]
+    (30, True, 0.0)
+    """
+
+    loss: list = field(default_factory=list)
+    hamming: list = field(default_factory=list)
+    heldout_loss: list = field(default_factory=list)
+    heldout_hamming: list = field(default_factory=list)
+    learning_rate: list = field(default_factory=list)
+    temperature: list = field(default_factory=list)
+    seconds: list = field(default_factory=list)
+    best_epoch: int | None = None
+
+    def __len__(self):
+        return len(self.loss)
+
+
+class Trainer:
+    """Trains an encoder and a decoder, in place, to give their input back.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    decoder : Decoder
+    loss : HammingLoss or CrossEntropyLoss
+        Its alphabet is the alphabet of the rows.
+    gradient : {"forward", "reverse", "mixed"}
+        How gradients are computed, see ``GRADIENT_MODES``; all are exact and agree to rounding. "reverse" is the
+        fastest; "forward" pushes unit tangents of the pre-activations; "mixed" does so in the decoder only.
+    optimizer : {"adam", "sgd"} or a function from params to an optimiser
+        As ``functools.partial(SGD, momentum=0.5)``.
+    learning_rate : float
+    batch_size : int
+    schedule : {"constant", "cosine", "onecycle"} or a function
+        From the progress of `fit`, in [0, 1), to a share of learning_rate.
+    latent_bits : int, 1 to 8, optional
+        Round latents while training, gradients passing straight through, so that the decoder learns from what will
+        be stored.
+    seed : int or numpy.random.Generator
+        Of the order of the rows.
+
+    Attributes
+    ----------
+    learning_rate : float
+        Of `step`, and the highest of `fit`.
+    temperature : float
+        Of the loss in `step`; `fit` lowers it from ``loss.temperature`` to ``loss.final_temperature``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the models do not fit together or an option has an unknown value.
+
+    Notes
+    -----
+    A trainer shares nothing with others: train one per thread, the kernels run in parallel.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastae import HAPLOTYPE, CrossEntropyLoss, Decoder, Encoder, Trainer
+    >>> encoder, decoder = Encoder([6, 4, 2]), Decoder([2, 6], output_activation="identity")
+    >>> trainer = Trainer(encoder, decoder, loss=CrossEntropyLoss(HAPLOTYPE), gradient="reverse", latent_bits=1)
+    >>> X = np.repeat([[0, 0, 0, 1, 1, 1], [1, 1, 1, 0, 0, 0]], 8, axis=0)
+    >>> first = trainer.step(X)
+    >>> trainer.fit(X, n_epochs=100).loss[-1] < first
+    True
+    """
+
+    def __init__(
+        self,
+        encoder,
+        decoder,
+        *,
+        loss,
+        gradient="forward",
+        optimizer="adam",
+        learning_rate=1e-2,
+        batch_size=256,
+        schedule="constant",
+        latent_bits=None,
+        seed=0,
+    ):
+        model = Autoencoder(encoder, decoder, latent_bits=latent_bits)  # checks that they fit together
+        if gradient not in GRADIENT_MODES:
+            raise ValueError(f"gradient is {gradient!r}; it can be {', '.join(map(repr, GRADIENT_MODES))}")
+        if not (math.isfinite(learning_rate) and learning_rate > 0):
+            raise ValueError(f"learning_rate is {learning_rate}; it must be positive and finite")
+        make_optimizer = _lookup(optimizer, OPTIMIZERS, "optimizer")
+        self.encoder = encoder
+        self.decoder = decoder
+        self.loss = loss
+        self.learning_rate = float(learning_rate)
+        self.temperature = loss.temperature
+        self.batch_size = _validate.integer(batch_size, 1, None, name="batch_size")
+        self.latent_bits = model.latent_bits
+        self._model = model
+        self._mode = GRADIENT_MODES[gradient]
+        self._schedule = _lookup(schedule, SCHEDULES, "schedule")
+        self._encoder_optimizer = make_optimizer(encoder.params)
+        self._decoder_optimizer = make_optimizer(decoder.params)
+        self._rng = np.random.default_rng(seed)
+        self._workspaces = {}
+
+    def step(self, X):
+        """One update from one batch of rows.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            Symbols of the loss's alphabet, or missing.
+
+        Returns
+        -------
+        loss : float
+            Mean over the known cells, before the update.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X is not rows of symbols for this encoder, or the loss is no longer finite.
+        """
+        levels, codes = self._rows(X, "X")
+        n_known = int(np.count_nonzero(codes >= 0))
+        return self._update(levels, codes, n_known, self._workspace(len(levels)), self.learning_rate) / max(1, n_known)
+
+    def fit(self, X, *, n_epochs, X_heldout=None, patience=None, progress=None):
+        """Train on rows, each seen once in every epoch, in random order.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            Symbols of the loss's alphabet, or missing. At least one row.
+        n_epochs : int
+        X_heldout : array_like of shape (n_heldout, n_features), optional
+            Rows that are reported on but not trained on.
+        patience : int, optional
+            Stop after so many epochs in which neither the exact Hamming distance of the held-out rows nor, at the
+            same distance, their loss became less; then go back to the best epoch's parameters.
+        progress : function, optional
+            Called with the History after every epoch.
+
+        Returns
+        -------
+        history : History
+
+        Raises
+        ------
+        TypeError, ValueError
+            If rows are not symbols for this encoder, patience comes without held-out rows, or the loss is no
+            longer finite.
+        """
+        n_epochs = _validate.integer(n_epochs, 1, None, name="n_epochs")
+        if patience is not None:
+            patience = _validate.integer(patience, 1, None, name="patience")
+            if X_heldout is None:
+                raise ValueError("patience needs X_heldout, the rows to watch")
+        levels, codes = self._rows(X, "X")
+        heldout = None if X_heldout is None else self._rows(X_heldout, "X_heldout")
+        if not len(levels):
+            raise ValueError("X has no rows to train on")
+        history = History()
+        best = (math.inf, math.inf)
+        best_params = None
+        for epoch in range(n_epochs):
+            started = time.perf_counter()
+            share = epoch / (n_epochs - 1) if n_epochs > 1 else 1.0
+            self.temperature = self.loss.temperature ** (1 - share) * self.loss.final_temperature**share
+            self._epoch(levels, codes, epoch, n_epochs, history)
+            history.temperature.append(self.temperature)
+            if heldout is not None:
+                loss, hamming = self._evaluate(*heldout, self.loss.final_temperature)
+                history.heldout_loss.append(loss)
+                history.heldout_hamming.append(hamming)
+                if patience is not None and (hamming, loss) < best:
+                    best = hamming, loss
+                    best_params = self.encoder.params.copy(), self.decoder.params.copy()
+                    history.best_epoch = epoch
+            history.seconds.append(time.perf_counter() - started)
+            if progress is not None:
+                progress(history)
+            if patience is not None and epoch - history.best_epoch >= patience:
+                break
+        if best_params is not None:
+            self.encoder.params[:], self.decoder.params[:] = best_params
+        return history
+
+    def evaluate(self, X):
+        """Mean loss at the present temperature and exact Hamming distance, per known cell, of rows.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            Symbols of the loss's alphabet, or missing.
+
+        Returns
+        -------
+        loss, hamming : float
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X is not rows of symbols for this encoder.
+        """
+        return self._evaluate(*self._rows(X, "X"), self.temperature)
+
+    def _epoch(self, levels, codes, epoch, n_epochs, history):
+        """Update on every row once; append the epoch's means to history."""
+        n = len(levels)
+        n_batches = -(-n // self.batch_size)
+        known = np.count_nonzero(codes >= 0, axis=1)
+        order = self._rng.permutation(n)
+        total = 0.0
+        n_wrong = 0
+        for batch in range(n_batches):
+            rows = order[batch * self.batch_size : (batch + 1) * self.batch_size]
+            work = self._workspace(len(rows))
+            # "clip" never clips here: it lets take write straight to out
+            np.take(levels, rows, axis=0, out=work.x, mode="clip")
+            np.take(codes, rows, axis=0, out=work.codes, mode="clip")
+            rate = self.learning_rate * self._schedule((epoch + batch / n_batches) / n_epochs)
+            total += self._update(work.x, work.codes, int(known[rows].sum()), work, rate)
+            n_wrong += self.loss.count_wrong(work.xhat, work.codes)
+        n_known = max(1, int(known.sum()))
+        history.loss.append(total / n_known)
+        history.hamming.append(n_wrong / n_known)
+        history.learning_rate.append(rate)
+
+    def _update(self, x, codes, n_known, work, rate):
+        """Forward, loss, gradient, one optimiser step; returns the loss summed over cells."""
+        encoder, decoder = self.encoder.stack, self.decoder.stack
+        encoder.forward(x, work.h_encoder)
+        if self.latent_bits is not None:
+            round_latents(work.z_real, self.latent_bits, out=work.z)
+        decoder.forward(work.z, work.h_decoder)
+        total = self.loss.sum_gradient(work.xhat, codes, self.temperature, 1 / max(1, n_known), work.xhat_bar)
+        if not math.isfinite(total):
+            raise ValueError(f"the loss became {total}; choose a learning_rate below {self.learning_rate}")
+        self._mode.decoder.kernel(
+            decoder.kernel_sizes,
+            decoder.kernel_activations,
+            decoder.params,
+            work.z,
+            work.h_decoder,
+            work.xhat_bar,
+            work.scratch_decoder,
+            work.decoder_bar,
+            work.z_bar,
+        )
+        self._mode.encoder.kernel(
+            encoder.kernel_sizes,
+            encoder.kernel_activations,
+            encoder.params,
+            x,
+            work.h_encoder,
+            work.z_bar,  # of the rounded latents, passed straight through to the real ones
+            work.scratch_encoder,
+            work.encoder_bar,
+            None,
+        )
+        self._decoder_optimizer.update(work.decoder_bar, rate)
+        self._encoder_optimizer.update(work.encoder_bar, rate)
+        return total
+
+    def _evaluate(self, levels, codes, temperature):
+        total = 0.0
+        n_wrong = 0
+        for start in range(0, len(levels), self.batch_size):
+            batch_codes = codes[start : start + self.batch_size]
+            xhat = self._model(levels[start : start + self.batch_size])
+            total += self.loss.sum_gradient(xhat, batch_codes, temperature, 0.0, None)
+            n_wrong += self.loss.count_wrong(xhat, batch_codes)
+        n_known = max(1, int(np.count_nonzero(codes >= 0)))
+        return total / n_known, n_wrong / n_known
+
+    def _rows(self, X, name):
+        """Symbols to levels and codes, once for all epochs."""
+        codes = self.loss.alphabet.to_codes(X)
+        if codes.ndim != 2 or codes.shape[1] != self.encoder.sizes[0]:
+            raise ValueError(f"{name} has shape {codes.shape}, the encoder wants (n_samples, {self.encoder.sizes[0]})")
+        return self.loss.alphabet.to_levels(codes, self.encoder.dtype), codes
+
+    def _workspace(self, n):
+        """The buffers of a batch of n rows; fit needs two sizes, the usual and the last batch's."""
+        work = self._workspaces.get(n)
+        if work is None:
+            if len(self._workspaces) == 2:
+                self._workspaces.clear()
+            work = self._workspaces[n] = _Workspace(self.encoder.stack, self.decoder.stack, n, self)
+        return work
+
+
+class _Workspace:
+    """Every array that an update of n rows writes to, made once."""
+
+    def __init__(self, encoder, decoder, n, trainer):
+        dtype = encoder.dtype
+        d, m = encoder.sizes[0], decoder.sizes[0]
+        self.x = np.empty((n, d), dtype=dtype)
+        self.codes = np.empty((n, d), dtype=np.int8)
+        self.h_encoder = np.empty(n * encoder.n_outputs, dtype=dtype)
+        self.h_decoder = np.empty(n * decoder.n_outputs, dtype=dtype)
+        self.z_real = encoder.output(self.h_encoder)
+        self.z = self.z_real if trainer.latent_bits is None else np.empty((n, m), dtype=dtype)
+        self.xhat = decoder.output(self.h_decoder)
+        self.xhat_bar = np.empty((n, d), dtype=dtype)
+        self.z_bar = np.empty((n, m), dtype=dtype)
+        self.encoder_bar = np.empty(encoder.n_params, dtype=dtype)
+        self.decoder_bar = np.empty(decoder.n_params, dtype=dtype)
+        mode = trainer._mode
+        self.scratch_encoder = np.empty(mode.encoder.work(encoder.kernel_sizes, n), dtype=dtype)
+        self.scratch_decoder = np.empty(mode.decoder.work(decoder.kernel_sizes, n), dtype=dtype)
+
+
+def _lookup(value, table, name):
+    """The function that an option names, or is."""
+    if callable(value):
+        return value
+    if value not in table:
+        raise ValueError(f"{name} is {value!r}; it can be {', '.join(map(repr, table))}, or a function")
+    return table[value]
