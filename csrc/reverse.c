@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Gradients of a dense stack: by reverse mode, and by forward mode with unit tangents. */
+#include "internal.h"
+
+#include <string.h>
+
+size_t
+fae_stack_reverse_work(const fae_stack *stack, size_t n)
+{
+    return 2 * fae_min(n, FAE_ROWS) * fae_stack_width(stack);
+}
+
+/* Unit tangents are kept as (unit, tangent, example), examples innermost: tangents of earlier layers and of a later one
+ * are then neighbours, however many have joined, and even the smallest network fills the vectors. */
+#define UNIT_NUMBERS ((size_t) 1 << 17) /* that the tangents of one tile of examples should fill */
+#define UNIT_TILE_MIN 8
+#define UNIT_TILE_MAX 64
+
+/* Numbers per example that the tangents fill at the layer where they fill most. */
+static size_t
+unit_numbers(const fae_stack *stack, int with_params, int with_x)
+{
+    size_t tangents = with_x ? (size_t) stack->sizes[0] : 0, most = 1;
+
+    for (size_t l = 1; l < stack->n_layers; l++) {
+        most = fae_max(most, tangents * (size_t) stack->sizes[l]);
+        tangents += with_params ? (size_t) stack->sizes[l] : 0;
+    }
+    return most;
+}
+
+/* Examples in a tile. */
+static size_t
+unit_tile(size_t numbers)
+{
+    return fae_max(UNIT_TILE_MIN, fae_min(UNIT_TILE_MAX, UNIT_NUMBERS / numbers / UNIT_TILE_MIN * UNIT_TILE_MIN));
+}
+
+size_t
+fae_stack_unit_tangents_work(const fae_stack *stack, size_t n)
+{
+    size_t rows = fae_min(n, FAE_ROWS), outputs = fae_stack_n_outputs(stack), numbers = unit_numbers(stack, 1, 1);
+    /* fewer tangents take larger tiles, but never more than this */
+    size_t tangents = fae_min(numbers * fae_min(n, UNIT_TILE_MAX), fae_max(numbers * UNIT_TILE_MIN, UNIT_NUMBERS));
+
+    return rows * (2 * outputs + (size_t) stack->sizes[0] + fae_max(fae_stack_width(stack), (size_t) stack->sizes[0]))
+        + 2 * tangents;
+}
+
+#define BODY "reverse_body.h"
+#include "both_reals.h"
+#undef BODY
+#define BODY "unit_tangents_body.h"
+#include "both_reals.h"

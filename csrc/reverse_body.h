@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Body of reverse mode for one element type. */
+
+/* `rows` examples from example `first` on; adds to params_bar unless first = 0. */
+static void
+FN(reverse_rows)(const fae_stack *stack, const REAL *params, const REAL *x, const REAL *h, size_t n, size_t first,
+    size_t rows, const REAL *y_bar, REAL *work, REAL *params_bar, REAL *x_bar)
+{
+    size_t d_0 = (size_t) stack->sizes[0], d_last = (size_t) stack->sizes[stack->n_layers];
+    REAL *bar = work, *next = work + rows * fae_stack_width(stack);
+    size_t offset = fae_stack_n_params(stack);
+    const REAL *output = h + n * (fae_stack_n_outputs(stack) - d_last) + first * d_last;
+
+    memcpy(bar, y_bar + first * d_last, rows * d_last * sizeof(REAL));
+    for (size_t l = stack->n_layers; l-- > 0;) {
+        size_t d_in = (size_t) stack->sizes[l], d_out = (size_t) stack->sizes[l + 1];
+        const REAL *input = l == 0 ? x + first * d_0 : output - first * d_out - n * d_in + first * d_in;
+
+        offset -= d_out * (d_in + 1);
+        if (stack->activations[l] == FAE_TANH) {
+            FN(fae_vector_chain)(rows * d_out, output, bar);
+        }
+        if (params_bar != NULL) {
+            REAL *w_bar = params_bar + offset;
+            FN(fae_gemm)(d_out, d_in, rows, bar, 1, d_out, input, d_in, 1, NULL, first != 0, w_bar, d_in);
+            FN(fae_vector_column_sums)(rows, d_out, bar, first != 0, w_bar + d_out * d_in);
+        }
+        if (l > 0) {
+            REAL *swap = bar;
+            FN(fae_gemm)(rows, d_in, d_out, bar, d_out, 1, params + offset, d_in, 1, NULL, 0, next, d_in);
+            bar = next;
+            next = swap;
+        } else if (x_bar != NULL) {
+            FN(fae_gemm)(rows, d_in, d_out, bar, d_out, 1, params, d_in, 1, NULL, 0, x_bar + first * d_0, d_in);
+        }
+        output = input;
+    }
+}
+
+void
+FN(fae_stack_reverse)(const fae_stack *stack, const REAL *params, const REAL *x, const REAL *h, size_t n,
+    const REAL *y_bar, REAL *work, REAL *params_bar, REAL *x_bar)
+{
+    if (n == 0 && params_bar != NULL) {
+        memset(params_bar, 0, fae_stack_n_params(stack) * sizeof(REAL));
+    }
+    for (size_t first = 0; first < n; first += FAE_ROWS) {
+        FN(reverse_rows)(stack, params, x, h, n, first, fae_min(FAE_ROWS, n - first), y_bar, work, params_bar, x_bar);
+    }
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Body of the exact gradient by forward mode for one element type. */
+
+/* out (d, n) = the transpose of 1 - h^2, h (n, d); all ones where h is NULL (an identity layer). */
+static void
+FN(unit_slopes)(size_t n, size_t d, const REAL *h, REAL *out)
+{
+    for (size_t j = 0; j < d; j++) {
+        for (size_t e = 0; e < n; e++) {
+            out[j * n + e] = h == NULL ? (REAL) 1 : (REAL) 1 - h[e * d + j] * h[e * d + j];
+        }
+    }
+}
+
+/* Pushes the unit tangents of x (if with_x) and of the pre-activations of layers 1..L-2 (if with_params) of `n` examples
+ * to the output of layer L-1, and contracts them with c (d_{L-1}, n), the cotangent there: g (tangents, n).
+ * slopes (n_outputs, n), c and g have rows of `stride` numbers, the examples of a tile being some of them. */
+static void
+FN(unit_push)(const fae_stack *stack, const REAL *params, const REAL *slopes, const REAL *c, size_t n, size_t stride,
+    int with_params, int with_x, size_t numbers, REAL *work, REAL *g)
+{
+    size_t k = 0;
+    REAL *t = work, *next = work + numbers * n; /* (d_l, k, n) */
+
+    for (size_t l = 0; l + 1 < stack->n_layers; l++) {
+        size_t d_in = (size_t) stack->sizes[l], d_out = (size_t) stack->sizes[l + 1];
+        size_t joining = (l == 0 ? with_x : with_params) ? d_in : 0;
+        size_t row = (k + joining) * n;
+        const REAL *in_slopes = l == 0 ? NULL : slopes; /* x is no activation: slope 1 */
+        const REAL *out_slopes = l == 0 ? slopes : slopes + d_in * stride;
+
+        if (k > 0) {
+            FN(fae_gemm)(d_out, k * n, d_in, params, d_in, 1, t, k * n, 1, NULL, 0, next, row);
+            FN(fae_vector_scale)(d_out, k, n, out_slopes, stride, next, row);
+        }
+        if (joining > 0) { /* a unit tangent's first hop needs no product: it is a column of W */
+            FN(fae_vector_hop)(d_out, d_in, n, params, in_slopes, out_slopes, stride, next + k * n, row);
+        }
+        k += joining;
+        params += d_out * (d_in + 1);
+        slopes = out_slopes;
+        REAL *swap = t;
+        t = next;
+        next = swap;
+    }
+    if (k > 0) {
+        size_t d = (size_t) stack->sizes[stack->n_layers - 1];
+        FN(fae_vector_contract)(d, k, n, c, stride, t, k * n, g, stride);
+    }
+}
+
+/* Examples first .. first + n - 1, at most FAE_ROWS; `total` examples lie in a layer of h. */
+static void
+FN(unit_rows)(const fae_stack *stack, const REAL *params, const REAL *x, const REAL *h, size_t total, size_t first,
+    size_t n, const REAL *y_bar, REAL *work, REAL *params_bar, REAL *x_bar)
+{
+    size_t n_layers = stack->n_layers, outputs = fae_stack_n_outputs(stack);
+    size_t d_0 = (size_t) stack->sizes[0], d_last = (size_t) stack->sizes[n_layers];
+    size_t d_before = (size_t) stack->sizes[n_layers - 1];
+    size_t with_x = x_bar == NULL ? 0 : d_0;
+    size_t numbers = unit_numbers(stack, params_bar != NULL, x_bar != NULL), tile = unit_tile(numbers);
+    REAL *slopes = work;              /* (outputs, n) */
+    REAL *g = slopes + outputs * n;   /* (with_x + outputs, n): dL/dx, dL/da_1, .. dL/da_L */
+    REAL *c = g + (d_0 + outputs) * n; /* (d_before, n): dL/dh_{L-1} */
+    REAL *tangents = c + fae_max(fae_stack_width(stack), d_0) * n;
+    REAL *g_last = g + (with_x + outputs - d_last) * n;
+    const REAL *last_params = params + fae_stack_n_params(stack) - d_last * (d_before + 1);
+
+    for (size_t l = 1, done = 0; l <= n_layers; l++) {
+        size_t d = (size_t) stack->sizes[l];
+        const REAL *layer = stack->activations[l - 1] == FAE_TANH ? h + total * done + first * d : NULL;
+        FN(unit_slopes)(n, d, layer, slopes + done * n);
+        done += d;
+    }
+    for (size_t j = 0; j < d_last; j++) { /* the last layer's own tangents */
+        for (size_t e = 0; e < n; e++) {
+            g_last[j * n + e] = y_bar[(first + e) * d_last + j] * slopes[(outputs - d_last + j) * n + e];
+        }
+    }
+    FN(fae_gemm)(d_before, n, d_last, last_params, 1, d_before, g_last, n, 1, NULL, 0, c, n);
+    if (n_layers == 1) {
+        memcpy(g, c, with_x * n * sizeof(REAL));
+    } else {
+        REAL *g_before = g_last - d_before * n;
+        const REAL *slopes_before = slopes + (outputs - d_last - d_before) * n;
+
+        for (size_t i = 0; i < d_before * n; i++) {
+            g_before[i] = c[i] * slopes_before[i];
+        }
+        for (size_t e = 0; e < n; e += tile) {
+            FN(unit_push)(stack, params, slopes + e, c + e, fae_min(tile, n - e), n, params_bar != NULL, x_bar != NULL,
+                numbers, tangents, g + e);
+        }
+    }
+    for (size_t e = 0; e < n && x_bar != NULL; e++) {
+        for (size_t j = 0; j < d_0; j++) {
+            x_bar[(first + e) * d_0 + j] = g[j * n + e];
+        }
+    }
+    const REAL *input = x + first * d_0;
+    g += with_x * n;
+    for (size_t l = 0; l < n_layers && params_bar != NULL; l++) {
+        size_t d_in = (size_t) stack->sizes[l], d_out = (size_t) stack->sizes[l + 1];
+
+        FN(fae_gemm)(d_out, d_in, n, g, n, 1, input, d_in, 1, NULL, first != 0, params_bar, d_in);
+        params_bar += d_out * d_in;
+        for (size_t i = 0; i < d_out; i++) {
+            REAL sum = first != 0 ? params_bar[i] : (REAL) 0;
+            for (size_t e = 0; e < n; e++) {
+                sum += g[i * n + e];
+            }
+            params_bar[i] = sum;
+        }
+        params_bar += d_out;
+        g += d_out * n;
+        input = h + first * d_out;
+        h += total * d_out;
+    }
+}
+
+void
+FN(fae_stack_unit_tangents)(const fae_stack *stack, const REAL *params, const REAL *x, const REAL *h, size_t n,
+    const REAL *y_bar, REAL *work, REAL *params_bar, REAL *x_bar)
+{
+    if (n == 0 && params_bar != NULL) {
+        memset(params_bar, 0, fae_stack_n_params(stack) * sizeof(REAL));
+    }
+    for (size_t first = 0; first < n; first += FAE_ROWS) {
+        FN(unit_rows)(stack, params, x, h, n, first, fae_min(FAE_ROWS, n - first), y_bar, work, params_bar, x_bar);
+    }
+}
