@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The archive's bytes: a header, sections one after the other, an index of them, a footer. FORMAT.md §5.
+
+Every byte is under a checksum, and nothing is believed before its checksum and its bounds have been looked at.
+"""
+from __future__ import annotations
+
+import lzma
+import os
+import struct
+import zlib
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from fastae.errors import ChecksumError, FormatError, VersionError
+
+MAGIC = b"\x89FAE\r\n\x1a\n"
+END_MAGIC = b"FAEEND\r\n"
+VERSION = 0
+_HEADER = struct.Struct("<8sHHI")  # magic, version, reserved, crc32 of what precedes it
+_FOOTER = struct.Struct("<QIQI8s")  # index length, index crc32, file length, crc32 of what precedes it, magic
+MAX_TEXT = 1 << 31  # bytes one compressed text may unfold to
+
+# What a section holds. The order is the order of writing: all that a window's blocks share comes before them.
+HEADER, SAMPLES, SITES, COLUMNS, MODEL, BLOCK = range(6)
+
+
+@dataclass(frozen=True)
+class Section:
+    """Where a section lies and what it is; `latents` of a block's first bytes are its packed latents."""
+
+    kind: int
+    window: int
+    slab: int
+    offset: int
+    length: int
+    crc: int
+    predictor: int = 0
+    latents: int = 0
+
+
+@dataclass
+class Window:
+    """A range of sites: their number, and the span of positions of each chromosome it touches."""
+
+    n_sites: int
+    spans: list[tuple[str, int, int]]  # (chromosome, first position, last position that a record reaches)
+
+
+@dataclass
+class Index:
+    """What a reader knows of an archive before it reads any section."""
+
+    n_samples: int
+    ploidy: int
+    slab_samples: int
+    windows: list[Window] = field(default_factory=list)
+    sections: list[Section] = field(default_factory=list)
+
+    @property
+    def n_slabs(self) -> int:
+        return -(-self.n_samples // self.slab_samples)
+
+    @property
+    def n_sites(self) -> int:
+        return sum(window.n_sites for window in self.windows)
+
+
+class ByteReader:
+    """Reads numbers off bytes that may be hostile: each step is checked against what is left."""
+
+    def __init__(self, data: bytes | memoryview, what: str) -> None:
+        self._data, self._at, self._what = memoryview(data), 0, what
+
+    @property
+    def left(self) -> int:
+        return len(self._data) - self._at
+
+    def take(self, n: int) -> memoryview:
+        if n > self.left:
+            raise FormatError(f"the {self._what} needs {n} more bytes and has {self.left}: the archive is corrupt")
+        self._at += n
+        return self._data[self._at - n : self._at]
+
+    def varint(self, limit: int = (1 << 63) - 1) -> int:
+        value = shift = 0
+        while True:
+            byte = self.take(1)[0]
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+            if shift > 63:
+                break
+        if value > limit:
+            raise FormatError(f"the {self._what} holds {value} where at most {limit} can be: the archive is corrupt")
+        return value
+
+    def count(self, item_bytes: int = 1) -> int:
+        """A number of items that each take at least `item_bytes` of what is left."""
+        return self.varint(self.left // item_bytes)
+
+    def text(self) -> str:
+        return decode_text(bytes(self.take(self.count())), self._what)
+
+    def finish(self) -> None:
+        if self.left:
+            raise FormatError(f"the {self._what} has {self.left} bytes too many: the archive is corrupt")
+
+
+def varint(value: int) -> bytes:
+    """An unsigned number, seven bits a byte, lowest first; a set top bit says that more follow (LEB128)."""
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def counted(data: bytes) -> bytes:
+    return varint(len(data)) + data
+
+
+def encode_text(text: str) -> bytes:
+    """Bytes of any text a file held, valid UTF-8 or not."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def decode_text(data: bytes, what: str) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+# One LZMA stream without a container: the index has the checksum, and a dictionary of 8 MiB bounds the memory.
+_LZMA = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": 1 << 23}]
+
+
+def compress(data: bytes) -> bytes:
+    """Length, then the bytes as one raw LZMA2 stream."""
+    return varint(len(data)) + lzma.compress(data, format=lzma.FORMAT_RAW, filters=_LZMA)
+
+
+def decompress(data: bytes | memoryview, what: str) -> bytes:
+    """Undoes `compress`; never gives, nor holds, more than the length it was told."""
+    reader = ByteReader(data, what)
+    length = reader.varint(MAX_TEXT)
+    decoder = lzma.LZMADecompressor(format=lzma.FORMAT_RAW, filters=_LZMA)
+    try:
+        out = decoder.decompress(bytes(reader.take(reader.left)), max_length=length + 1)
+    except lzma.LZMAError:
+        raise FormatError(f"the {what} does not decompress: the archive is corrupt") from None
+    if len(out) != length or not decoder.eof or decoder.unused_data:
+        raise FormatError(f"the {what} does not decompress to the {length} bytes it promises: the archive is corrupt")
+    return out
+
+
+class ContainerWriter:
+    """Writes sections to an open file and, at the end, the index of what it wrote."""
+
+    def __init__(self, file: BinaryIO, index: Index) -> None:
+        self._file, self.index = file, index
+        head = _HEADER.pack(MAGIC, VERSION, 0, 0)[:-4]
+        self._offset = file.write(head + struct.pack("<I", zlib.crc32(head)))
+
+    def add(self, kind: int, data: bytes, *, window: int = 0, slab: int = 0, predictor: int = 0, latents: int = 0) -> None:
+        self.index.sections.append(
+            Section(kind, window, slab, self._offset, len(data), zlib.crc32(data), predictor, latents)
+        )
+        self._file.write(data)
+        self._offset += len(data)
+
+    def finish(self) -> None:
+        data = _index_bytes(self.index)
+        total = self._offset + len(data) + _FOOTER.size
+        foot = _FOOTER.pack(len(data), zlib.crc32(data), total, 0, END_MAGIC)
+        foot = foot[:20] + struct.pack("<I", zlib.crc32(foot[:20])) + END_MAGIC
+        self._file.write(data + foot)
+
+
+def _index_bytes(index: Index) -> bytes:
+    names = list(dict.fromkeys(name for window in index.windows for name, _, _ in window.spans))
+    number = {name: i for i, name in enumerate(names)}
+    out = [varint(index.n_samples), varint(index.ploidy), varint(index.slab_samples)]
+    out += [varint(len(names)), *(counted(encode_text(name)) for name in names)]
+    out.append(varint(len(index.windows)))
+    for window in index.windows:
+        out += [varint(window.n_sites), varint(len(window.spans))]
+        for name, first, last in window.spans:
+            out += [varint(number[name]), varint(first), varint(last - first)]
+    out.append(varint(len(index.sections)))
+    for section in index.sections:
+        out += [bytes([section.kind]), varint(section.length), struct.pack("<I", section.crc)]
+        if section.kind >= SITES:
+            out.append(varint(section.window))
+        if section.kind == BLOCK:
+            out += [varint(section.slab), bytes([section.predictor]), varint(section.latents)]
+    return b"".join(out)
+
+
+def _parse_index(data: bytes, sections_end: int) -> Index:
+    reader = ByteReader(data, "index")
+    index = Index(reader.varint(1 << 40), reader.varint(1 << 10), reader.varint(1 << 40))
+    if index.slab_samples == 0:
+        raise FormatError("the index says that a block holds no samples: the archive is corrupt")
+    names = [reader.text() for _ in range(reader.count())]
+    for _ in range(reader.count(2)):
+        window = Window(reader.varint(1 << 32), [])
+        for _ in range(reader.count(3)):
+            name = names[reader.varint(len(names) - 1)] if names else ""
+            first = reader.varint()
+            window.spans.append((name, first, first + reader.varint()))
+        index.windows.append(window)
+    offset = _HEADER.size
+    for _ in range(reader.count(6)):
+        kind, length = reader.take(1)[0], reader.varint()
+        (crc,) = struct.unpack("<I", reader.take(4))
+        window = slab = predictor = latents = 0
+        if kind > BLOCK:
+            raise FormatError(f"the index lists a section of unknown kind {kind}: the archive is corrupt")
+        if kind >= SITES:
+            window = reader.varint(len(index.windows) - 1) if index.windows else -1
+        if kind == BLOCK:
+            slab, predictor, latents = reader.varint(), reader.take(1)[0], reader.varint(length)
+        if window < 0 or (kind == BLOCK and slab >= index.n_slabs):
+            raise FormatError("the index lists a block outside the cohort: the archive is corrupt")
+        index.sections.append(Section(kind, window, slab, offset, length, crc, predictor, latents))
+        offset += length
+    reader.finish()
+    if offset != sections_end:
+        raise FormatError(f"the index describes {offset} bytes of sections, {sections_end} are there: the archive is corrupt")
+    return index
+
+
+class ContainerReader:
+    """An archive's sections, each read and checked when asked for. `bytes_read` counts what was read from the file."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+        self._fd = os.open(self.path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        self.bytes_read = 0
+        try:
+            self.index = self._open()
+            self._by_key = {(s.kind, s.window, s.slab): s for s in self.index.sections}
+            if len(self._by_key) != len(self.index.sections):
+                raise FormatError("the index lists a section twice: the archive is corrupt")
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> Index:
+        if os.path.isdir(self.path):
+            raise IsADirectoryError(f"{self.path} is a directory, an archive is a file")
+        size = os.fstat(self._fd).st_size
+        head = self._pread(min(size, _HEADER.size), 0)
+        if len(head) < len(MAGIC) or head[: len(MAGIC)] != MAGIC:
+            raise FormatError(f"{self.path} is not a fastae archive: its first bytes are not an archive's")
+        if size < _HEADER.size + _FOOTER.size:
+            raise FormatError(f"{self.path} ends after {size} bytes: the archive is truncated")
+        _, version, _, crc = _HEADER.unpack(head)
+        if zlib.crc32(head[:-4]) != crc:
+            raise ChecksumError(f"{self.path}: the header does not match its checksum: the archive is corrupt")
+        if version > VERSION:
+            raise VersionError(
+                f"{self.path} is an archive of version {version}, this release reads up to {VERSION}: update fastae"
+            )
+        foot = self._pread(_FOOTER.size, size - _FOOTER.size)
+        length, index_crc, total, foot_crc, magic = _FOOTER.unpack(foot)
+        if magic != END_MAGIC or zlib.crc32(foot[:20]) != foot_crc or total != size:
+            raise FormatError(f"{self.path} does not end as an archive does: it is truncated or corrupt")
+        if length > size - _HEADER.size - _FOOTER.size:
+            raise FormatError(f"{self.path}: the index is longer than the file: the archive is corrupt")
+        data = self._pread(length, size - _FOOTER.size - length)
+        if zlib.crc32(data) != index_crc:
+            raise ChecksumError(f"{self.path}: the index does not match its checksum: the archive is corrupt")
+        self.version, self.size, self.index_bytes = version, size, length + _FOOTER.size
+        return _parse_index(data, size - _FOOTER.size - length)
+
+    def _pread(self, length: int, offset: int) -> bytes:
+        parts = []
+        while length:
+            part = os.pread(self._fd, length, offset)
+            if not part:
+                raise FormatError(f"{self.path} ends early: it was truncated while open")
+            parts.append(part)
+            length -= len(part)
+            offset += len(part)
+            self.bytes_read += len(part)
+        return b"".join(parts)
+
+    def find(self, kind: int, window: int = 0, slab: int = 0) -> Section | None:
+        return self._by_key.get((kind, window, slab))
+
+    def read(self, kind: int, window: int = 0, slab: int = 0) -> bytes:
+        section = self.find(kind, window, slab)
+        if section is None:
+            raise FormatError(f"{self.path} lacks a section that its index must list: the archive is corrupt")
+        return self.read_section(section)
+
+    def read_section(self, section: Section) -> bytes:
+        if self._fd < 0:
+            raise ValueError(f"{self.path} is closed: open the archive again to read from it")
+        data = self._pread(section.length, section.offset)
+        if zlib.crc32(data) != section.crc:
+            raise ChecksumError(
+                f"{self.path}: {section.length} bytes at {section.offset} do not match their checksum: the archive is corrupt"
+            )
+        return data
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1

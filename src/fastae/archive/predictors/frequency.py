@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The predictor that knows only how frequent each column's bits are: no latents, no model."""
+from __future__ import annotations
+
+import numpy as np
+
+from fastae.archive.columns import ColumnTable
+from fastae.archive.gaps import decode_columns, encode_columns
+
+NUMBER, NAME = 0, "frequency"
+
+
+def encode(matrix: np.ndarray, table: ColumnTable) -> bytes:
+    """Residual bytes of a block's bits, (n_columns, n_rows)."""
+    return encode_columns(matrix, table.rate)
+
+
+def decode(residual: bytes | memoryview, table: ColumnTable, n_rows: int) -> np.ndarray:
+    """The inverse of `encode`."""
+    return decode_columns(residual, table.rate, n_rows)
