@@ -175,7 +175,7 @@ def _tangents(dot, primal, name):
     dot = _validate.array(dot, primal.dtype, name=f"the tangent of {name}")
     if dot.shape[dot.ndim - primal.ndim :] != primal.shape or dot.ndim not in (primal.ndim, primal.ndim + 1):
         raise ValueError(
-            f"the tangent of {name} has shape {dot.shape}; {name} has {primal.shape}; only a leading axis may come on top"
+            f"the tangent of {name} has shape {dot.shape}; {name} has {primal.shape}; add at most a leading axis"
         )
     many = dot.ndim > primal.ndim
     return dot if many else dot[None], many
