@@ -110,14 +110,15 @@ size_t fae_loss_hamming_f32(const float *x, const int8_t *codes, size_t n, const
 size_t fae_loss_hamming_f64(const double *x, const int8_t *codes, size_t n, const double *levels, size_t n_levels);
 
 /* ---- optimisers (optim.c): update params in place ------------------------------------------------------------ */
-/* Adam (Kingma & Ba 2015); m and v (n) are its moments; bias1 = 1 - beta1^t, bias2 = 1 - beta2^t. */
-void fae_optim_adam_f32(const float *grad, size_t n, float learning_rate, float beta1, float beta2, float epsilon,
-    float bias1, float bias2, float *m, float *v, float *params);
+/* Adam (Kingma & Ba 2015); m and v (n) are its moments; bias1 = 1 - beta1^t, bias2 = 1 - beta2^t. Rates are double in
+ * both: 1 - 0.999 has lost five of seven digits in float. */
+void fae_optim_adam_f32(const float *grad, size_t n, double learning_rate, double beta1, double beta2, double epsilon,
+    double bias1, double bias2, float *m, float *v, float *params);
 void fae_optim_adam_f64(const double *grad, size_t n, double learning_rate, double beta1, double beta2, double epsilon,
     double bias1, double bias2, double *m, double *v, double *params);
 /* SGD with momentum: velocity = momentum * velocity + grad; params -= learning_rate * velocity. */
 void fae_optim_sgd_f32(
-    const float *grad, size_t n, float learning_rate, float momentum, float *velocity, float *params);
+    const float *grad, size_t n, double learning_rate, double momentum, float *velocity, float *params);
 void fae_optim_sgd_f64(
     const double *grad, size_t n, double learning_rate, double momentum, double *velocity, double *params);
 

@@ -42,10 +42,11 @@ cdef extern from "fastae.h" nogil:
                                       double *)
     size_t fae_loss_hamming_f32(const float *, const int8_t *, size_t, const float *, size_t)
     size_t fae_loss_hamming_f64(const double *, const int8_t *, size_t, const double *, size_t)
-    void fae_optim_adam_f32(const float *, size_t, float, float, float, float, float, float, float *, float *, float *)
+    void fae_optim_adam_f32(const float *, size_t, double, double, double, double, double, double, float *, float *,
+                            float *)
     void fae_optim_adam_f64(const double *, size_t, double, double, double, double, double, double, double *, double *,
                             double *)
-    void fae_optim_sgd_f32(const float *, size_t, float, float, float *, float *)
+    void fae_optim_sgd_f32(const float *, size_t, double, double, float *, float *)
     void fae_optim_sgd_f64(const double *, size_t, double, double, double *, double *)
 
 # No sum or product of sizes within these bounds can overflow 64 bits.
@@ -329,9 +330,8 @@ def optim_adam(grad, m, v, params, long step, double learning_rate, double beta1
         raise ValueError(f"step is {step}, steps count from 1")
     with nogil:
         if real == cnp.NPY_FLOAT32:
-            fae_optim_adam_f32(<const float *> grad_data, <size_t> n, <float> learning_rate, <float> beta1,
-                               <float> beta2, <float> epsilon, <float> bias1, <float> bias2, <float *> m_data,
-                               <float *> v_data, <float *> params_data)
+            fae_optim_adam_f32(<const float *> grad_data, <size_t> n, learning_rate, beta1, beta2, epsilon, bias1,
+                               bias2, <float *> m_data, <float *> v_data, <float *> params_data)
         else:
             fae_optim_adam_f64(<const double *> grad_data, <size_t> n, learning_rate, beta1, beta2, epsilon, bias1,
                                bias2, <double *> m_data, <double *> v_data, <double *> params_data)
@@ -345,8 +345,8 @@ def optim_sgd(grad, velocity, params, double learning_rate, double momentum):
     cdef void *velocity_data = vector_data("velocity", velocity, real, True, n)
     with nogil:
         if real == cnp.NPY_FLOAT32:
-            fae_optim_sgd_f32(<const float *> grad_data, <size_t> n, <float> learning_rate, <float> momentum,
-                              <float *> velocity_data, <float *> params_data)
+            fae_optim_sgd_f32(<const float *> grad_data, <size_t> n, learning_rate, momentum, <float *> velocity_data,
+                              <float *> params_data)
         else:
             fae_optim_sgd_f64(<const double *> grad_data, <size_t> n, learning_rate, momentum, <double *> velocity_data,
                               <double *> params_data)

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures shared by all tests."""
+import numpy as np
+import pytest
+
+from fastae import _core
+
+# Each code path: the CPU features it may use. A path is run where this machine has all of them; "scalar" always.
+ISA_FEATURES = {
+    "scalar": (),
+    "avx2": ("avx2",),
+    "avx512": ("avx2", "avx512"),
+    "avx512_vnni": ("avx2", "avx512", "avx512_vnni"),
+    "neon": ("neon",),
+    "dotprod": ("neon", "dotprod"),
+}
+
+
+def _mask(isa):
+    return sum(_core.CPU_FEATURES[name] for name in ISA_FEATURES[isa])
+
+
+ISAS = [isa for isa in ISA_FEATURES if _mask(isa) & ~_core.cpu_detected() == 0]
+
+
+@pytest.fixture
+def rng():
+    """A generator with a fixed seed, new for each test."""
+    return np.random.default_rng(20240229)
+
+
+@pytest.fixture(params=ISAS)
+def isa(request):
+    """Runs the test once per code path that this machine has, with all others masked away."""
+    _core.cpu_set_mask(_mask(request.param))
+    yield request.param
+    _core.cpu_set_mask(0xFFFFFFFF)

@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The dense-stack kernels against their NumPy twins, each other, and finite differences."""
+import numpy as np
+import pytest
+import reference
+
+from fastae import _core
+
+IDENTITY, TANH = 0, 1
+# Widths around every vector length and block of the kernels, one to many layers, with and without tanh at the end.
+STACKS = [
+    ([1, 1], [TANH]),
+    ([3, 7], [IDENTITY]),
+    ([10, 8, 6, 4, 3, 6, 10], [TANH] * 6),
+    ([8, 15, 16, 17], [TANH, IDENTITY, TANH]),
+    ([31, 33, 7, 40], [TANH, TANH, IDENTITY]),
+    ([300, 24, 70], [TANH, TANH]),
+    ([5, 600, 2], [TANH, IDENTITY]),
+]
+ROWS = [0, 1, 3, 7, 8, 15, 16, 17, 31, 33, 300]
+DTYPES = [np.float32, np.float64]
+TOLERANCE = {np.float32: 2e-5, np.float64: 1e-13}
+
+stacks = pytest.mark.parametrize(("sizes", "activations"), STACKS, ids=["-".join(map(str, s)) for s, _ in STACKS])
+dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
+
+
+class Stack:
+    """Random parameters and inputs of a stack, and the kernels over them."""
+
+    def __init__(self, rng, sizes, activations, n, dtype):
+        self.sizes = np.array(sizes)
+        self.activations = np.array(activations, dtype=np.int32)
+        parts = []
+        for d_in, d_out in zip(sizes[:-1], sizes[1:], strict=True):
+            parts += [rng.normal(size=d_in * d_out) / np.sqrt(d_in), 0.3 * rng.normal(size=d_out)]
+        self.params = np.concatenate(parts).astype(dtype)
+        self.x = rng.normal(size=(n, sizes[0])).astype(dtype)
+        self.h = np.full(n * sum(sizes[1:]), np.nan, dtype=dtype)
+        self.y_bar = rng.normal(size=(n, sizes[-1])).astype(dtype)
+
+    @property
+    def exact(self):
+        """What the NumPy twins take: the same numbers in float64."""
+        return self.sizes, self.activations, self.params.astype(np.float64), self.x.astype(np.float64)
+
+    @property
+    def given(self):
+        return self.sizes, self.activations, self.params, self.x
+
+    def forward(self):
+        _core.stack_forward(*self.given, self.h)
+        return self.h
+
+    def tangent(self, params_dot, x_dot):
+        k, n = len(params_dot if x_dot is None else x_dot), len(self.x)
+        work = np.full(_core.stack_tangent_work(self.sizes, n, k), np.nan, dtype=self.x.dtype)
+        y_dot = np.full((k, n, self.sizes[-1]), np.nan, dtype=self.x.dtype)
+        _core.stack_tangent(*self.given, self.h, params_dot, x_dot, work, y_dot)
+        return y_dot
+
+    def gradient(self, kernel, with_params=True, with_x=True):
+        work = np.full(getattr(_core, kernel + "_work")(self.sizes, len(self.x)), np.nan, dtype=self.x.dtype)
+        params_bar = np.full_like(self.params, np.nan) if with_params else None
+        x_bar = np.full_like(self.x, np.nan) if with_x else None
+        getattr(_core, kernel)(*self.given, self.h, self.y_bar, work, params_bar, x_bar)
+        return params_bar, x_bar
+
+
+def assert_close(got, wanted, dtype):
+    """To rounding, measured by the largest number wanted: sums cancel."""
+    scale = max(1.0, np.abs(wanted).max(initial=0.0))
+    np.testing.assert_allclose(got, wanted, rtol=0, atol=TOLERANCE[dtype] * scale)
+
+
+@dtypes
+@stacks
+def test_forward_agrees_with_reference(sizes, activations, dtype, isa, rng):
+    for n in ROWS:
+        stack = Stack(rng, sizes, activations, n, dtype)
+        wanted = reference.forward(*stack.exact)
+        assert_close(stack.forward(), np.concatenate([h.ravel() for h in wanted]), dtype)
+
+
+@dtypes
+def test_tanh_is_accurate_over_its_whole_range(dtype, isa):
+    """One 1-1 layer of weight 1 is tanh itself: within 4 ulp of float32, 1e-15 relative in float64."""
+    magnitudes = np.geomspace(1e-30, 40, 20_000)
+    x = np.concatenate([-magnitudes, [0.0, -0.0], magnitudes, np.linspace(-2, 2, 20_001)]).astype(dtype)
+    h = np.empty_like(x)
+    _core.stack_forward(np.array([1, 1]), np.array([TANH], np.int32), np.array([1, 0], dtype), x[:, None], h)
+    wanted = np.tanh(x.astype(np.longdouble))
+    error = np.abs(h - wanted)
+    allowed = 4 * np.spacing(np.abs(wanted.astype(dtype))) if dtype == np.float32 else 1e-15 * np.abs(wanted)
+    assert np.all(error <= allowed)
+    assert np.abs(h).max() <= 1
+
+
+@dtypes
+@pytest.mark.parametrize("n", [1, 40])
+def test_tanh_keeps_infinities_and_nan(n, dtype, isa):
+    for value, wanted in [(np.inf, 1.0), (-np.inf, -1.0), (np.nan, np.nan)]:
+        h = np.empty(n, dtype)
+        x = np.full((n, 1), value, dtype)
+        _core.stack_forward(np.array([1, 1]), np.array([TANH], np.int32), np.array([1, 0], dtype), x, h)
+        np.testing.assert_array_equal(h, wanted)
+
+
+@dtypes
+@stacks
+def test_reverse_agrees_with_reference(sizes, activations, dtype, isa, rng):
+    for n in ROWS:
+        stack = Stack(rng, sizes, activations, n, dtype)
+        stack.forward()
+        for got, wanted in zip(
+            stack.gradient("stack_reverse"),
+            reference.reverse(*stack.exact, stack.y_bar.astype(np.float64)),
+            strict=True,
+        ):
+            assert_close(got, wanted, dtype)
+
+
+@dtypes
+@stacks
+def test_unit_tangents_give_the_gradient_of_reverse(sizes, activations, dtype, isa, rng):
+    for n in [0, 1, 7, 17, 33, 300]:
+        stack = Stack(rng, sizes, activations, n, dtype)
+        stack.forward()
+        for forward, reverse in zip(
+            stack.gradient("stack_unit_tangents"), stack.gradient("stack_reverse"), strict=True
+        ):
+            assert_close(forward, reverse, dtype)
+
+
+@pytest.mark.parametrize("kernel", ["stack_reverse", "stack_unit_tangents"])
+def test_half_a_gradient_is_half_of_the_whole(kernel, isa, rng):
+    stack = Stack(rng, [10, 8, 6, 4, 3], [TANH] * 4, 70, np.float64)
+    stack.forward()
+    params_bar, x_bar = stack.gradient(kernel)
+    assert_close(stack.gradient(kernel, with_x=False)[0], params_bar, np.float64)
+    assert_close(stack.gradient(kernel, with_params=False)[1], x_bar, np.float64)
+    assert stack.gradient(kernel, with_params=False, with_x=False) == (None, None)
+
+
+@dtypes
+@stacks
+def test_tangents_agree_with_reference(sizes, activations, dtype, isa, rng):
+    for n, k in [(0, 2), (1, 1), (1, 300), (7, 3), (33, 17), (300, 2)]:
+        stack = Stack(rng, sizes, activations, n, dtype)
+        stack.forward()
+        params_dot = (rng.normal(size=(k, stack.params.size)) / np.sqrt(sizes[0])).astype(dtype)
+        x_dot = rng.normal(size=(k, *stack.x.shape)).astype(dtype)
+        for p, q in [(params_dot, x_dot), (params_dot, None), (None, x_dot)]:
+            all_p = np.zeros((k, stack.params.size)) if p is None else p.astype(np.float64)
+            all_q = np.zeros((k, *stack.x.shape)) if q is None else q.astype(np.float64)
+            wanted = [reference.tangent(*stack.exact, all_p[t], all_q[t]) for t in range(k)]
+            assert_close(stack.tangent(p, q), np.array(wanted), dtype)
+
+
+def test_no_tangent_at_all_gives_zero(isa, rng):
+    stack = Stack(rng, [3, 4, 2], [TANH, TANH], 5, np.float32)
+    stack.forward()
+    y_dot = np.full((2, 5, 2), np.nan, np.float32)
+    work = np.empty(_core.stack_tangent_work(stack.sizes, 5, 2), np.float32)
+    _core.stack_tangent(*stack.given, stack.h, None, None, work, y_dot)
+    np.testing.assert_array_equal(y_dot, 0)
+
+
+@stacks
+def test_tangents_agree_with_central_differences(sizes, activations, isa, rng):
+    step = 1e-5
+    stack = Stack(rng, sizes, activations, 5, np.float64)
+    stack.forward()
+    params_dot, x_dot = rng.normal(size=(1, stack.params.size)), rng.normal(size=(1, *stack.x.shape))
+    params_dot /= np.linalg.norm(params_dot)
+    ends = []
+    for sign in (1, -1):
+        moved = Stack(rng, sizes, activations, 5, np.float64)
+        moved.params = stack.params + sign * step * params_dot[0]
+        moved.x = stack.x + sign * step * x_dot[0]
+        ends.append(moved.forward()[-5 * sizes[-1] :].reshape(5, -1))
+    np.testing.assert_allclose(
+        stack.tangent(params_dot, x_dot)[0], (ends[0] - ends[1]) / (2 * step), rtol=1e-6, atol=1e-8
+    )
+
+
+@dtypes
+@pytest.mark.parametrize("n", [1, 9, 300])
+def test_many_tangents_at_once_are_as_many_runs(n, dtype, isa, rng):
+    stack = Stack(rng, [10, 8, 6, 4], [TANH] * 3, n, dtype)
+    stack.forward()
+    params_dot = rng.normal(size=(19, stack.params.size)).astype(dtype)
+    x_dot = rng.normal(size=(19, n, 10)).astype(dtype)
+    together = stack.tangent(params_dot, x_dot)
+    alone = np.concatenate([stack.tangent(params_dot[t : t + 1], x_dot[t : t + 1]) for t in range(19)])
+    assert_close(together, alone, dtype)
+
+
+@dtypes
+@stacks
+def test_forward_and_reverse_mode_are_transposes(sizes, activations, dtype, isa, rng):
+    """<v, J u> = <J^T v, u>."""
+    stack = Stack(rng, sizes, activations, 20, dtype)
+    stack.forward()
+    params_dot = rng.normal(size=(1, stack.params.size)).astype(dtype)
+    x_dot = rng.normal(size=(1, *stack.x.shape)).astype(dtype)
+    y_dot = stack.tangent(params_dot, x_dot)[0]
+    params_bar, x_bar = stack.gradient("stack_reverse")
+    left = np.vdot(stack.y_bar.astype(np.float64), y_dot)
+    right = np.vdot(params_bar.astype(np.float64), params_dot) + np.vdot(x_bar.astype(np.float64), x_dot)
+    scale = np.linalg.norm(stack.y_bar) * np.linalg.norm(y_dot)
+    assert abs(left - right) <= 10 * TOLERANCE[dtype] * scale
+
+
+def test_code_paths_agree_to_rounding(rng):
+    """Float results may differ between CPUs, but in the last digits only."""
+    stack = Stack(rng, [64, 32, 8, 32, 64], [TANH] * 4, 50, np.float64)
+    _core.cpu_set_mask(0)
+    try:
+        scalar = stack.forward().copy()
+    finally:
+        _core.cpu_set_mask(0xFFFFFFFF)
+    assert_close(stack.forward(), scalar, np.float64)
+
+
+class TestRefusals:
+    """Every array whose size does not follow from the others is refused before a kernel sees it."""
+
+    @pytest.fixture
+    def stack(self, rng):
+        return Stack(rng, [4, 3, 2], [TANH, TANH], 5, np.float32)
+
+    @pytest.mark.parametrize(
+        ("change", "error", "message"),
+        [
+            ({"sizes": np.array([4])}, ValueError, r"sizes has shape \(1,\)"),
+            ({"sizes": np.array([4, 0, 2])}, ValueError, r"sizes\[1\] is 0"),
+            ({"sizes": np.array([4, 2**40, 2])}, ValueError, r"sizes\[1\] is 1099511627776"),
+            ({"sizes": np.array([4, -3, 2])}, ValueError, r"sizes\[1\] is -3"),
+            ({"sizes": np.ones(66, int)}, ValueError, r"expected 2 to 65 widths"),
+            ({"sizes": np.array([4.0, 3.0, 2.0])}, TypeError, "sizes has dtype float64"),
+            ({"sizes": [4, 3, 2]}, TypeError, "sizes is list"),
+            ({"activations": np.array([1], np.int32)}, ValueError, r"activations has shape \(1,\), expected \(2,\)"),
+            ({"activations": np.array([1, 2], np.int32)}, ValueError, r"activations\[1\] is 2"),
+            ({"params": np.zeros(22, np.float32)}, ValueError, r"params has shape \(22,\), expected \(23,\)"),
+            ({"params": np.zeros(23, np.float16)}, TypeError, "params is float16"),
+            ({"params": None}, TypeError, "params is NoneType"),
+            ({"x": np.zeros((5, 3), np.float32)}, ValueError, r"x has shape \(5, 3\), expected \(5, 4\)"),
+            ({"x": np.zeros(20, np.float32)}, ValueError, r"x has shape \(20,\), expected 2 axes"),
+            ({"x": np.zeros((5, 4))}, TypeError, "x has dtype float64, expected float32"),
+            ({"x": np.zeros((5, 8), np.float32)[:, ::2]}, ValueError, "x must be C-contiguous"),
+            ({"x": np.zeros((5, 4), ">f4")}, ValueError, "x must be .* native byte order"),
+            ({"h": np.zeros(24, np.float32)}, ValueError, "h holds 24 numbers, 5 examples of 5 outputs need 25"),
+            ({"h": np.zeros(50, np.float32)}, ValueError, "h holds 50 numbers"),
+        ],
+    )
+    def test_forward_refuses(self, stack, change, error, message):
+        given = {"sizes": stack.sizes, "activations": stack.activations, "params": stack.params, "x": stack.x, "h": stack.h}
+        with pytest.raises(error, match=message):
+            _core.stack_forward(*{**given, **change}.values())
+
+    def test_outputs_must_be_writable_and_inputs_need_not(self, stack):
+        stack.params.flags.writeable = stack.x.flags.writeable = False
+        stack.forward()
+        stack.h.flags.writeable = False
+        with pytest.raises(ValueError, match="h is read-only"):
+            stack.forward()
+
+    @pytest.mark.parametrize("kernel", ["stack_reverse", "stack_unit_tangents"])
+    def test_gradients_refuse(self, stack, kernel):
+        stack.forward()
+        enough = getattr(_core, kernel + "_work")(stack.sizes, 5)
+        good = {
+            "y_bar": stack.y_bar,
+            "work": np.empty(enough, np.float32),
+            "params_bar": np.empty(23, np.float32),
+            "x_bar": np.empty((5, 4), np.float32),
+        }
+        for name, bad, message in [
+            ("y_bar", np.zeros((5, 3), np.float32), r"y_bar has shape \(5, 3\), expected \(5, 2\)"),
+            ("work", np.empty(enough - 1, np.float32), f"work holds {enough - 1} numbers, {enough} are needed"),
+            ("params_bar", np.empty(24, np.float32), r"params_bar has shape \(24,\), expected \(23,\)"),
+            ("x_bar", np.empty((4, 5), np.float32), r"x_bar has shape \(4, 5\), expected \(5, 4\)"),
+        ]:
+            with pytest.raises(ValueError, match=message):
+                getattr(_core, kernel)(*stack.given, stack.h, *{**good, name: bad}.values())
+        getattr(_core, kernel)(*stack.given, stack.h, *good.values())
+
+    def test_tangents_refuse(self, stack):
+        stack.forward()
+        enough = _core.stack_tangent_work(stack.sizes, 5, 2)
+        good = {
+            "params_dot": np.zeros((2, 23), np.float32),
+            "x_dot": np.zeros((2, 5, 4), np.float32),
+            "work": np.empty(enough, np.float32),
+            "y_dot": np.empty((2, 5, 2), np.float32),
+        }
+        for name, bad, message in [
+            ("params_dot", np.zeros((3, 23), np.float32), r"params_dot has shape \(3, 23\), expected \(2, 23\)"),
+            ("x_dot", np.zeros((2, 4, 4), np.float32), r"x_dot has shape \(2, 4, 4\), expected \(2, 5, 4\)"),
+            ("work", np.empty(enough - 1, np.float32), f"work holds {enough - 1} numbers, {enough} are needed"),
+            ("y_dot", np.empty((5, 2), np.float32), r"y_dot has shape \(5, 2\)"),
+        ]:
+            with pytest.raises(ValueError, match=message):
+                _core.stack_tangent(*stack.given, stack.h, *{**good, name: bad}.values())
+        _core.stack_tangent(*stack.given, stack.h, *good.values())
+
+    def test_n_params_counts_weights_and_biases(self):
+        assert _core.stack_n_params(np.array([4, 3, 2])) == 4 * 3 + 3 + 3 * 2 + 2
