@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import tempfile
 
 import numpy as np
 
@@ -41,19 +42,28 @@ def lines(path):
         If htslib cannot read the file or a record.
     """
     with _quiet_cyvcf2() as cyvcf2:
-        try:
+        with _refusing(path):
             reader = cyvcf2.VCF(path)
-            for line in reader.raw_header.splitlines(keepends=True):
-                yield line.encode()
-            floats = {
-                entry["ID"] for entry in reader.header_iter() if entry.type == "INFO" and entry["Type"] == "Float"
-            }
-            for variant in reader:
-                yield _exact_floats(str(variant), variant, floats).encode()
-        except GeneratorExit:
-            raise
-        except Exception as error:  # cyvcf2 raises the bare class
-            raise InputError(f"{path}: htslib cannot read this BCF: {error}") from error
+            head = reader.raw_header
+            infos = [entry for entry in reader.header_iter() if entry.type == "INFO"]
+            float_keys = {entry["ID"] for entry in infos if entry["Type"] == "Float"}
+        yield from head.encode().splitlines(keepends=True)
+        variants = iter(reader)
+        while True:
+            with _refusing(path):
+                variant = next(variants, None)
+                if variant is None:
+                    return
+                text = str(variant)
+            yield _exact_floats(text, variant, float_keys).encode()
+
+
+@contextlib.contextmanager
+def _refusing(path):
+    try:
+        yield
+    except Exception as error:  # cyvcf2 raises the bare class
+        raise InputError(f"{path}: htslib cannot read this BCF: {error}") from error
 
 
 def _exact_floats(line, variant, float_keys):
@@ -65,7 +75,8 @@ def _exact_floats(line, variant, float_keys):
             if equals and key in float_keys:
                 values = variant.INFO[key]
                 values = values if isinstance(values, tuple) else (values,)
-                entries[i] = (key, equals, ",".join(map(_exact, text.split(","), values, strict=True)))
+                pairs = zip(text.split(","), values, strict=True)
+                entries[i] = (key, equals, ",".join(_exact(*pair) for pair in pairs))
         fields[_INFO] = ";".join(map("".join, entries))
     return "\t".join(fields)
 
@@ -100,7 +111,11 @@ def write(path, head, blocks, output_type):
     for kind, name in _DEFINED.findall(head.decode("utf-8", "surrogateescape")):
         defined[kind].add(name)
     with _quiet_cyvcf2() as cyvcf2:
-        writer = cyvcf2.Writer.from_string(path, head.decode(), mode="wb" if output_type == "b" else "wbu")
+        with tempfile.NamedTemporaryFile(suffix=".vcf") as template:  # from a string cyvcf2 doubles ##fileformat
+            template.write(head)
+            template.flush()
+            header = cyvcf2.VCF(template.name)
+        writer = cyvcf2.Writer(path, header, mode="wb" if output_type == "b" else "wbu")
         try:
             writer.write_header()
             for block in blocks:

@@ -71,7 +71,9 @@ def read_fasta(path):
         if not sequence:
             raise InputError(f"{path}: record {names[-1]!r} has no sequence")
         if b"\r" in record:
-            raise InputError(f"{path}: record {names[-1]!r} has lines that end in CR LF; convert it with dos2unix first")
+            raise InputError(
+                f"{path}: record {names[-1]!r} has lines that end in CR LF; convert it with dos2unix first"
+            )
         if len(sequence) != len(sequences[0] if sequences else sequence):
             raise InputError(
                 f"{path}: record {names[-1]!r} has {len(sequence)} symbols and the first {len(sequences[0])}; "
