@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 import operator
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+BytesLike = bytes | bytearray | memoryview | NDArray[np.uint8]
 
 
-def integer(value, low, high, *, name):
+def integer(value: Any, low: int | None, high: int | None, *, name: str) -> int:
     """`value` as an int inside low..high (either may be None)."""
     try:
         number = operator.index(value)
@@ -20,50 +24,51 @@ def integer(value, low, high, *, name):
     return number
 
 
-def array(x, dtype, *, name, finite=False):
+def array(x: ArrayLike, dtype: DTypeLike, *, name: str, finite: bool = False) -> NDArray[Any]:
     """`x` as a C-contiguous array of `dtype`; no value changes but by rounding of floats.
 
     Integers that do not fit `dtype`, and with `finite` NaN or infinity, raise ValueError; other kinds raise TypeError.
     """
-    dtype = np.dtype(dtype)
-    x = np.asarray(x)
-    if x.size == 0 and x.dtype == np.float64 and dtype.kind in "iu":
-        x = x.astype(dtype)  # np.asarray([]) is float64, but no value of it is
-    kinds = "biu" if dtype.kind in "iu" else "biuf"
-    if x.dtype.kind not in kinds:
-        wanted = "integers" if dtype.kind in "iu" else "numbers"
-        raise TypeError(f"{name} must hold {wanted} ({dtype.name}), got an array of {x.dtype.name}")
-    if dtype.kind in "iu" and x.size and not np.can_cast(x.dtype, dtype):
-        limits = np.iinfo(dtype)
-        for extreme in (int(x.min()), int(x.max())):
+    wanted = np.dtype(dtype)
+    given = np.asarray(x)
+    if given.size == 0 and given.dtype == np.float64 and wanted.kind in "iu":
+        given = given.astype(wanted)  # np.asarray([]) is float64, though no value of it is
+    if given.dtype.kind not in ("biu" if wanted.kind in "iu" else "biuf"):
+        kind = "integers" if wanted.kind in "iu" else "numbers"
+        raise TypeError(f"{name} must hold {kind} ({wanted.name}), got an array of {given.dtype.name}")
+    if wanted.kind in "iu" and given.size and not np.can_cast(given.dtype, wanted):
+        limits = np.iinfo(wanted)
+        for extreme in (int(given.min()), int(given.max())):
             if not limits.min <= extreme <= limits.max:
                 raise ValueError(f"{name} holds {extreme}, which lies outside {limits.min} to {limits.max}")
-    if finite and x.dtype.kind == "f" and not np.isfinite(x).all():
+    if finite and given.dtype.kind == "f" and not np.isfinite(given).all():
         raise ValueError(f"{name} holds NaN or infinity; every number must be finite")
-    return np.asarray(x, dtype=dtype, order="C")
+    return np.asarray(given, dtype=wanted, order="C")
 
 
-def vector(x, dtype, *, name, size=None, finite=False):
+def vector(x: ArrayLike, dtype: DTypeLike, *, name: str, size: int | None = None, finite: bool = False) -> NDArray[Any]:
     """`x` as a one-dimensional array, of `size` elements where given."""
-    x = array(x, dtype, name=name, finite=finite)
-    if x.ndim != 1:
-        raise ValueError(f"{name} must have one dimension, got shape {x.shape}")
-    if size is not None and x.size != size:
-        raise ValueError(f"{name} has {x.size} elements, expected {size}")
-    return x
+    given = array(x, dtype, name=name, finite=finite)
+    if given.ndim != 1:
+        raise ValueError(f"{name} must have one dimension, got shape {given.shape}")
+    if size is not None and given.size != size:
+        raise ValueError(f"{name} has {given.size} elements, expected {size}")
+    return given
 
 
-def matrix(x, dtype, *, name, n_columns=None, finite=False):
+def matrix(
+    x: ArrayLike, dtype: DTypeLike, *, name: str, n_columns: int | None = None, finite: bool = False
+) -> NDArray[Any]:
     """`x` as a two-dimensional array (rows, columns), of `n_columns` columns where given."""
-    x = array(x, dtype, name=name, finite=finite)
-    if x.ndim != 2:
-        raise ValueError(f"{name} must have two dimensions, got shape {x.shape}")
-    if n_columns is not None and x.shape[1] != n_columns:
-        raise ValueError(f"{name} has {x.shape[1]} columns, expected {n_columns}")
-    return x
+    given = array(x, dtype, name=name, finite=finite)
+    if given.ndim != 2:
+        raise ValueError(f"{name} must have two dimensions, got shape {given.shape}")
+    if n_columns is not None and given.shape[1] != n_columns:
+        raise ValueError(f"{name} has {given.shape[1]} columns, expected {n_columns}")
+    return given
 
 
-def buffer(buf, *, name):
+def buffer(buf: BytesLike, *, name: str) -> NDArray[np.uint8]:
     """The bytes of a bytes-like object, without a copy, as a uint8 vector."""
     try:
         return np.frombuffer(buf, dtype=np.uint8)
@@ -71,11 +76,13 @@ def buffer(buf, *, name):
         raise TypeError(f"{name} must be a contiguous bytes-like object, got {type(buf).__name__}") from None
 
 
-def output(out, shape, dtype, *, name="out"):
+def output(
+    out: NDArray[Any] | None, shape: int | tuple[int, ...], dtype: DTypeLike, *, name: str = "out"
+) -> NDArray[Any]:
     """`out` if it can be written as a C-contiguous array of this shape and dtype; a new array where it is None."""
     if out is None:
         return np.empty(shape, dtype=dtype)
-    shape = tuple(np.atleast_1d(shape).tolist())
+    shape = (shape,) if isinstance(shape, int) else shape
     if not isinstance(out, np.ndarray):
         raise TypeError(f"{name} must be a NumPy array, got {type(out).__name__}")
     if out.shape != shape or out.dtype != dtype or not out.flags.c_contiguous or not out.flags.writeable:

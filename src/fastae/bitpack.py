@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixed-width bit packing: values of 1 to 8 bits, one after the other, without padding (FORMAT.md §1)."""
+
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from fastae import _core, _validate
 from fastae.errors import FormatError
@@ -21,7 +23,7 @@ def packed_size(n: int, bits: int) -> int:
     return (n * bits + 7) // 8
 
 
-def pack(values, bits: int, *, out=None) -> np.ndarray:
+def pack(values: ArrayLike, bits: int, *, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
     """Pack integers into `bits` bits each, the first in the lowest bits of the first byte.
 
     Parameters
@@ -50,15 +52,16 @@ def pack(values, bits: int, *, out=None) -> np.ndarray:
     >>> bytes(pack([1, 2, 3, 1], 2)).hex()
     '79'
     """
-    values = _validate.vector(values, np.uint8, name="values")
-    out = _validate.output(out, packed_size(values.size, bits), np.uint8)
-    if values.size and int(values.max()) >> bits:
-        raise ValueError(f"values holds {values.max()}, which needs more than {bits} bits")
-    _core.bitpack_pack(values, bits, out)
-    return out
+    symbols = _validate.vector(values, np.uint8, name="values")
+    dst = _validate.output(out, packed_size(symbols.size, bits), np.uint8)
+    try:
+        _core.bitpack_pack(symbols, bits, dst)
+    except ValueError:
+        raise ValueError(f"values holds {symbols.max()}, which needs more than {bits} bits") from None
+    return dst
 
 
-def unpack(buf, n: int, bits: int, *, out=None) -> np.ndarray:
+def unpack(buf: _validate.BytesLike, n: int, bits: int, *, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
     """Unpack `n` integers of `bits` bits: the inverse of `pack`.
 
     Parameters
@@ -86,10 +89,10 @@ def unpack(buf, n: int, bits: int, *, out=None) -> np.ndarray:
     >>> unpack(bytes([0x79]), 4, 2)
     array([1, 2, 3, 1], dtype=uint8)
     """
-    buf = _validate.buffer(buf, name="buf")
+    src = _validate.buffer(buf, name="buf")
     needed = packed_size(n, bits)
-    if buf.size != needed:
-        raise FormatError(f"{n} packed values of {bits} bits take {needed} bytes, got {buf.size}")
-    out = _validate.output(out, n, np.uint8)
-    _core.bitpack_unpack(buf, bits, out)
-    return out
+    if src.size != needed:
+        raise FormatError(f"{n} packed values of {bits} bits take {needed} bytes, got {src.size}")
+    values = _validate.output(out, n, np.uint8)
+    _core.bitpack_unpack(src, bits, values)
+    return values

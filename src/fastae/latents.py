@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bit-packed latents: arrays to codes of 1 to 8 bits, and to bytes that describe themselves (FORMAT.md §4)."""
+
 from __future__ import annotations
 
 import struct
 import zlib
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastae import _validate, bitpack, quantize
 from fastae.errors import ChecksumError, FormatError, VersionError
@@ -16,7 +18,7 @@ _CRC = struct.Struct("<I")
 _VERSION = 1
 
 
-def quantize_latents(Z, bits: int) -> np.ndarray:  # noqa: N803
+def quantize_latents(Z: ArrayLike, bits: int) -> NDArray[np.uint8]:
     """Round latents to codes.
 
     Parameters
@@ -45,7 +47,7 @@ def quantize_latents(Z, bits: int) -> np.ndarray:  # noqa: N803
     return quantize.latent_codes(_validate.matrix(Z, np.float64, name="Z", finite=True), bits)
 
 
-def dequantize_latents(codes, bits: int, dtype=np.float32) -> np.ndarray:
+def dequantize_latents(codes: ArrayLike, bits: int, dtype: DTypeLike = np.float32) -> NDArray[np.floating]:
     """The levels that codes stand for: the inverse of `quantize_latents` up to its rounding.
 
     Parameters
@@ -70,14 +72,14 @@ def dequantize_latents(codes, bits: int, dtype=np.float32) -> np.ndarray:
     array([[-1.,  1.]], dtype=float32)
     """
     bits = _validate.integer(bits, 1, 8, name="bits")
-    codes = _validate.matrix(codes, np.uint8, name="codes")
+    known = _validate.matrix(codes, np.uint8, name="codes")
     top = (1 << bits) - 1
-    if codes.size and codes.max() > top:
-        raise ValueError(f"codes holds {codes.max()}, a code of {bits} bits is at most {top}")
-    return ((2.0 * codes - top) / top).astype(dtype)
+    if known.size and known.max() > top:
+        raise ValueError(f"codes holds {known.max()}, a code of {bits} bits is at most {top}")
+    return ((2.0 * known - top) / top).astype(dtype)
 
 
-def pack_latents(Z, bits: int) -> bytes:  # noqa: N803
+def pack_latents(Z: ArrayLike, bits: int) -> bytes:
     """Latents as bytes: a header, then `bits` bits for each, without padding.
 
     Parameters
@@ -107,7 +109,7 @@ def pack_latents(Z, bits: int) -> bytes:  # noqa: N803
     return head + _CRC.pack(zlib.crc32(payload, zlib.crc32(head))) + payload
 
 
-def unpack_latents(buf) -> np.ndarray:
+def unpack_latents(buf: _validate.BytesLike) -> NDArray[np.float32]:
     """The inverse of `pack_latents`, up to its rounding.
 
     Parameters
@@ -145,4 +147,4 @@ def unpack_latents(buf) -> np.ndarray:
     if zlib.crc32(payload, zlib.crc32(head)) != _CRC.unpack(view[_HEADER.size : start])[0]:
         raise ChecksumError("packed latents changed since they were written: the checksum differs")
     codes = bitpack.unpack(payload, n_rows * n_latents, bits)
-    return dequantize_latents(codes.reshape(n_rows, n_latents), bits)
+    return dequantize_latents(codes.reshape(n_rows, n_latents), bits, np.float32)

@@ -1,15 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """Float decoder -> integer decoder: the same scores on every machine (FORMAT.md §3)."""
+
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from fastae import _core, _validate
 
 HIDDEN_ONE = 127  # the integer that stands for 1 in a hidden layer
 TANH_STEP = 32  # entries of the tanh table per unit of pre-activation
-_TANH_NAMES = ("tanh", 1)
 _BIAS_LIMIT = 1 << 29  # leaves room for the weights' share of an int32 sum
+
+
+class FloatDecoder(Protocol):
+    """What is read of a float decoder."""
+
+    @property
+    def sizes(self) -> Sequence[int] | NDArray[np.int64]: ...
+    @property
+    def layers(self) -> Sequence[tuple[np.ndarray, np.ndarray]]: ...
+    @property
+    def activations(self) -> Sequence[str]: ...
 
 
 class IntDecoder:
@@ -45,7 +60,17 @@ class IntDecoder:
            [ 3,  4]], dtype=int32)
     """
 
-    def __init__(self, sizes, weights, biases, multipliers, shifts, *, latent_bits: int, score_scale: float = 1.0):
+    def __init__(
+        self,
+        sizes: ArrayLike,
+        weights: ArrayLike,
+        biases: ArrayLike,
+        multipliers: ArrayLike,
+        shifts: ArrayLike,
+        *,
+        latent_bits: int,
+        score_scale: float = 1.0,
+    ):
         self.sizes = _validate.vector(sizes, np.int64, name="sizes")
         self.weights = _validate.vector(weights, np.int8, name="weights")
         self.biases = _validate.vector(biases, np.int32, name="biases")
@@ -53,10 +78,10 @@ class IntDecoder:
         self.shifts = _validate.vector(shifts, np.int32, name="shifts")
         self.latent_bits = _validate.integer(latent_bits, 1, 8, name="latent_bits")
         self.score_scale = float(score_scale)
-        _core.intdec_check(*self._arrays(), self._max_input())
+        _core.intdec_check(self.sizes, self.weights, self.biases, self.multipliers, self.shifts, self._max_input())
 
     @classmethod
-    def from_float(cls, decoder, *, latent_bits: int, weight_bits=8) -> IntDecoder:
+    def from_float(cls, decoder: FloatDecoder, *, latent_bits: int, weight_bits: int | Sequence[int] = 8) -> IntDecoder:
         """Quantise a trained float decoder.
 
         Each layer has one symmetric scale, chosen to lose the least squared weight error at its number of bits.
@@ -77,11 +102,11 @@ class IntDecoder:
         """
         latent_bits = _validate.integer(latent_bits, 1, 8, name="latent_bits")
         n_layers = len(decoder.layers)
-        bits = [weight_bits] * n_layers if np.ndim(weight_bits) == 0 else list(weight_bits)
+        bits = list(weight_bits) if isinstance(weight_bits, Sequence) else [weight_bits] * n_layers
         if len(bits) != n_layers:
             raise ValueError(f"weight_bits has {len(bits)} entries, the decoder has {n_layers} layers")
         for number, activation in enumerate(decoder.activations[:-1]):
-            if activation not in _TANH_NAMES:
+            if activation != "tanh":
                 raise ValueError(f"hidden layer {number + 1} has activation {activation!r}; integer decoders need tanh")
 
         weights, biases, multipliers, shifts = [], [], [], []
@@ -110,7 +135,7 @@ class IntDecoder:
             score_scale=unit,
         )
 
-    def scores(self, latent_codes) -> np.ndarray:
+    def scores(self, latent_codes: ArrayLike) -> NDArray[np.int32]:
         """The last layer's integer sums.
 
         Parameters
@@ -134,10 +159,12 @@ class IntDecoder:
         latents = 2 * codes.astype(np.int16) - np.int16(most)
         work = np.empty(_core.intdec_work(self.sizes, codes.shape[0]), dtype=np.uint8)
         scores = np.empty((codes.shape[0], int(self.sizes[-1])), dtype=np.int32)
-        _core.intdec_forward(*self._arrays(), latents, work, scores)
+        _core.intdec_forward(
+            self.sizes, self.weights, self.biases, self.multipliers, self.shifts, latents, work, scores
+        )
         return scores
 
-    def inverse_transform(self, Z) -> np.ndarray:  # noqa: N803
+    def inverse_transform(self, Z: ArrayLike) -> NDArray[np.float32]:
         """Reconstructions in (-1, 1) of latents, which are rounded to their nearest codes first.
 
         Parameters
@@ -150,9 +177,6 @@ class IntDecoder:
         """
         z = _validate.matrix(Z, np.float64, name="Z", n_columns=int(self.sizes[0]), finite=True)
         return np.tanh(self.scores(latent_codes(z, self.latent_bits)) * self.score_scale).astype(np.float32)
-
-    def _arrays(self):
-        return self.sizes, self.weights, self.biases, self.multipliers, self.shifts
 
     def _max_input(self):
         return (1 << self.latent_bits) - 1

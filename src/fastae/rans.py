@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """rANS, an entropy coder (J. Duda, arXiv:1311.2540), with static frequency tables (FORMAT.md §2)."""
+
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from fastae import _core, _validate
 from fastae.errors import FormatError
@@ -42,19 +44,18 @@ class FrequencyTable:
 
     __slots__ = ("frequencies", "precision")
 
-    def __init__(self, frequencies, precision: int):
+    def __init__(self, frequencies: ArrayLike, precision: int):
         self.precision = _validate.integer(precision, 1, MAX_PRECISION, name="precision")
-        frequencies = _validate.vector(frequencies, np.uint32, name="frequencies").copy()
-        if not 1 <= frequencies.size <= 256:
-            raise ValueError(f"frequencies must hold 1 to 256 symbols, got {frequencies.size}")
-        total = int(frequencies.sum(dtype=np.uint64))
+        self.frequencies = _validate.vector(frequencies, np.uint32, name="frequencies").copy()
+        if not 1 <= self.frequencies.size <= 256:
+            raise ValueError(f"frequencies must hold 1 to 256 symbols, got {self.frequencies.size}")
+        total = int(self.frequencies.sum(dtype=np.uint64))
         if total != 1 << self.precision:
             raise ValueError(f"frequencies must sum to {1 << self.precision} (2^{self.precision}), got {total}")
-        frequencies.flags.writeable = False
-        self.frequencies = frequencies
+        self.frequencies.flags.writeable = False
 
     @classmethod
-    def from_counts(cls, counts, *, precision: int = 12) -> FrequencyTable:
+    def from_counts(cls, counts: ArrayLike, *, precision: int = 12) -> FrequencyTable:
         """The table that codes symbols of these counts in (nearly) the fewest bits.
 
         Parameters
@@ -70,14 +71,16 @@ class FrequencyTable:
             If counts are not integers, are negative or all 0, or more symbols occur than 2**precision.
         """
         precision = _validate.integer(precision, 1, MAX_PRECISION, name="precision")
-        counts = _validate.vector(counts, np.uint64, name="counts")
-        if not 1 <= counts.size <= 256:
-            raise ValueError(f"counts must hold 1 to 256 symbols, got {counts.size}")
-        occurring = np.count_nonzero(counts)
+        known = _validate.vector(counts, np.uint64, name="counts")
+        if not 1 <= known.size <= 256:
+            raise ValueError(f"counts must hold 1 to 256 symbols, got {known.size}")
+        occurring = np.count_nonzero(known)
         if not 1 <= occurring <= 1 << precision:
-            raise ValueError(f"counts has {occurring} symbols that occur, precision {precision} needs 1 to {1 << precision}")
-        frequencies = np.empty(counts.size, dtype=np.uint32)
-        _core.rans_normalize(counts, precision, frequencies)
+            raise ValueError(
+                f"counts has {occurring} symbols that occur, precision {precision} needs 1 to {1 << precision}"
+            )
+        frequencies = np.empty(known.size, dtype=np.uint32)
+        _core.rans_normalize(known, precision, frequencies)
         return cls(frequencies, precision)
 
     def __eq__(self, other):
@@ -85,7 +88,7 @@ class FrequencyTable:
             return NotImplemented
         return self.precision == other.precision and np.array_equal(self.frequencies, other.frequencies)
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]  # equal by value, and arrays do not hash
 
     def __repr__(self):
         return f"FrequencyTable({self.frequencies.tolist()}, precision={self.precision})"
@@ -115,7 +118,7 @@ class FrequencyTable:
         return bits.getvalue()
 
     @classmethod
-    def from_bytes(cls, buf) -> tuple[FrequencyTable, int]:
+    def from_bytes(cls, buf: _validate.BytesLike) -> tuple[FrequencyTable, int]:
         """The table at the start of `buf`, and how many bytes it takes.
 
         Raises
@@ -212,7 +215,7 @@ class _BitReader:
         return self.n_bits // 8
 
 
-def encode(symbols, table: FrequencyTable) -> bytes:
+def encode(symbols: ArrayLike, table: FrequencyTable) -> bytes:
     """Encode symbols in about as many bits as the table says they are worth.
 
     Parameters
@@ -236,17 +239,19 @@ def encode(symbols, table: FrequencyTable) -> bytes:
     >>> decode(encode([0, 0, 1, 0], table), 4, table)
     array([0, 0, 1, 0], dtype=uint8)
     """
-    symbols = _validate.vector(symbols, np.uint8, name="symbols")
-    dst = np.empty(_core.rans_bound(symbols.size), dtype=np.uint8)
+    src = _validate.vector(symbols, np.uint8, name="symbols")
+    dst = np.empty(_core.rans_bound(src.size), dtype=np.uint8)
     try:
-        n_bytes = _core.rans_encode(symbols, table.frequencies, table.precision, dst)
+        n_bytes = _core.rans_encode(src, table.frequencies, table.precision, dst)
     except ValueError:
-        unknown = np.setdiff1d(symbols, np.flatnonzero(table.frequencies))
+        unknown = np.setdiff1d(src, np.flatnonzero(table.frequencies))
         raise ValueError(f"symbols holds {unknown[0]}, to which the table gives no frequency") from None
     return dst[:n_bytes].tobytes()
 
 
-def decode(buf, n: int, table: FrequencyTable, *, out=None) -> np.ndarray:
+def decode(
+    buf: _validate.BytesLike, n: int, table: FrequencyTable, *, out: NDArray[np.uint8] | None = None
+) -> NDArray[np.uint8]:
     """Decode `n` symbols: the inverse of `encode`.
 
     Parameters
@@ -270,7 +275,7 @@ def decode(buf, n: int, table: FrequencyTable, *, out=None) -> np.ndarray:
     TypeError, ValueError
         If `buf` is not bytes-like or `out` does not fit.
     """
-    buf = _validate.buffer(buf, name="buf")
-    out = _validate.output(out, _validate.integer(n, 0, None, name="n"), np.uint8)
-    _core.rans_decode(buf, table.frequencies, table.precision, out)
-    return out
+    src = _validate.buffer(buf, name="buf")
+    symbols = _validate.output(out, _validate.integer(n, 0, None, name="n"), np.uint8)
+    _core.rans_decode(src, table.frequencies, table.precision, symbols)
+    return symbols
