@@ -128,7 +128,7 @@ def unpack_latents(buf: _validate.BytesLike) -> NDArray[np.float32]:
     TypeError
         If `buf` is not bytes-like.
     """
-    view = memoryview(_validate.buffer(buf, name="buf"))
+    view = _validate.buffer(buf, name="buf").data
     if len(view) < len(_MAGIC) or view[: len(_MAGIC)] != _MAGIC:
         raise FormatError("these bytes are not packed latents: they do not start with FAEL")
     start = _HEADER.size + _CRC.size

@@ -31,6 +31,11 @@ class _Network:
         return self.stack.sizes
 
     @property
+    def activations(self):
+        """Of every layer, "tanh" or "identity"."""
+        return self.stack.activations
+
+    @property
     def dtype(self):
         """float32 or float64."""
         return self.stack.dtype

@@ -185,7 +185,7 @@ class IntDecoder:
 def latent_codes(z, bits):
     """Codes uint8 of finite latents: the nearest of 2**bits even steps from -1 to 1."""
     top = (1 << bits) - 1
-    return np.rint((np.clip(z, -1.0, 1.0) + 1.0) * (top / 2)).astype(np.uint8)
+    return np.clip(np.rint(z * (top / 2) + top / 2), 0, top).astype(np.uint8)
 
 
 def _round_to(x, limit):
