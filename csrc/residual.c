@@ -65,7 +65,7 @@ residual_context(const residual_history *history, uint8_t cls, size_t col)
 static inline void
 residual_history_add(residual_history *history, size_t col, unsigned event)
 {
-    history->above[col] = (uint8_t) ((history->above[col] << 1 | event) & 3u);
+    history->above[col] = (uint8_t) (((unsigned) history->above[col] << 1 | event) & 3u);
     history->before = (history->before << 1 | event) & 0xffu;
 }
 
