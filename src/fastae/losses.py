@@ -10,18 +10,19 @@ _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 class _SymbolLoss:
     """What the losses share: p_s = softmax over symbols s of -(x̂ - level_s)² / temperature, cell by cell.
 
-    A subclass names its kernel. Missing cells (code -1) add nothing and have gradient 0.
+    A subclass names its kernel and its default temperatures. Missing cells (code -1) add nothing and have gradient 0.
     """
 
     _kernel = None
-    _final_fraction = 1.0
+    _temperatures = None  # the default first and last one, in squared distances between neighbouring levels
 
     def __init__(self, alphabet, *, temperature=None, final_temperature=None):
         self.alphabet = alphabet
+        first, last = self._temperatures
         if temperature is None:
-            temperature = float(np.diff(alphabet.levels).min()) ** 2
+            temperature = first * float(np.diff(alphabet.levels).min()) ** 2
         if final_temperature is None:
-            final_temperature = temperature * self._final_fraction
+            final_temperature = temperature * last / first
         for name, value in (("temperature", temperature), ("final_temperature", final_temperature)):
             if not 0 < value < np.inf:
                 raise ValueError(f"{name} is {value}; it must be positive and finite")
@@ -134,7 +135,7 @@ class HammingLoss(_SymbolLoss):
     ----------
     alphabet : Alphabet
     temperature, final_temperature : float, optional
-        By default the squared distance between neighbouring levels, and a tenth of that.
+        By default half the squared distance between neighbouring levels, and a tenth of the first.
 
     Raises
     ------
@@ -156,7 +157,7 @@ class HammingLoss(_SymbolLoss):
     """
 
     _kernel = staticmethod(_core.loss_soft_hamming)
-    _final_fraction = 0.1
+    _temperatures = 0.5, 0.05
 
 
 class CrossEntropyLoss(_SymbolLoss):
@@ -169,7 +170,7 @@ class CrossEntropyLoss(_SymbolLoss):
     ----------
     alphabet : Alphabet
     temperature, final_temperature : float, optional
-        By default both the squared distance between neighbouring levels: no annealing.
+        By default the squared distance between neighbouring levels, and no annealing: the same at the end.
 
     Raises
     ------
@@ -189,6 +190,7 @@ class CrossEntropyLoss(_SymbolLoss):
     """
 
     _kernel = staticmethod(_core.loss_cross_entropy)
+    _temperatures = 1.0, 1.0
 
 
 LOSSES = {"hamming": HammingLoss, "cross_entropy": CrossEntropyLoss}
