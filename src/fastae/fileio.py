@@ -10,6 +10,40 @@ import stat
 from .errors import InputError
 
 
+def check_output(path, inputs=()):
+    """Refuse an output that is sure to fail, before any work is done for it.
+
+    Parameters
+    ----------
+    path : path-like
+        Where a file shall be.
+    inputs : iterable of path-like
+        Files that are being read; `path` must be none of them, by whatever name.
+
+    Raises
+    ------
+    InputError
+        If `path` is a directory or one of `inputs`, or its directory is not there or cannot be written to.
+
+    Examples
+    --------
+    >>> check_output("no/such/directory/cohort.fae")
+    Traceback (most recent call last):
+    fastae.errors.InputError: no/such/directory/cohort.fae: there is no directory no/such/directory
+    """
+    path = os.fspath(path)
+    for source in inputs:
+        if os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
+            raise InputError(f"{path}: the output is the input file; give another name")
+    if os.path.isdir(path):
+        raise InputError(f"{path}: the output is a directory; give the name of a file")
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.path.isdir(folder):
+        raise InputError(f"{path}: there is no directory {os.path.dirname(path) or folder}")
+    if not os.path.exists(path) and not os.access(folder, os.W_OK):
+        raise InputError(f"{path}: the directory {os.path.dirname(path) or folder} cannot be written to")
+
+
 @contextlib.contextmanager
 def atomic_output(path, inputs=()):
     """Open a file for writing that gets its name only when it is complete.
@@ -32,7 +66,7 @@ def atomic_output(path, inputs=()):
     Raises
     ------
     InputError
-        If `path` is a directory or one of `inputs`.
+        If `check_output` refuses `path`.
     OSError
         If the file cannot be written; its ``filename`` is `path`.
 
@@ -47,11 +81,7 @@ def atomic_output(path, inputs=()):
     ['greeting']
     """
     path = os.fspath(path)
-    for source in inputs:
-        if os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
-            raise InputError(f"{path}: the output is the input file; give another name")
-    if os.path.isdir(path):
-        raise InputError(f"{path}: the output is a directory; give the name of a file")
+    check_output(path, inputs)
     try:
         if os.path.exists(path) and not os.path.isfile(path):
             with open(path, "wb") as file:
@@ -59,7 +89,7 @@ def atomic_output(path, inputs=()):
         else:
             yield from _beside(os.path.realpath(path))
     except OSError as error:
-        if error.filename is None or _is_temporary(error.filename):
+        if error.errno is not None and (error.filename is None or _is_temporary(error.filename)):
             raise OSError(error.errno, error.strerror, path) from error
         raise
 

@@ -1,1 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
+"""File formats, one module each; all give and take the same cohort."""
+
+import os
+
+from .bgzf import READ_ERRORS, open_text
+from .fasta import read_fasta, write_fasta
+from .vcf import read_vcf, write_vcf
+
+__all__ = ["read_cohort", "read_fasta", "read_vcf", "write_fasta", "write_vcf"]
+
+
+def read_cohort(path, *, drop_format=False):
+    """Read a VCF, BCF or aligned FASTA, whichever the file is.
+
+    Parameters
+    ----------
+    path : path-like
+    drop_format : bool
+        Leave out FORMAT fields other than GT instead of refusing them.
+
+    Returns
+    -------
+    CohortStream
+
+    Raises
+    ------
+    InputError
+        As `read_vcf` and `read_fasta`.
+    OSError
+        If the file cannot be opened.
+
+    Examples
+    --------
+    >>> read_cohort("no-such-file.vcf")
+    Traceback (most recent call last):
+    FileNotFoundError: [Errno 2] No such file or directory: 'no-such-file.vcf'
+    """
+    try:
+        with open_text(os.fspath(path)) as file:
+            is_fasta = file.peek(1)[:1] == b">"
+    except READ_ERRORS:
+        is_fasta = False  # read_vcf says what is wrong
+    return read_fasta(path).to_stream() if is_fasta else read_vcf(path, drop_format=drop_format)

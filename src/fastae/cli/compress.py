@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``fastae compress``: a cohort file into an archive."""
+
+from .progress import watched
+
+PREDICTORS = ("auto", "frequency", "autoencoder")
+
+
+def add_parser(subparsers):
+    parser = subparsers.add_parser("compress", help="store a VCF, BCF or aligned FASTA as an archive")
+    parser.add_argument("input", metavar="IN", help="VCF (plain, gzip or bgzip), BCF or aligned FASTA")
+    parser.add_argument("output", metavar="OUT", help="the archive, by habit *.fae")
+    parser.add_argument(
+        "--predictor", choices=PREDICTORS, default="auto", help="force one on every block [%(default)s: the smallest]"
+    )
+    parser.add_argument("-p", "--threads", type=int, metavar="N", help="threads to use [all processors]")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random weights [%(default)s]")
+    parser.add_argument("--drop-format", action="store_true", help="leave out FORMAT fields other than GT")
+    parser.set_defaults(runner=run)
+
+
+def run(args):
+    from ..archive import write_archive
+    from ..fileio import check_output
+    from ..io import read_cohort
+
+    check_output(args.output, [args.input])
+    with read_cohort(args.input, drop_format=args.drop_format) as stream:
+        write_archive(
+            args.output,
+            watched(stream, "compress"),
+            predictor=args.predictor,
+            n_threads=args.threads,
+            seed=args.seed,
+        )

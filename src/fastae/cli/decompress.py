@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``fastae decompress``: an archive into the file that it came from."""
+
+from .output import add_output_type, write_cohort
+
+
+def add_parser(subparsers):
+    parser = subparsers.add_parser("decompress", help="write an archive out as VCF, BCF or FASTA")
+    parser.add_argument("input", metavar="IN", help="the archive")
+    parser.add_argument("output", metavar="OUT", help="*.vcf, *.vcf.gz, *.bcf, a FASTA file, or - for standard output")
+    add_output_type(parser)
+    parser.set_defaults(runner=run)
+
+
+def run(args):
+    from ..archive import open_archive
+
+    with open_archive(args.input) as archive:
+        write_cohort(
+            args.output,
+            archive.stream(),
+            output_type=args.output_type,
+            archive_path=args.input,
+            n_variants=archive.shape[0],
+        )

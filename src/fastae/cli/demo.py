@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``fastae demo``: everything once, on real data that comes with the package."""
+
+
+def add_parser(subparsers):
+    parser = subparsers.add_parser("demo", help="compress a real region, verify it, draw a picture")
+    parser.add_argument("-o", "--out-dir", default=".", metavar="DIR", help="where files go [the current directory]")
+    parser.set_defaults(runner=run)
+
+
+def run(args):
+    from ..demo import run_demo
+
+    run_demo(args.out_dir)

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``fastae verify``: that an archive is whole, and says what the original says."""
+
+from ..errors import InputError
+from .progress import watched
+
+
+def add_parser(subparsers):
+    parser = subparsers.add_parser("verify", help="check an archive, by itself or against the original")
+    parser.add_argument("archive", metavar="ARCHIVE")
+    parser.add_argument("original", metavar="ORIGINAL", nargs="?", help="the file that the archive was made from")
+    parser.add_argument("--drop-format", action="store_true", help="leave out the original's FORMAT fields but GT")
+    parser.set_defaults(runner=run)
+
+
+def run(args):
+    from ..archive import open_archive
+    from ..cohort import first_difference
+    from ..io import read_cohort
+
+    with open_archive(args.archive) as archive:
+        archive.verify()
+        n_variants, n_samples = archive.shape[:2]
+        what = f"{n_samples:,} samples at {n_variants:,} sites"
+        if args.original is None:
+            print(f"{args.archive}: every block is whole: {what}")
+            return
+        with read_cohort(args.original, drop_format=args.drop_format) as original:
+            found = first_difference(watched(archive.stream(), "verify", n_variants), original)
+    if found:
+        raise InputError(f"{args.archive} (first) and {args.original} (second) differ: {found}")
+    print(f"{args.archive}: every call, site column and name is that of {args.original}: {what}")
