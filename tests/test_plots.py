@@ -2,7 +2,8 @@
 import numpy as np
 import pytest
 
-from fastae.plots import new_figure, plot_latents, principal_components
+from fastae.plots import new_figure, plot_history, plot_latents, principal_components
+from fastae.trainer import History
 
 
 def test_principal_components_recover_coordinates_in_a_plane():
@@ -41,3 +42,30 @@ def test_plot_latents_refuses_labels_of_another_number():
     _, (ax,) = new_figure(1)
     with pytest.raises(ValueError, match="labels has 2 entries, Z has 3 rows"):
         plot_latents(ax, np.eye(3), ["A", "B"])
+
+
+def test_plot_history_draws_training_and_heldout_losses_and_distances():
+    _, (ax,) = new_figure(1)
+    history = History(loss=[0.5, 0.3], hamming=[0.4, 0.2], heldout_loss=[0.6, 0.5], heldout_hamming=[0.5, 0.4])
+    plot_history(ax, history)
+    drawn = {line.get_label(): list(line.get_ydata()) for line in ax.lines}
+    assert drawn == {
+        "training, loss": [0.5, 0.3],
+        "training, Hamming": [0.4, 0.2],
+        "held out, loss": [0.6, 0.5],
+        "held out, Hamming": [0.5, 0.4],
+    }
+    assert ax.get_yscale() == "log"
+
+
+def test_plot_history_leaves_out_what_was_not_measured_and_keeps_zero_visible():
+    _, (ax,) = new_figure(1)
+    plot_history(ax, History(loss=[0.5, 0.3], hamming=[0.4, 0.0]))
+    assert len(ax.lines) == 2
+    assert ax.get_yscale() == "linear"
+
+
+def test_plot_history_refuses_an_empty_history():
+    _, (ax,) = new_figure(1)
+    with pytest.raises(ValueError, match="no epochs"):
+        plot_history(ax, History())

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from fastae.trainer import History
+
 
 def new_figure(n_axes: int, *, width: float = 6.4, height: float = 4.8) -> tuple[Figure, list[Axes]]:
     """Make a figure with axes side by side; it is saved by its own `savefig` and needs no display.
@@ -119,3 +121,41 @@ def plot_latents(ax: Axes, Z: ArrayLike, labels: list[str] | None = None) -> Non
         ax.legend(frameon=False)
     ax.set_xlabel("latent component 1")
     ax.set_ylabel("latent component 2")
+
+
+def plot_history(ax: Axes, history: History) -> None:
+    """Draw the loss and the exact Hamming distance per cell over the epochs, of training and of held-out rows.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    history : History
+        Of `Trainer.fit`, at least one epoch long.
+
+    Raises
+    ------
+    ValueError
+        The history is empty.
+
+    Examples
+    --------
+    >>> from fastae.trainer import History
+    >>> figure, (ax,) = new_figure(1)
+    >>> plot_history(ax, History(loss=[0.5, 0.2], hamming=[0.4, 0.1]))
+    """
+    if not len(history):
+        raise ValueError("the history has no epochs: nothing to draw before fit")
+    epochs = np.arange(1, len(history) + 1)
+    curves = [
+        (history.loss, "C0", "--", "training, loss"),
+        (history.hamming, "C0", "-", "training, Hamming"),
+        (history.heldout_loss, "C1", "--", "held out, loss"),
+        (history.heldout_hamming, "C1", "-", "held out, Hamming"),
+    ]
+    for values, colour, style, label in curves:
+        if values:
+            ax.plot(epochs, values, color=colour, linestyle=style, label=label)
+    ax.set_yscale("log" if min(min(values) for values, *_ in curves if values) > 0 else "linear")
+    ax.set_xlabel("epoch")
+    ax.set_ylabel("per cell")
+    ax.legend(frameon=False)
