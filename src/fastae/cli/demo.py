@@ -11,4 +11,4 @@ def add_parser(subparsers):
 def run(args):
     from ..demo import run_demo
 
-    run_demo(args.out_dir)
+    run_demo(args.out_dir, say=print)
