@@ -211,6 +211,9 @@ fae_rans_decode(const uint8_t *src, size_t src_len, const uint32_t *freqs, size_
     }
     lanes = rans_lanes(ranges, n_symbols, precision, n);
     for (size_t lane = 0; lane < lanes; lane++) {
+        if (src < end && *src == 0) {
+            return FAE_ERR_CORRUPT; /* states have no leading zeros, so that one stream decodes to one thing */
+        }
         while (states[lane] < RANS_BYTE_LOW && src < end) {
             states[lane] = states[lane] << 8 | *src++;
         }
