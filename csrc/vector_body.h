@@ -1,87 +1,83 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Body of vector.c for one element type. */
+ * Body of vector.c for one element type and instruction set; contracts in internal.h. */
+#include "simd.h"
+#include "simd_math.h"
 
-void
-FN(fae_gemm)(size_t m, size_t n, size_t k, const REAL *a, size_t a_row, size_t a_col, const REAL *b, size_t b_row,
-    size_t b_col, const REAL *bias, int accumulate, REAL *c, size_t c_row)
+#include "gemm_body.h"
+
+static TARGET void
+ISA(vector_tanh)(size_t n, REAL *x)
 {
-    for (size_t i = 0; i < m; i++) {
-        for (size_t j = 0; j < n; j++) {
-            REAL sum = (bias == NULL ? (REAL) 0 : bias[j]) + (accumulate ? c[i * c_row + j] : (REAL) 0);
-            for (size_t p = 0; p < k; p++) {
-                sum += a[i * a_row + p * a_col] * b[p * b_row + j * b_col];
-            }
-            c[i * c_row + j] = sum;
+    for (size_t i = 0; i < n; i += LANES) {
+        ISA(store_some)(x + i, ISA(tanh)(ISA(load_some)(x + i, n - i)), n - i);
+    }
+}
+
+static TARGET void
+ISA(vector_chain)(size_t n, const REAL *h, REAL *t)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        VEC value = ISA(load_some)(h + i, n - i);
+        ISA(store_some)(t + i, ISA(load_some)(t + i, n - i) * ISA(fma)(-value, value, ISA(set)(1)), n - i);
+    }
+}
+
+static TARGET void
+ISA(vector_column_sums)(size_t n, size_t d, const REAL *a, int accumulate, REAL *sums)
+{
+    for (size_t j = 0; j < d; j += LANES) {
+        VEC sum = accumulate ? ISA(load_some)(sums + j, d - j) : ISA(set)(0);
+        for (size_t i = 0; i < n; i++) {
+            sum += ISA(load_some)(a + i * d + j, d - j);
         }
+        ISA(store_some)(sums + j, sum, d - j);
     }
 }
 
-void
-FN(fae_vector_tanh)(size_t n, REAL *x)
-{
-    for (size_t i = 0; i < n; i++) {
-        x[i] = (REAL) tanh((double) x[i]);
-    }
-}
-
-void
-FN(fae_vector_chain)(size_t n, const REAL *h, REAL *t)
-{
-    for (size_t i = 0; i < n; i++) {
-        t[i] *= (REAL) 1 - h[i] * h[i];
-    }
-}
-
-void
-FN(fae_vector_column_sums)(size_t n, size_t d, const REAL *a, int accumulate, REAL *sums)
-{
-    for (size_t j = 0; j < d; j++) {
-        sums[j] = accumulate ? sums[j] : (REAL) 0;
-    }
-    for (size_t i = 0; i < n; i++) {
-        for (size_t j = 0; j < d; j++) {
-            sums[j] += a[i * d + j];
-        }
-    }
-}
-
-void
-FN(fae_vector_hop)(size_t d, size_t k, size_t n, const REAL *w, const REAL *from, const REAL *to, size_t scale_row,
+static TARGET void
+ISA(vector_hop)(size_t d, size_t k, size_t n, const REAL *w, const REAL *from, const REAL *to, size_t scale_row,
     REAL *out, size_t out_row)
 {
     for (size_t i = 0; i < d; i++) {
-        for (size_t j = 0; j < k; j++) {
-            for (size_t e = 0; e < n; e++) {
-                REAL slope = from == NULL ? (REAL) 1 : from[j * scale_row + e];
-                out[i * out_row + j * n + e] = w[i * k + j] * slope * to[i * scale_row + e];
+        for (size_t e = 0; e < n; e += LANES) {
+            VEC slope = ISA(load_some)(to + i * scale_row + e, n - e);
+            for (size_t j = 0; j < k; j++) {
+                VEC hop = slope * w[i * k + j];
+                if (from != NULL) {
+                    hop *= ISA(load_some)(from + j * scale_row + e, n - e);
+                }
+                ISA(store_some)(out + i * out_row + j * n + e, hop, n - e);
             }
         }
     }
 }
 
-void
-FN(fae_vector_scale)(size_t d, size_t k, size_t n, const REAL *scale, size_t scale_row, REAL *t, size_t t_row)
+static TARGET void
+ISA(vector_scale)(size_t d, size_t k, size_t n, const REAL *scale, size_t scale_row, REAL *t, size_t t_row)
 {
     for (size_t i = 0; i < d; i++) {
-        for (size_t j = 0; j < k; j++) {
-            for (size_t e = 0; e < n; e++) {
-                t[i * t_row + j * n + e] *= scale[i * scale_row + e];
+        for (size_t e = 0; e < n; e += LANES) {
+            VEC slope = ISA(load_some)(scale + i * scale_row + e, n - e);
+            for (size_t j = 0; j < k; j++) {
+                REAL *cell = t + i * t_row + j * n + e;
+                ISA(store_some)(cell, slope * ISA(load_some)(cell, n - e), n - e);
             }
         }
     }
 }
 
-void
-FN(fae_vector_contract)(size_t d, size_t k, size_t n, const REAL *c, size_t c_row, const REAL *t, size_t t_row,
-    REAL *out, size_t out_row)
+static TARGET void
+ISA(vector_contract)(size_t d, size_t k, size_t n, const REAL *c, size_t c_row, const REAL *t, size_t t_row, REAL *out,
+    size_t out_row)
 {
-    for (size_t j = 0; j < k; j++) {
-        for (size_t e = 0; e < n; e++) {
-            REAL sum = 0;
+    for (size_t e = 0; e < n; e += LANES) {
+        for (size_t j = 0; j < k; j++) {
+            VEC sum = ISA(set)(0);
             for (size_t i = 0; i < d; i++) {
-                sum += c[i * c_row + e] * t[i * t_row + j * n + e];
+                sum = ISA(fma)(
+                    ISA(load_some)(c + i * c_row + e, n - e), ISA(load_some)(t + i * t_row + j * n + e, n - e), sum);
             }
-            out[j * out_row + e] = sum;
+            ISA(store_some)(out + j * out_row + e, sum, n - e);
         }
     }
 }

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Vectors of one element type and instruction set, for the bodies that every_isa.h includes: no include guard.
+ *
+ * VEC holds LANES numbers and takes + - * / and comparisons (GNU vector extensions); IVEC and UVEC are its bits.
+ * Written with these, a body becomes the vector code meant on every compiler, and a row's last few numbers go through
+ * the same operations as all others, so that a result never depends on its place in an array. */
+#undef VEC
+#undef IVEC
+#undef UVEC
+#undef LANES
+#undef INLINE
+#undef MM
+#undef UNROLL
+
+#define VEC ISA(vec)
+#define IVEC ISA(ivec)
+#define UVEC ISA(uvec)
+#define LANES (VECTOR_BYTES / sizeof(REAL))
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)") /* the loop below, which has a constant count */
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+#define INLINE static inline __attribute__((always_inline)) TARGET
+
+typedef REAL VEC __attribute__((vector_size(VECTOR_BYTES)));
+#if REAL_BITS == 32
+typedef int32_t IVEC __attribute__((vector_size(VECTOR_BYTES)));
+typedef uint32_t UVEC __attribute__((vector_size(VECTOR_BYTES)));
+#else
+typedef int64_t IVEC __attribute__((vector_size(VECTOR_BYTES)));
+typedef uint64_t UVEC __attribute__((vector_size(VECTOR_BYTES)));
+#endif
+
+/* MM(op): the intrinsic's name for this element type and width. */
+#if VECTOR_BYTES == 64 && REAL_BITS == 32
+#define MM(op) _mm512_##op##_ps
+#elif VECTOR_BYTES == 64
+#define MM(op) _mm512_##op##_pd
+#elif VECTOR_BYTES == 32 && REAL_BITS == 32
+#define MM(op) _mm256_##op##_ps
+#elif VECTOR_BYTES == 32
+#define MM(op) _mm256_##op##_pd
+#elif defined(__x86_64__) && REAL_BITS == 32
+#define MM(op) _mm_##op##_ps
+#elif defined(__x86_64__)
+#define MM(op) _mm_##op##_pd
+#elif defined(__aarch64__) && REAL_BITS == 32
+#define MM(op) op##q_f32
+#elif defined(__aarch64__)
+#define MM(op) op##q_f64
+#endif
+
+INLINE VEC
+ISA(set)(REAL x)
+{
+    return x - (VEC) { 0 }; /* the only sum with zero that keeps the sign of -0 */
+}
+
+INLINE VEC
+ISA(load)(const REAL *p)
+{
+    VEC v;
+
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+INLINE void
+ISA(store)(REAL *p, VEC v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+/* The first `count` < LANES numbers at p, zeros after them; nothing beyond is touched. */
+INLINE VEC
+ISA(load_part)(const REAL *p, size_t count)
+{
+#if VECTOR_BYTES == 64 && REAL_BITS == 32
+    return (VEC) MM(maskz_loadu)((__mmask16) ((1u << count) - 1), p);
+#elif VECTOR_BYTES == 64
+    return (VEC) MM(maskz_loadu)((__mmask8) ((1u << count) - 1), p);
+#elif VECTOR_BYTES == 32 && REAL_BITS == 32
+    const IVEC place = { 0, 1, 2, 3, 4, 5, 6, 7 };
+    return (VEC) MM(maskload)(p, (__m256i) (place < (int32_t) count));
+#elif VECTOR_BYTES == 32
+    const IVEC place = { 0, 1, 2, 3 };
+    return (VEC) MM(maskload)(p, (__m256i) (place < (int64_t) count));
+#else
+    VEC v = { 0 };
+
+    UNROLL
+    for (size_t i = 0; i < LANES; i++) {
+        if (i < count) {
+            v[i] = p[i];
+        }
+    }
+    return v;
+#endif
+}
+
+INLINE void
+ISA(store_part)(REAL *p, VEC v, size_t count)
+{
+#if VECTOR_BYTES == 64 && REAL_BITS == 32
+    MM(mask_storeu)(p, (__mmask16) ((1u << count) - 1), v);
+#elif VECTOR_BYTES == 64
+    MM(mask_storeu)(p, (__mmask8) ((1u << count) - 1), v);
+#elif VECTOR_BYTES == 32 && REAL_BITS == 32
+    const IVEC place = { 0, 1, 2, 3, 4, 5, 6, 7 };
+    MM(maskstore)(p, (__m256i) (place < (int32_t) count), v);
+#elif VECTOR_BYTES == 32
+    const IVEC place = { 0, 1, 2, 3 };
+    MM(maskstore)(p, (__m256i) (place < (int64_t) count), v);
+#else
+    UNROLL
+    for (size_t i = 0; i < LANES; i++) {
+        if (i < count) {
+            p[i] = v[i];
+        }
+    }
+#endif
+}
+
+/* Either, for loops over rows: `count` numbers, LANES of them or fewer. */
+INLINE VEC
+ISA(load_some)(const REAL *p, size_t count)
+{
+    return count < LANES ? ISA(load_part)(p, count) : ISA(load)(p);
+}
+
+INLINE void
+ISA(store_some)(REAL *p, VEC v, size_t count)
+{
+    if (count < LANES) {
+        ISA(store_part)(p, v, count);
+    } else {
+        ISA(store)(p, v);
+    }
+}
+
+/* a b + c, in one rounding where the CPU has it. */
+INLINE VEC
+ISA(fma)(VEC a, VEC b, VEC c)
+{
+#if VECTOR_BYTES > 16
+    return (VEC) MM(fmadd)(a, b, c);
+#elif defined(__aarch64__)
+    return (VEC) MM(vfma)(c, a, b);
+#else
+    return a * b + c;
+#endif
+}
+
+INLINE VEC
+ISA(sqrt)(VEC a)
+{
+#if defined(__x86_64__)
+    return (VEC) MM(sqrt)(a);
+#elif defined(__aarch64__)
+    return (VEC) MM(vsqrt)(a);
+#else
+    for (size_t i = 0; i < LANES; i++) {
+        a[i] = (REAL) sqrt((double) a[i]);
+    }
+    return a;
+#endif
+}
+
+/* Lane by lane: a where mask is set (all bits), b elsewhere. */
+INLINE VEC
+ISA(select)(IVEC mask, VEC a, VEC b)
+{
+    return (VEC) ((mask & (IVEC) a) | (~mask & (IVEC) b));
+}
+
+INLINE REAL
+ISA(sum)(VEC v)
+{
+    REAL sum = 0;
+
+    for (size_t i = 0; i < LANES; i++) {
+        sum += v[i];
+    }
+    return sum;
+}

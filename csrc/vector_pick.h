@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The faces of vector.c for one element type: each calls the body for this CPU. */
+
+void
+FN(fae_gemm)(size_t m, size_t n, size_t k, const REAL *a, size_t a_row, size_t a_col, const REAL *b, size_t b_row,
+    size_t b_col, const REAL *bias, int accumulate, REAL *c, size_t c_row)
+{
+    FAE_PICK(gemm)(m, n, k, a, a_row, a_col, b, b_row, b_col, bias, accumulate, c, c_row);
+}
+
+void
+FN(fae_vector_tanh)(size_t n, REAL *x)
+{
+    FAE_PICK(vector_tanh)(n, x);
+}
+
+void
+FN(fae_vector_chain)(size_t n, const REAL *h, REAL *t)
+{
+    FAE_PICK(vector_chain)(n, h, t);
+}
+
+void
+FN(fae_vector_column_sums)(size_t n, size_t d, const REAL *a, int accumulate, REAL *sums)
+{
+    FAE_PICK(vector_column_sums)(n, d, a, accumulate, sums);
+}
+
+void
+FN(fae_vector_hop)(size_t d, size_t k, size_t n, const REAL *w, const REAL *from, const REAL *to, size_t scale_row,
+    REAL *out, size_t out_row)
+{
+    FAE_PICK(vector_hop)(d, k, n, w, from, to, scale_row, out, out_row);
+}
+
+void
+FN(fae_vector_scale)(size_t d, size_t k, size_t n, const REAL *scale, size_t scale_row, REAL *t, size_t t_row)
+{
+    FAE_PICK(vector_scale)(d, k, n, scale, scale_row, t, t_row);
+}
+
+void
+FN(fae_vector_contract)(size_t d, size_t k, size_t n, const REAL *c, size_t c_row, const REAL *t, size_t t_row,
+    REAL *out, size_t out_row)
+{
+    FAE_PICK(vector_contract)(d, k, n, c, c_row, t, t_row, out, out_row);
+}
