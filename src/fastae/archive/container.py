@@ -41,9 +41,10 @@ class Section:
 
 @dataclass
 class Window:
-    """A range of sites: their number, and the span of positions of each chromosome it touches."""
+    """A range of sites: how many, the ploidy of their calls, and the span of positions of each chromosome it touches."""
 
     n_sites: int
+    ploidy: int
     spans: list[tuple[str, int, int]]  # (chromosome, first position, last position that a record reaches)
 
 
@@ -184,7 +185,7 @@ def _index_bytes(index: Index) -> bytes:
     out += [varint(len(names)), *(counted(encode_text(name)) for name in names)]
     out.append(varint(len(index.windows)))
     for window in index.windows:
-        out += [varint(window.n_sites), varint(len(window.spans))]
+        out += [varint(window.n_sites), varint(window.ploidy), varint(len(window.spans))]
         for name, first, last in window.spans:
             out += [varint(number[name]), varint(first), varint(last - first)]
     out.append(varint(len(index.sections)))
@@ -203,8 +204,8 @@ def _parse_index(data: bytes, sections_end: int) -> Index:
     if index.slab_samples == 0:
         raise FormatError("the index says that a block holds no samples: the archive is corrupt")
     names = [reader.text() for _ in range(reader.count())]
-    for _ in range(reader.count(2)):
-        window = Window(reader.varint(1 << 32), [])
+    for _ in range(reader.count(3)):
+        window = Window(reader.varint(1 << 32), reader.varint(index.ploidy), [])
         for _ in range(reader.count(3)):
             name = names[reader.varint(len(names) - 1)] if names else ""
             first = reader.varint()
@@ -272,7 +273,7 @@ class ContainerReader:
         data = self._pread(length, size - _FOOTER.size - length)
         if zlib.crc32(data) != index_crc:
             raise ChecksumError(f"{self.path}: the index does not match its checksum: the archive is corrupt")
-        self.version, self.size, self.index_bytes = version, size, length + _FOOTER.size
+        self.version, self.size, self.header_bytes, self.index_bytes = version, size, len(head), length + _FOOTER.size
         return _parse_index(data, size - _FOOTER.size - length)
 
     def _pread(self, length: int, offset: int) -> bytes:

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Learns the autoencoder of a window: floats train here, integers decode elsewhere."""
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from fastae import _core
+from fastae.alphabet import HAPLOTYPE
+from fastae.archive.columns import NEVER, ColumnTable
+from fastae.archive.predictors.autoencoder import LEVEL_WIDTH, N_GROUPS, N_LEVELS, Model, row_order
+from fastae.latents import quantize_latents
+from fastae.losses import CrossEntropyLoss
+from fastae.models import Decoder, Encoder
+from fastae.quantize import IntDecoder
+from fastae.trainer import Trainer
+
+MIN_EVENTS = 26  # a column with fewer rare bits than this is not worth its weights
+MAX_TRAINING_ROWS = 20_000
+N_STEPS = 1_600
+BATCH_SIZE = 128
+LEARNING_RATE = 4e-3
+WEIGHT_BITS = (8, 5)  # of the decoder's layers
+BIAS_STEP = 0.1  # nats
+
+
+def max_modelled_rate(n_rows: int) -> int:
+    """The highest rate of a column that a decoder predicts."""
+    return int(np.clip(np.round(-4 * np.log2(min(MIN_EVENTS / max(n_rows, 1), 0.5))) - 1, 0, 99))
+
+
+def fit(
+    matrix: np.ndarray,
+    table: ColumnTable,
+    slab_rows: int,
+    seed: int | tuple[int, ...],
+    progress: Callable[[object], object] | None = None,
+) -> tuple[Model, np.ndarray] | None:
+    """Train an autoencoder on a window.
+
+    Parameters
+    ----------
+    matrix : ndarray of uint8, shape (n_columns, n_rows)
+    table : ColumnTable
+    slab_rows : int
+        Rows of a block: the blocks the rates are for.
+    seed : int or tuple of int
+    progress : function, optional
+        Called after every epoch.
+
+    Returns
+    -------
+    model : Model
+    latent_codes : ndarray of uint8, shape (n_rows, n_latents)
+    None if no column is common enough to be modelled.
+    """
+    n_rows = matrix.shape[1]
+    max_rate = max_modelled_rate(n_rows)
+    modelled = np.flatnonzero((table.rate & NEVER) <= max_rate)
+    if not len(modelled):
+        return None
+    rows = np.ascontiguousarray(matrix[modelled].T).view(np.int8)
+    rng = np.random.default_rng(seed)
+    encoder, decoder = _train(rows, rng, progress)
+    codes = np.concatenate([
+        quantize_latents(encoder.transform(HAPLOTYPE.to_levels(part, np.float32)), 1)
+        for part in np.array_split(rows, -(-n_rows // 4096))
+    ])
+    integer, bias_step = _round_biases(IntDecoder.from_float(decoder, latent_bits=1, weight_bits=WEIGHT_BITS))
+    # |score| * score_scale is the logit's size; the level is that over LEVEL_WIDTH, in fixed point
+    shift = 31
+    multiplier = int(np.clip(round(integer.score_scale / LEVEL_WIDTH * 2**shift), 1, 2**31))
+    model = Model(max_rate, integer, bias_step, np.zeros(len(modelled), np.uint8), multiplier, shift, np.zeros(0, np.uint8))
+    _fit_contexts(model, rows.view(np.uint8), codes, slab_rows)
+    return model, codes
+
+
+def _train(rows: np.ndarray, rng: np.random.Generator, progress: Callable[[object], object] | None) -> tuple[Encoder, Decoder]:
+    n_rows, width = rows.shape
+    n_latents, n_hidden = shape_of(n_rows, width)
+    encoder = Encoder([width, 2 * n_latents + 16, n_latents], seed=rng)
+    decoder = Decoder([n_latents, n_hidden, width], output_activation="identity", seed=rng)
+    share = (np.count_nonzero(rows, axis=0) + 0.5) / (n_rows + 1)
+    decoder.layers[-1][1][:] = np.log(share / (1 - share))
+    sample = rows if n_rows <= MAX_TRAINING_ROWS else rows[np.sort(rng.choice(n_rows, MAX_TRAINING_ROWS, replace=False))]
+    spacing = float(HAPLOTYPE.levels[1] - HAPLOTYPE.levels[0])
+    trainer = Trainer(
+        encoder,
+        decoder,
+        loss=CrossEntropyLoss(HAPLOTYPE, temperature=2 * spacing),  # so that an output is a logit in nats
+        gradient="reverse",
+        optimizer="adam",
+        learning_rate=LEARNING_RATE,
+        batch_size=BATCH_SIZE,
+        schedule="onecycle",
+        latent_bits=1,
+        seed=rng,
+    )
+    trainer.fit(sample, n_epochs=max(1, round(N_STEPS * BATCH_SIZE / len(sample))), progress=progress)
+    return encoder, decoder
+
+
+def shape_of(n_rows: int, width: int) -> tuple[int, int]:
+    """Latents and hidden units for so many rows of so many columns: more rows pay for more weights."""
+    n_latents = int(np.clip(width // 24, 1, 24))
+    n_hidden = int(np.clip(np.sqrt(n_rows) / 2, 4, 64))
+    return n_latents, n_hidden
+
+
+def _round_biases(decoder: IntDecoder) -> tuple[IntDecoder, int]:
+    """The same decoder with its last biases rounded to steps that fit in a byte."""
+    n_outputs = int(decoder.sizes[-1])
+    last = decoder.biases[-n_outputs:]
+    step = max(1, round(BIAS_STEP / decoder.score_scale), -(-int(np.abs(last).max()) // 127))
+    decoder.biases[-n_outputs:] = np.clip(np.rint(last / step), -127, 127).astype(np.int32) * step
+    return decoder, step
+
+
+def _fit_contexts(model: Model, bits: np.ndarray, codes: np.ndarray, slab_rows: int) -> None:
+    """Groups of columns and the rates of all contexts, from the whole window."""
+    slabs = [slice(start, start + slab_rows) for start in range(0, len(bits), slab_rows)]
+    expected, wrong = np.zeros(bits.shape[1]), np.zeros(bits.shape[1])
+    for slab in slabs:
+        classes = model.classify(codes[slab])
+        wrong += np.count_nonzero((classes >> 7) != bits[slab], axis=0)
+        expected += (1 / (1 + np.exp(LEVEL_WIDTH * ((classes & 0x7F) + 0.5)))).sum(axis=0)
+    excess = np.log2((wrong + 0.1) / (expected + 0.1))
+    model.groups = np.clip(np.round(excess) + N_GROUPS // 2, 0, N_GROUPS - 1).astype(np.uint8)
+    n_contexts = N_GROUPS * N_LEVELS * _core.RESIDUAL_N_NEIGHBOURS
+    cells, events = np.zeros(n_contexts, np.uint64), np.zeros(n_contexts, np.uint64)
+    history = np.empty(bits.shape[1], np.uint8)
+    for slab in slabs:
+        order = row_order(codes[slab])
+        _core.residual_count(model.classify(codes[slab][order]), bits[slab][order], history, cells, events)
+    share = (events + 0.4) / (cells + 0.8)
+    rates = np.clip(np.round(96 + 8 * np.log(share / (1 - share))), 0, 127)
+    rates[cells == 0] = 0
+    model.rates = rates.astype(np.uint8)

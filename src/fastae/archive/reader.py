@@ -1,0 +1,484 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Archive to calls, sites and latents: only the blocks that are asked for are read."""
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from fastae import _validate
+from fastae.archive import container
+from fastae.archive.container import ByteReader, ContainerReader, Section, decode_text, decompress
+from fastae.archive.predictors import PREDICTORS
+from fastae.archive.sites import decode_sites
+from fastae.archive.window import WindowDecoder
+from fastae.cohort import FILL, Cohort, CohortStream, Sites, parse_regions
+from fastae.errors import FormatError
+from fastae.latents import dequantize_latents
+
+_KEPT_WINDOWS = 64  # whose tables, models and sites stay in memory
+
+
+def open_archive(path: str | os.PathLike[str], *, n_threads: int = 1) -> Archive:
+    """Open an archive for reading.
+
+    Parameters
+    ----------
+    path : path-like
+    n_threads : int
+        Blocks that are decoded at a time.
+
+    Returns
+    -------
+    Archive
+        Close it, or use it in a ``with`` statement.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    FormatError
+        If it is not an archive, or truncated; VersionError if it is newer than this release, ChecksumError if bytes
+        have changed. Sections are checked when they are read, so reading raises this, too.
+
+    Examples
+    --------
+    >>> import tempfile, os
+    >>> from fastae import open_archive, write_archive
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "cohort.fae")
+    ...     write_archive(path, [[[0, 1], [1, 1]], [[0, 0], [0, 1]]])
+    ...     with open_archive(path) as archive:
+    ...         archive.shape, archive.samples, archive[0].tolist()
+    ((2, 2, 2), ['S1', 'S2'], [[0, 1], [1, 1]])
+    """
+    return Archive(ContainerReader(path), _validate.integer(n_threads, 1, 1024, name="n_threads"))
+
+
+class Archive:
+    """A cohort in a file; `open_archive` makes it.
+
+    ``archive[variants, samples, alleles]`` gives int8 calls as NumPy would give them from an array of `shape`: -1 is a
+    missing allele, -2 stands behind the last allele of a call of lower ploidy.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (n_variants, n_samples, ploidy).
+    samples : list of str
+    header : str
+        Of the file the cohort came from, verbatim.
+    source : {"vcf", "fasta"}
+    attributes : dict of str to str
+    sites : Sites
+        All of them; read when first asked for.
+    bytes_read : int
+        Bytes read from the file so far.
+
+    Examples
+    --------
+    >>> import tempfile, os
+    >>> from fastae import open_archive, write_archive
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "cohort.fae")
+    ...     write_archive(path, [[0, 1, 1], [1, 0, 0]])
+    ...     with open_archive(path) as archive:
+    ...         archive[::-1, [0, 2], 0].tolist()
+    [[1, 0], [0, 1]]
+    """
+
+    def __init__(self, reader: ContainerReader, n_threads: int) -> None:
+        self._reader, self._n_threads = reader, n_threads
+        self._lock = threading.Lock()
+        self._windows: OrderedDict[int, WindowDecoder] = OrderedDict()
+        self._window_sites: OrderedDict[int, Sites] = OrderedDict()
+        try:
+            self._read_heads()
+        except BaseException:
+            reader.close()
+            raise
+
+    def _read_heads(self) -> None:
+        index = self._reader.index
+        data = ByteReader(decompress(self._reader.read(container.HEADER), "header"), "header")
+        self.source, self.header = data.text(), data.text()
+        self.attributes = {data.text(): data.text() for _ in range(data.count(2))}
+        data.finish()
+        names = ByteReader(decompress(self._reader.read(container.SAMPLES), "list of samples"), "list of samples")
+        self.samples = []
+        while names.left:
+            self.samples.append(names.text())
+        if len(self.samples) != index.n_samples:
+            raise FormatError(
+                f"{self._reader.path} names {len(self.samples)} samples and has {index.n_samples}: the archive is corrupt"
+            )
+        self._starts = np.cumsum([0] + [window.n_sites for window in index.windows])
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._reader.close()
+
+    def __repr__(self) -> str:
+        n_variants, n_samples, ploidy = self.shape
+        return f"<Archive {self._reader.path}: {n_variants} variants, {n_samples} samples, ploidy {ploidy}>"
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        index = self._reader.index
+        return index.n_sites, index.n_samples, index.ploidy
+
+    @property
+    def bytes_read(self) -> int:
+        return self._reader.bytes_read
+
+    @property
+    def sites(self) -> Sites:
+        return Sites.concatenate(self._sites_of(window) for window in range(len(self._reader.index.windows)))
+
+    # ---- calls -------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, key: object) -> np.ndarray:
+        keys = list(key) if isinstance(key, tuple) else [key]
+        if any(part is None for part in keys):
+            raise IndexError("an archive cannot be given new axes; index the array that comes back")
+        if sum(part is Ellipsis for part in keys) > 1 or len(keys) - (Ellipsis in [k for k in keys if k is Ellipsis]) > 3:
+            raise IndexError(f"too many indices: an archive has 3 axes (variants, samples, alleles), got {len(keys)}")
+        at = next((i for i, part in enumerate(keys) if part is Ellipsis), len(keys))
+        keys[at : at + 1] = [slice(None)] * (3 - len(keys) + (at < len(keys)))
+        variants, keys[0] = _hull(keys[0], self.shape[0], "variants")
+        samples, keys[1] = _hull(keys[1], self.shape[1], "samples")
+        return self._calls(variants, samples)[0][tuple(keys)]
+
+    def read(self, variants: slice | Sequence[int] | None = None, samples: Sequence[int] | None = None) -> Cohort:
+        """Part of the cohort, with sites and sample names.
+
+        Parameters
+        ----------
+        variants : slice or array of int, optional
+        samples : array of int, optional
+            Both in the order given; all, if left out.
+
+        Returns
+        -------
+        Cohort
+
+        Raises
+        ------
+        IndexError
+            If a number is out of range.
+        FormatError
+            If the archive is corrupt.
+        """
+        at_variants, _ = _hull(slice(None) if variants is None else variants, self.shape[0], "variants", keep_order=True)
+        at_samples, _ = _hull(slice(None) if samples is None else samples, self.shape[1], "samples", keep_order=True)
+        calls, phased = self._calls(at_variants, at_samples)
+        names = [self.samples[i] for i in at_samples.tolist()]
+        return Cohort(self.header, names, self._sites_at(at_variants), calls, phased, self.source, self.attributes)
+
+    def stream(self, variants: Sequence[int] | None = None, samples: Sequence[int] | None = None) -> CohortStream:
+        """As `read`, window by window, so that memory holds some thousand variants at a time.
+
+        Parameters
+        ----------
+        variants : array of int, optional
+            Ascending.
+        samples : array of int, optional
+
+        Returns
+        -------
+        CohortStream
+
+        Raises
+        ------
+        IndexError
+            If a number is out of range.
+        FormatError
+            If the archive is corrupt, also while the stream is read.
+        """
+        if variants is None:
+            parts: Iterable[np.ndarray] = (np.arange(a, b) for a, b in zip(self._starts, self._starts[1:], strict=False))
+        else:
+            at, _ = _hull(variants, self.shape[0], "variants", keep_order=True)
+            parts = np.split(at, np.searchsorted(at, self._starts[1:-1]))
+        at_samples, _ = _hull(slice(None) if samples is None else samples, self.shape[1], "samples", keep_order=True)
+        names = [self.samples[i] for i in at_samples.tolist()]
+        blocks = (self.read(part, at_samples) for part in parts if len(part))
+        return CohortStream(self.header, names, blocks, self.source, self.attributes)
+
+    def query(self, regions: str | Iterable[str]) -> np.ndarray:
+        """Numbers of the variants that overlap any of some regions.
+
+        Parameters
+        ----------
+        regions : str or iterable of str
+            ``chrom``, ``chrom:pos``, ``chrom:from-to`` or ``chrom:from-``, 1-based, both ends included; several may
+            stand in one string, parted by commas. A record reaches from POS over its REF, or to INFO ``END``.
+
+        Returns
+        -------
+        ndarray of int64
+            Ascending.
+
+        Raises
+        ------
+        InputError
+            If a region is malformed or names a chromosome that no site is on.
+        """
+        windows = self._reader.index.windows
+        wanted = parse_regions(regions, {name for window in windows for name, _, _ in window.spans})
+        found = []
+        for number, window in enumerate(windows):
+            if any(n == c and first <= last_w and last >= first_w
+                   for n, first_w, last_w in window.spans for c, first, last in wanted):
+                sites = self._sites_of(number)
+                here = {name for name, _, _ in window.spans}
+                names = [f"{c}:{first}-{last}" for c, first, last in wanted if c in here]
+                found.append(self._starts[number] + sites.query(names))
+        return np.concatenate(found) if found else np.zeros(0, np.int64)
+
+    # ---- latents -----------------------------------------------------------------------------------------------
+
+    def latents(self) -> list[np.ndarray]:
+        """The stored latents.
+
+        Returns
+        -------
+        list of ndarray of float32, shape (n_samples, rows_per_sample, n_latents)
+            One array per window of sites, values from -1 to 1. Rows are haplotypes, or whole samples where calls are
+            unphased. NaN where a block has no latents; n_latents is 0 where a whole window has none.
+
+        Raises
+        ------
+        FormatError
+            If the archive is corrupt.
+        """
+        out = []
+        for number in range(len(self._reader.index.windows)):
+            decoder = self._decoder(number)
+            width = int(decoder.model.decoder.sizes[0]) if decoder.model is not None else 0
+            latents = np.full((self.shape[1], decoder.table.rows_per_sample, width), np.nan, np.float32)
+            for section, slab in self._blocks(number):
+                if section.latents and decoder.model is not None:
+                    data = self._reader.read_section(section)[: section.latents]
+                    codes = decoder.latent_codes(data, section.predictor, slab.stop - slab.start)
+                    flat = codes.reshape(-1, width)
+                    latents[slab] = dequantize_latents(flat, decoder.model.decoder.latent_bits).reshape(codes.shape)
+            out.append(latents)
+        return out
+
+    def hamming(self) -> tuple[int, int]:
+        """Exact Hamming distance between the cohort and what decoders make of the latents alone, with no residual.
+
+        Returns
+        -------
+        n_wrong, n_alleles : int
+            Where a block has no latents, each column's commoner value is what counts as predicted.
+
+        Raises
+        ------
+        FormatError
+            If the archive is corrupt.
+        """
+        n_wrong = n_alleles = 0
+        for number in range(len(self._reader.index.windows)):
+            decoder = self._decoder(number)
+            for section, slab in self._blocks(number):
+                payload, n_samples = self._reader.read_section(section), slab.stop - slab.start
+                calls, _ = decoder.calls(payload, section.latents, section.predictor, n_samples)
+                guess = decoder.predicted_calls(payload[: section.latents], section.predictor, n_samples)
+                n_wrong += int(np.count_nonzero(calls != guess))
+                n_alleles += calls.size
+        return n_wrong, n_alleles
+
+    # ---- the file ----------------------------------------------------------------------------------------------
+
+    def info(self) -> dict:
+        """What the archive holds and where its bytes go.
+
+        Returns
+        -------
+        dict
+            ``version``, ``source``, ``samples``, ``variants``, ``ploidy``, ``blocks`` (numbers), ``predictors`` (blocks
+            of each) and ``bytes``: ``total`` = ``genotypes`` + ``sites`` + ``samples`` + ``header``, where ``genotypes``
+            = ``latents`` + ``decoder`` + ``residual`` + ``index``.
+        """
+        sections = self._reader.index.sections
+        length = {kind: sum(s.length for s in sections if s.kind == kind) for kind in range(container.BLOCK + 1)}
+        latents = sum(s.latents for s in sections)
+        blocks = [s for s in sections if s.kind == container.BLOCK]
+        size = {
+            "total": self._reader.size,
+            "genotypes": 0,
+            "latents": latents,
+            "decoder": length[container.MODEL],
+            "residual": length[container.COLUMNS] + length[container.BLOCK] - latents,
+            "index": self._reader.index_bytes,
+            "sites": length[container.SITES],
+            "samples": length[container.SAMPLES],
+            "header": length[container.HEADER] + self._reader.header_bytes,
+        }
+        size["genotypes"] = size["latents"] + size["decoder"] + size["residual"] + size["index"]
+        n_variants, n_samples, ploidy = self.shape
+        return {
+            "version": self._reader.version,
+            "source": self.source,
+            "samples": n_samples,
+            "variants": n_variants,
+            "ploidy": ploidy,
+            "blocks": len(blocks),
+            "predictors": {
+                name: sum(s.predictor == number for s in blocks) for name, number in PREDICTORS.items()
+            },
+            "bytes": size,
+        }
+
+    def verify(self) -> None:
+        """Read and decode everything.
+
+        Raises
+        ------
+        FormatError
+            If any byte of the file is not as it was written.
+        """
+        for _ in self.stream():
+            pass
+
+    # ---- windows and blocks ------------------------------------------------------------------------------------
+
+    def _decoder(self, number: int) -> WindowDecoder:
+        with self._lock:
+            if number in self._windows:
+                self._windows.move_to_end(number)
+                return self._windows[number]
+        window, index = self._reader.index.windows[number], self._reader.index
+        has_model = self._reader.find(container.MODEL, number) is not None
+        decoder = WindowDecoder(
+            self._reader.read(container.COLUMNS, number),
+            self._reader.read(container.MODEL, number) if has_model else None,
+            window.n_sites,
+            window.ploidy,
+            min(index.slab_samples, index.n_samples),
+        )
+        with self._lock:
+            _keep(self._windows, number, decoder)
+        return decoder
+
+    def _sites_of(self, number: int) -> Sites:
+        if number not in self._window_sites:
+            data = self._reader.read(container.SITES, number)
+            _keep(self._window_sites, number, decode_sites(data, self._reader.index.windows[number].n_sites))
+        return self._window_sites[number]
+
+    def _sites_at(self, variants: np.ndarray) -> Sites:
+        """Sites in the order given, each window's text unpacked once."""
+        window_of = np.searchsorted(self._starts, variants, side="right") - 1
+        used, place = np.unique(window_of, return_inverse=True)
+        if not len(used):
+            return Sites()
+        parts = [self._sites_of(int(number)) for number in used]
+        offsets = np.cumsum([0] + [len(part) for part in parts])
+        return Sites.concatenate(parts).take(variants - self._starts[window_of] + offsets[place])
+
+    def _slab(self, slab: int) -> slice:
+        index = self._reader.index
+        return slice(slab * index.slab_samples, min((slab + 1) * index.slab_samples, index.n_samples))
+
+    def _blocks(self, number: int) -> Iterator[tuple[Section, slice]]:
+        for slab in range(self._reader.index.n_slabs):
+            section = self._reader.find(container.BLOCK, number, slab)
+            if section is None:
+                raise FormatError(f"{self._reader.path} lacks a block that it must have: the archive is corrupt")
+            yield section, self._slab(slab)
+
+    def _calls(self, variants: np.ndarray, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Calls and phase at the crossings of some variants and samples, in the order given."""
+        index = self._reader.index
+        calls = np.full((len(variants), len(samples), index.ploidy), FILL, np.int8)
+        phased = np.zeros((len(variants), len(samples)), bool)
+        of_window = np.searchsorted(self._starts, variants, side="right") - 1
+        of_slab = samples // index.slab_samples
+        jobs = [(int(w), int(s)) for w in np.unique(of_window) for s in np.unique(of_slab)]
+
+        def decode(job: tuple[int, int]) -> None:
+            window, slab = job
+            decoder, where = self._decoder(window), self._slab(slab)
+            section = self._reader.find(container.BLOCK, window, slab)
+            if section is None:
+                raise FormatError(f"{self._reader.path} lacks a block that it must have: the archive is corrupt")
+            payload = self._reader.read_section(section)
+            part, part_phased = decoder.calls(payload, section.latents, section.predictor, where.stop - where.start)
+            rows, columns = _span(of_window == window), _span(of_slab == slab)
+            sites = _span_of(variants[rows] - self._starts[window])
+            people = _span_of(samples[columns] - where.start)
+            at = _cross(rows, columns)
+            calls[(*at, slice(part.shape[2]))] = part[_cross(sites, people)]
+            phased[at] = part_phased[_cross(sites, people)]
+
+        if self._n_threads == 1 or len(jobs) == 1:
+            for job in jobs:
+                decode(job)
+        else:
+            with ThreadPoolExecutor(self._n_threads) as pool:
+                for _ in pool.map(decode, jobs):
+                    pass
+        return calls, phased
+
+
+def _keep(cache: OrderedDict, key: int, value: object) -> None:
+    cache[key] = value
+    while len(cache) > _KEPT_WINDOWS:
+        cache.popitem(last=False)
+
+
+def _span(mask: np.ndarray) -> slice | np.ndarray:
+    """Where a mask is true: a slice if it is one run, which NumPy copies far faster than numbers."""
+    return _span_of(np.flatnonzero(mask))
+
+
+def _span_of(numbers: np.ndarray) -> slice | np.ndarray:
+    if len(numbers) and (np.diff(numbers) == 1).all():
+        return slice(int(numbers[0]), int(numbers[-1]) + 1)
+    return numbers
+
+
+def _cross(rows: slice | np.ndarray, columns: slice | np.ndarray) -> tuple:
+    if isinstance(rows, slice) or isinstance(columns, slice):
+        return rows, columns
+    return np.ix_(rows, columns)
+
+
+def _hull(key: object, n: int, axis: str, *, keep_order: bool = False) -> tuple[np.ndarray, object]:
+    """The numbers along an axis that an index needs, and the index of the result among those numbers."""
+    if isinstance(key, slice):
+        return np.arange(n)[key], slice(None)
+    at = np.asarray(key)
+    if at.dtype == bool:
+        if at.shape != (n,):
+            raise IndexError(f"a mask of {axis} has shape {at.shape}, the archive has {n} {axis}")
+        at = np.flatnonzero(at)
+    if at.size == 0:
+        at = at.astype(np.int64)
+    if at.dtype.kind not in "iu":
+        raise IndexError(f"{axis} are indexed by integers, slices or masks, got {type(key).__name__}")
+    at = at.astype(np.int64)
+    if at.size and (at.min() < -n or at.max() >= n):
+        bad = at.max() if at.max() >= n else at.min()
+        raise IndexError(f"index {bad} is out of range for {n} {axis}")
+    at = np.where(at < 0, at + n, at)
+    if keep_order:
+        return at.ravel(), slice(None)
+    numbers, place = np.unique(at, return_inverse=True)
+    return numbers, int(place) if at.ndim == 0 else place.reshape(at.shape)

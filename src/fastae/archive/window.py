@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A window's blocks, from bytes to calls, whatever predicted them. The writer checks its work with this, too."""
+from __future__ import annotations
+
+import numpy as np
+
+from fastae.archive.columns import ColumnTable, join
+from fastae.archive.predictors import autoencoder, frequency
+from fastae.errors import FormatError
+
+MAX_WINDOW_SITES = 1 << 16
+MAX_BLOCK_CELLS = 1 << 28  # what one block may ask for in memory, be it bits of columns or calls
+
+
+class WindowDecoder:
+    """Decodes the blocks of one window.
+
+    Parameters
+    ----------
+    columns : bytes
+        The window's table of columns.
+    model : bytes or None
+        Its autoencoder, if blocks use one.
+    n_sites, ploidy : int
+    max_samples : int
+        Most samples that a block has.
+
+    Raises
+    ------
+    FormatError
+        If the bytes are not such sections.
+    """
+
+    def __init__(self, columns: bytes, model: bytes | None, n_sites: int, ploidy: int, max_samples: int) -> None:
+        if n_sites > MAX_WINDOW_SITES:
+            raise FormatError(f"a window has {n_sites} sites, {MAX_WINDOW_SITES} are allowed: the archive is corrupt")
+        self.table = ColumnTable.from_bytes(columns, n_sites, ploidy)
+        most = max(n_sites * ploidy, self.table.n_columns * self.table.rows_per_sample) * max_samples
+        if most > MAX_BLOCK_CELLS:
+            raise FormatError(f"a block has {most} cells, {MAX_BLOCK_CELLS} are allowed: the archive is corrupt")
+        self.model = autoencoder.Model.from_bytes(model, self.table) if model is not None else None
+
+    def calls(self, payload: bytes, n_latents: int, predictor: int, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
+        """Calls (n_sites, n_samples, ploidy) and phase (n_sites, n_samples) of a block.
+
+        Parameters
+        ----------
+        payload : bytes
+            The block, of which the first `n_latents` bytes are packed latents.
+        predictor : int
+            Number of the predictor that wrote it.
+        n_samples : int
+
+        Raises
+        ------
+        FormatError
+            If the payload is not such a block.
+        """
+        n_rows = n_samples * self.table.rows_per_sample
+        data = memoryview(payload)
+        if predictor == frequency.NUMBER and n_latents == 0:
+            matrix = frequency.decode(data, self.table, n_rows)
+        else:
+            model = self._model_for(predictor)
+            matrix = autoencoder.decode(data[:n_latents], data[n_latents:], self.table, model, n_rows)
+        return join(self.table, matrix)
+
+    def predicted_calls(self, latents: bytes, predictor: int, n_samples: int) -> np.ndarray:
+        """Calls as they would be if no error were corrected: from the latents and the columns' common bits alone."""
+        n_rows = n_samples * self.table.rows_per_sample
+        matrix = np.empty((self.table.n_columns, n_rows), np.uint8)
+        matrix[:] = (self.table.rate >> 7)[:, None]
+        if predictor != frequency.NUMBER:
+            model = self._model_for(predictor)
+            matrix[model.columns(self.table)[0]] = autoencoder.predict(latents, model, n_rows)
+        return join(self.table, matrix)[0]
+
+    def latent_codes(self, latents: bytes, predictor: int, n_samples: int) -> np.ndarray:
+        """Latent codes of a block, uint8 (n_samples, rows_per_sample, n_latents)."""
+        per_sample = self.table.rows_per_sample
+        codes = autoencoder.decode_latents(latents, self._model_for(predictor), n_samples * per_sample)
+        return codes.reshape(n_samples, per_sample, codes.shape[1])
+
+    def _model_for(self, predictor: int) -> autoencoder.Model:
+        if predictor != autoencoder.NUMBER or self.model is None:
+            raise FormatError(f"a block has predictor {predictor}, which its window does not provide: the archive is corrupt")
+        return self.model

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cohort to archive: windows of sites are modelled, coded, decoded again and compared, and only then written."""
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastae import _validate
+from fastae.archive import container
+from fastae.archive.columns import split
+from fastae.archive.container import ContainerWriter, Index, Window, compress, counted, encode_text, varint
+from fastae.archive.predictors import PREDICTORS, autoencoder, frequency, training
+from fastae.archive.sites import decode_sites, encode_sites
+from fastae.archive.window import WindowDecoder
+from fastae.cohort import Cohort, CohortStream, Sites
+from fastae.errors import FastaeError
+from fastae.fileio import atomic_output
+
+BLOCK_VARIANTS = 4096
+BLOCK_SAMPLES = 256
+_WINDOW_CELLS = 1 << 27  # calls of all samples that are held at a time
+
+
+class _Cancelled(Exception):
+    """Another window failed, or the user interrupted: this one's result is not wanted."""
+
+
+def write_archive(
+    path: str | os.PathLike[str],
+    cohort: Cohort | CohortStream | np.ndarray,
+    *,
+    predictor: str = "auto",
+    block_variants: int | None = None,
+    block_samples: int = BLOCK_SAMPLES,
+    n_threads: int = 1,
+    seed: int = 0,
+    progress: Callable[[int], object] | None = None,
+    inputs: Iterable[str | os.PathLike[str]] = (),
+) -> None:
+    """Write a cohort to an archive, exactly.
+
+    Every block is decoded again and compared before the file gets its name; a run that fails leaves an existing file
+    as it was. The same cohort, options and release give the same bytes whatever the number of threads.
+
+    Parameters
+    ----------
+    path : path-like
+    cohort : Cohort, CohortStream or array_like
+        An array is taken as `Cohort.from_arrays` does: int8 calls (variants, samples, ploidy), -1 missing, -2 fill.
+    predictor : {"auto", "frequency", "autoencoder"}
+        ``"auto"`` takes for each block the one that makes it smallest; a name forces that one wherever a block has
+        anything to predict.
+    block_variants, block_samples : int
+        Sites and samples of a block, the unit of random access. By default 4096 sites, fewer where the samples are so
+        many that a window of them would not fit in memory, and 256 samples.
+    n_threads : int
+    seed : int
+        Of the autoencoders' weights and of the order of their training rows.
+    progress : function, optional
+        Called with the number of variants written so far.
+    inputs : iterable of path-like, optional
+        Files the cohort is being read from, which `path` must not be.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind or value.
+    InputError
+        If the cohort cannot be read to its end, or `path` is a directory or one of `inputs`.
+    OSError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile, os
+    >>> from fastae import open_archive, write_archive
+    >>> calls = np.array([[[0, 1], [1, 1]], [[0, 0], [-1, 1]]], dtype=np.int8)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "cohort.fae")
+    ...     write_archive(path, calls)
+    ...     with open_archive(path) as archive:
+    ...         archive[:, 1].tolist()
+    [[1, 1], [-1, 1]]
+    """
+    if predictor != "auto" and predictor not in PREDICTORS:
+        names = ", ".join(map(repr, ("auto", *PREDICTORS)))
+        raise ValueError(f"predictor is {predictor!r}; it can be {names}")
+    if not isinstance(cohort, (Cohort, CohortStream)):
+        cohort = Cohort.from_arrays(cohort)
+    block_samples = _validate.integer(block_samples, 1, 1 << 20, name="block_samples")
+    if block_variants is None:
+        block_variants = int(np.clip(_WINDOW_CELLS // max(2 * len(cohort.samples), 1), 64, BLOCK_VARIANTS))
+    block_variants = _validate.integer(block_variants, 1, 1 << 16, name="block_variants")
+    n_threads = _validate.integer(n_threads, 1, 1024, name="n_threads")
+    with atomic_output(path, inputs) as file:
+        # the ploidy is known when all sites have been seen: the index, written last, takes it then
+        index = Index(len(cohort.samples), 0, min(block_samples, max(len(cohort.samples), 1)))
+        writer = ContainerWriter(file, index)
+        head = [counted(encode_text(cohort.source)), counted(encode_text(cohort.header)), varint(len(cohort.attributes))]
+        head += [counted(encode_text(text)) for pair in cohort.attributes.items() for text in pair]
+        writer.add(container.HEADER, compress(b"".join(head)))
+        writer.add(container.SAMPLES, compress(b"".join(counted(encode_text(name)) for name in cohort.samples)))
+        windows = cohort.to_stream(block_variants) if isinstance(cohort, Cohort) else cohort.rebatch(block_variants)
+        n_done = 0
+        for coded in _code_in_order(windows, index.slab_samples, predictor, seed, n_threads):
+            number = len(index.windows)
+            index.windows.append(coded.window)
+            index.ploidy = max(index.ploidy, coded.window.ploidy)
+            writer.add(container.SITES, coded.sites, window=number)
+            writer.add(container.COLUMNS, coded.columns, window=number)
+            if coded.model:
+                writer.add(container.MODEL, coded.model, window=number)
+            for slab, block in enumerate(coded.blocks):
+                writer.add(
+                    container.BLOCK,
+                    block.latents + block.residual,
+                    window=number,
+                    slab=slab,
+                    predictor=block.predictor,
+                    latents=len(block.latents),
+                )
+            n_done += coded.window.n_sites
+            if progress is not None:
+                progress(n_done)
+        index.ploidy = max(index.ploidy, 1)
+        writer.finish()
+
+
+@dataclass
+class _Block:
+    predictor: int
+    latents: bytes
+    residual: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.latents) + len(self.residual)
+
+
+@dataclass
+class _Coded:
+    """A window, ready to be written."""
+
+    window: Window
+    sites: bytes
+    columns: bytes
+    model: bytes
+    blocks: list[_Block]
+
+
+def _code_in_order(
+    windows: Iterable[Cohort], slab_samples: int, predictor: str, seed: int, n_threads: int
+) -> Iterator[_Coded]:
+    """Windows coded by some threads, given back in order; never more than a few are held."""
+    pending: deque[Future[_Coded]] = deque()
+    with _pool(n_threads) as (pool, stop):
+        for number, cohort in enumerate(windows):
+            pending.append(pool.submit(_code_window, cohort, slab_samples, predictor, (seed, number), stop))
+            if len(pending) > n_threads:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
+@contextmanager
+def _pool(n_threads: int) -> Iterator[tuple[ThreadPoolExecutor, threading.Event]]:
+    """A pool whose running jobs are told to stop where the block fails."""
+    stop = threading.Event()
+    with ThreadPoolExecutor(n_threads) as pool:
+        try:
+            yield pool, stop
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _code_window(
+    cohort: Cohort, slab_samples: int, predictor: str, seed: tuple[int, int], stop: threading.Event
+) -> _Coded:
+    calls, phased = cohort.call_genotype, cohort.call_genotype_phased
+    table, matrix = split(calls, phased)
+    slabs = [slice(start, start + slab_samples) for start in range(0, cohort.n_samples, slab_samples)]
+    rows = [slice(slab.start * table.rows_per_sample, slab.stop * table.rows_per_sample) for slab in slabs]
+    by_frequency = [_Block(frequency.NUMBER, b"", frequency.encode(matrix[:, part], table)) for part in rows]
+    blocks, model = by_frequency, None
+    if predictor != frequency.NAME and rows:
+
+        def check_stop(_: object) -> None:
+            if stop.is_set():
+                raise _Cancelled
+
+        fitted = training.fit(matrix, table, rows[0].stop, seed, check_stop)
+        if fitted is not None:
+            model, codes = fitted
+            by_autoencoder = [
+                _Block(autoencoder.NUMBER, *autoencoder.encode(matrix[:, part], table, model, codes[part]))
+                for part in rows
+            ]
+            if predictor == autoencoder.NAME:
+                blocks = by_autoencoder
+            else:
+                smallest = [min(pair, key=lambda b: b.size) for pair in zip(by_frequency, by_autoencoder, strict=True)]
+                saved = sum(b.size for b in by_frequency) - sum(b.size for b in smallest)
+                blocks, model = (smallest, model) if saved > len(model.to_bytes()) else (by_frequency, None)
+    coded = _Coded(
+        window=Window(cohort.n_variants, calls.shape[2], _spans(cohort.sites)),
+        sites=encode_sites(cohort.sites),
+        columns=table.to_bytes(),
+        model=model.to_bytes() if model is not None else b"",
+        blocks=blocks,
+    )
+    _check(coded, cohort, slabs)
+    return coded
+
+
+def _spans(sites: Sites) -> list[tuple[str, int, int]]:
+    """First and last position of each chromosome of a window."""
+    ends = sites.ends()
+    chroms = np.array(sites.chrom, object)
+    spans = []
+    for name in dict.fromkeys(sites.chrom):
+        here = chroms == name
+        spans.append((name, int(sites.pos[here].min()), int(ends[here].max())))
+    return spans
+
+
+def _check(coded: _Coded, cohort: Cohort, slabs: list[slice]) -> None:
+    """Decode what is about to be written, from its bytes alone, and compare it with what it was made of."""
+    window = coded.window
+    most = max((slab.stop - slab.start for slab in slabs), default=0)
+    decoder = WindowDecoder(coded.columns, coded.model or None, window.n_sites, window.ploidy, most)
+    same = decode_sites(coded.sites, window.n_sites).columns()
+    good = all(np.array_equal(a, b) for a, b in zip(same, cohort.sites.columns(), strict=True))
+    for slab, block in zip(slabs, coded.blocks, strict=True):
+        part = cohort.call_genotype[:, slab]
+        calls, phased = decoder.calls(
+            block.latents + block.residual, len(block.latents), block.predictor, part.shape[1]
+        )
+        good &= np.array_equal(calls, part) and np.array_equal(phased, cohort.call_genotype_phased[:, slab])
+    if not good:
+        raise FastaeError(
+            f"the sites at {window.spans} did not decode to what they were made of: nothing was written; "
+            "please report this as a bug"
+        )
