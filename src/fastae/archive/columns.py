@@ -64,7 +64,7 @@ class ColumnTable:
     def to_bytes(self) -> bytes:
         per_site = np.bincount(self.site, minlength=self.n_sites).astype(np.uint16)
         arrays = (np.packbits(self.phased), per_site.astype(np.uint8), (per_site >> 8).astype(np.uint8))
-        return bytes([self.by_sample]) + b"".join(map(pack_array, (*arrays, self.slot, self.kind, self.rate)))
+        return bytes([int(self.by_sample)]) + b"".join(map(pack_array, (*arrays, self.slot, self.kind, self.rate)))
 
     @classmethod
     def from_bytes(cls, data: bytes, n_sites: int, ploidy: int) -> ColumnTable:

@@ -66,5 +66,3 @@ def decode_columns(data: bytes | memoryview, rates: np.ndarray, n_rows: int) -> 
     column, row = np.divmod(cells, n_rows)
     matrix[classes.order[column], row] ^= 1
     return matrix
-
-assert FLIP >> 7 == 1  # the two functions above take a column's common bit by this shift
