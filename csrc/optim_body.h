@@ -1,26 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Body of optim.c for one element type. */
+ * Body of optim.c for one element type and instruction set. */
+#include "simd.h"
 
-void
-FN(fae_optim_adam)(const REAL *grad, size_t n, double learning_rate, double beta1, double beta2, double epsilon,
+static TARGET void
+ISA(optim_adam)(const REAL *grad, size_t n, double learning_rate, double beta1, double beta2, double epsilon,
     double bias1, double bias2, REAL *m, REAL *v, REAL *params)
 {
-    const REAL keep1 = (REAL) beta1, take1 = (REAL) (1 - beta1);
-    const REAL keep2 = (REAL) beta2, take2 = (REAL) (1 - beta2);
+    const VEC keep1 = ISA(set)((REAL) beta1), take1 = ISA(set)((REAL) (1 - beta1));
+    const VEC keep2 = ISA(set)((REAL) beta2), take2 = ISA(set)((REAL) (1 - beta2));
     const REAL rate = (REAL) (learning_rate / bias1), correction = (REAL) (1 / bias2), floor = (REAL) epsilon;
 
-    for (size_t i = 0; i < n; i++) {
-        m[i] = keep1 * m[i] + take1 * grad[i];
-        v[i] = keep2 * v[i] + take2 * grad[i] * grad[i];
-        params[i] -= rate * m[i] / ((REAL) sqrt((double) (correction * v[i])) + floor);
+    for (size_t i = 0; i < n; i += LANES) {
+        VEC slope = ISA(load_some)(grad + i, n - i);
+        VEC mean = ISA(fma)(keep1, ISA(load_some)(m + i, n - i), take1 * slope);
+        VEC square = ISA(fma)(keep2, ISA(load_some)(v + i, n - i), take2 * slope * slope);
+        VEC change = rate * mean / (ISA(sqrt)(correction * square) + floor);
+
+        ISA(store_some)(m + i, mean, n - i);
+        ISA(store_some)(v + i, square, n - i);
+        ISA(store_some)(params + i, ISA(load_some)(params + i, n - i) - change, n - i);
     }
 }
 
-void
-FN(fae_optim_sgd)(const REAL *grad, size_t n, double learning_rate, double momentum, REAL *velocity, REAL *params)
+static TARGET void
+ISA(optim_sgd)(const REAL *grad, size_t n, double learning_rate, double momentum, REAL *velocity, REAL *params)
 {
-    for (size_t i = 0; i < n; i++) {
-        velocity[i] = (REAL) momentum * velocity[i] + grad[i];
-        params[i] -= (REAL) learning_rate * velocity[i];
+    const VEC keep = ISA(set)((REAL) momentum), rate = ISA(set)((REAL) -learning_rate);
+
+    for (size_t i = 0; i < n; i += LANES) {
+        VEC speed = ISA(fma)(keep, ISA(load_some)(velocity + i, n - i), ISA(load_some)(grad + i, n - i));
+
+        ISA(store_some)(velocity + i, speed, n - i);
+        ISA(store_some)(params + i, ISA(fma)(rate, speed, ISA(load_some)(params + i, n - i)), n - i);
     }
 }
