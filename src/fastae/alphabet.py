@@ -2,6 +2,8 @@
 """Symbols (alleles, dosages, bases), their codes 0, 1, 2, ..., and their levels inside (-1, 1)."""
 import numpy as np
 
+from fastae import _validate
+
 _FOREIGN = -2  # what the look-up table says of a symbol that is neither in the alphabet nor its missing symbol
 
 
@@ -77,7 +79,7 @@ class Alphabet:
         self._code_of[missing_number] = -1
         self._symbol_of = np.append(self.symbols, np.array([missing], dtype=self.symbols.dtype))  # [-1] is missing
         # [-1] is missing: halfway, so that it favours no symbol
-        self._level_of = {dtype: np.append(self.levels, 0).astype(dtype) for dtype in (np.float32, np.float64)}
+        self._level_of = {dtype: np.append(self.levels, 0).astype(dtype) for dtype in map(np.dtype, "fd")}
         for array in (self.symbols, self.levels):
             array.flags.writeable = False
 
@@ -203,6 +205,8 @@ class Alphabet:
 
         Raises
         ------
+        TypeError
+            If dtype is another.
         ValueError
             If a code is outside the alphabet.
 
@@ -212,7 +216,7 @@ class Alphabet:
         >>> DOSAGE.to_levels([0, 1, 2, -1]).round(2)
         array([-0.67,  0.  ,  0.67,  0.  ], dtype=float32)
         """
-        return self._level_of[np.dtype(dtype).type][self._as_codes(codes)]
+        return self._level_of[_validate.float_dtype(dtype)][self._as_codes(codes)]
 
     def from_levels(self, x):
         """Codes of the nearest levels; the lower code halfway between two.

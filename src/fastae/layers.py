@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastae import _core, _validate
+from fastae.quantize import latent_codes
 
 ACTIVATIONS = {"identity": 0, "tanh": 1}  # the numbers are those of the kernels and of saved models
 
@@ -134,7 +135,10 @@ class DenseStack:
         params_dot, many_params = _tangents(params_dot, stack.params, "params")
         x_dot, many_x = _tangents(x_dot, x, "X")
         if params_dot is not None and x_dot is not None and (many_params, len(params_dot)) != (many_x, len(x_dot)):
-            raise ValueError(f"{len(params_dot)} tangents of params and {len(x_dot)} of X; give as many of each")
+            raise ValueError(
+                f"{len(params_dot)} tangents of params and {len(x_dot)} of X; "
+                "give as many of each, either both with a leading axis or both without"
+            )
         h = stack.forward(x)
         y_dot = stack.tangent(x, h, params_dot, x_dot)
         return stack.output(h), y_dot if many_params or many_x else y_dot[0]
@@ -184,16 +188,13 @@ def _tangents(dot, primal, name):
 def round_latents(z, bits, out=None):
     """The nearest of the 2^bits equally spaced values from -1 to 1: the latents that `bits` bits can store.
 
-    With Q = 2^bits - 1: q = round((z + 1) / 2 * Q), clipped to 0..Q, gives (2 q - Q) / Q. The derivative is zero
+    With Q = 2^bits - 1: q = round((z + 1) / 2 * Q) gives (2 q - Q) / Q. The derivative is zero
     almost everywhere; training takes it for one (the straight-through estimator of Bengio, Léonard & Courville,
     arXiv:1308.3432), so gradients pass this function unchanged.
     """
     top = 2**bits - 1
-    q = np.multiply(z, top / 2, out=out)
-    q += top / 2
-    np.rint(q, out=q)
-    np.clip(q, 0, top, out=q)
-    q *= 2
-    q -= top
-    q /= top
-    return q
+    levels = (2.0 * latent_codes(np.asarray(z, dtype=np.float64), bits) - top) / top
+    if out is None:
+        return levels.astype(z.dtype)
+    out[:] = levels
+    return out

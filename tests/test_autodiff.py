@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+
+from fastae import DNA, HAPLOTYPE, Autoencoder, CrossEntropyLoss, Decoder, Encoder, HammingLoss, jvp, vjp
+
+TOLERANCE = {np.float32: 1e-4, np.float64: 1e-10}
+N = 4
+
+
+def functions(dtype):
+    encoder = Encoder([10, 8, 6, 4, 3], seed=1, dtype=dtype)
+    decoder = Decoder([3, 6, 10], output_activation="identity", seed=2, dtype=dtype)
+    return {
+        "encoder": encoder,
+        "decoder": decoder,
+        "autoencoder": Autoencoder(encoder, decoder),
+        "stack": encoder.stack,
+    }
+
+
+NAMES = list(functions(np.float64))
+
+
+def point(name, dtype, rng):
+    """A function, parameters and input to differentiate it at, other than its own parameters."""
+    fun = functions(dtype)[name]
+    params = (fun.params + rng.normal(0, 0.1, fun.params.shape)).astype(dtype)
+    return fun, params, rng.uniform(-1, 1, (N, 3 if name == "decoder" else 10)).astype(dtype)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_jvp_agrees_with_central_differences(name, rng):
+    fun, params, x = point(name, np.float64, rng)
+    u, v = rng.normal(size=params.shape), rng.normal(size=x.shape)
+    step = 1e-6
+
+    def value(t):
+        return jvp(fun, (params + t * u, x + t * v), (u, None))[0]
+
+    y, y_dot = jvp(fun, (params, x), (u, v))
+    np.testing.assert_array_equal(y, value(0))
+    np.testing.assert_allclose(y_dot, (value(step) - value(-step)) / (2 * step), rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("name", NAMES)
+def test_jvp_and_vjp_are_adjoint(name, dtype, rng):
+    fun, params, x = point(name, dtype, rng)
+    u, v = rng.normal(size=params.shape).astype(dtype), rng.normal(size=x.shape).astype(dtype)
+    y, y_dot = jvp(fun, (params, x), (u, v))
+    y_again, pull = vjp(fun, params, x)
+    y_bar = rng.normal(size=y.shape).astype(dtype)
+    params_bar, x_bar = pull(y_bar)
+    np.testing.assert_array_equal(y, y_again)
+    forward, reverse = (y_bar * y_dot).sum(), params_bar @ u + (x_bar * v).sum()
+    assert forward == pytest.approx(reverse, rel=TOLERANCE[dtype], abs=10 * TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("name", NAMES)
+def test_tangents_together_are_tangents_one_by_one(name, dtype, rng):
+    fun, params, x = point(name, dtype, rng)
+    u = rng.normal(size=(3, *params.shape)).astype(dtype)
+    v = rng.normal(size=(3, *x.shape)).astype(dtype)
+    _, together = jvp(fun, (params, x), (u, v))
+    for k in range(3):
+        _, alone = jvp(fun, (params, x), (u[k], v[k]))
+        np.testing.assert_allclose(together[k], alone, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_fixed_primal_is_a_zero_tangent(name, rng):
+    fun, params, x = point(name, np.float64, rng)
+    u, v = rng.normal(size=params.shape), rng.normal(size=x.shape)
+    both = jvp(fun, (params, x), (u, v))[1]
+    only_params = jvp(fun, (params, x), (u, None))[1]
+    only_x = jvp(fun, (params, x), (None, v))[1]
+    np.testing.assert_allclose(only_params + only_x, both, rtol=1e-10, atol=1e-12)
+    assert np.abs(only_params).max() > 0 < np.abs(only_x).max()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_own_parameters_are_used_where_none_are_given(name, rng):
+    fun, _, x = point(name, np.float64, rng)
+    v = rng.normal(size=x.shape)
+    y, y_dot = jvp(fun, (x,), (v,))
+    y_again, y_dot_again = jvp(fun, (fun.params, x), (None, v))
+    np.testing.assert_array_equal(y, y_again)
+    np.testing.assert_array_equal(y_dot, y_dot_again)
+    y_bar = rng.normal(size=y.shape)
+    np.testing.assert_array_equal(vjp(fun, x)[1](y_bar)[0], vjp(fun, fun.params, x)[1](y_bar)[1])
+
+
+@pytest.mark.parametrize("loss", [HammingLoss(DNA), CrossEntropyLoss(DNA)], ids=lambda loss: type(loss).__name__)
+def test_losses_differentiate_forwards_and_backwards(loss, rng):
+    xhat, codes = rng.uniform(-1, 1, (N, 10)), rng.integers(-1, 4, (N, 10)).astype(np.int8)
+    fun = loss.bind(codes)
+    xhat_dot = rng.normal(size=(2, N, 10))
+    value, value_dot = jvp(fun, (xhat,), (xhat_dot,))
+    again, pull = vjp(fun, xhat)
+    assert value == again == fun(xhat)
+    step = 1e-6
+    for k in range(2):
+        difference = (fun(xhat + step * xhat_dot[k]) - fun(xhat - step * xhat_dot[k])) / (2 * step)
+        assert value_dot[k] == pytest.approx(difference, rel=1e-6)
+        assert (pull(2.0)[0] * xhat_dot[k]).sum() == pytest.approx(2 * value_dot[k], rel=1e-10)
+    assert jvp(fun, (xhat,), (xhat_dot[0],))[1] == pytest.approx(value_dot[0], rel=1e-12)
+
+
+def test_the_chain_rule_runs_through_model_and_loss(rng):
+    """Forward and reverse mode of loss(autoencoder(params)) agree, and with the difference of the whole."""
+    model = functions(np.float64)["autoencoder"]
+    codes = rng.integers(0, 2, (N, 10)).astype(np.int8)
+    x = HAPLOTYPE.to_levels(codes, np.float64)
+    loss = CrossEntropyLoss(HAPLOTYPE).bind(codes)
+    params, u = model.params, rng.normal(size=model.params.shape)
+
+    xhat, xhat_dot = jvp(model, (params, x), (u, None))
+    _, slope = jvp(loss, (xhat,), (xhat_dot,))
+    xhat, pull_model = vjp(model, params, x)
+    _, pull_loss = vjp(loss, xhat)
+    assert pull_model(*pull_loss(1.0))[0] @ u == pytest.approx(slope, rel=1e-10)
+
+    step = 1e-6
+    ahead, behind = (jvp(model, (params + t * u, x), (u, None))[0] for t in (step, -step))
+    assert (loss(ahead) - loss(behind)) / (2 * step) == pytest.approx(slope, rel=1e-6)
+
+
+def test_rounded_latents_pass_derivatives_straight_through(rng):
+    halves = functions(np.float64)
+    encoder, decoder = halves["encoder"], halves["decoder"]
+    model = Autoencoder(encoder, decoder, latent_bits=1)
+    x, x_dot = rng.uniform(-1, 1, (N, 10)), rng.normal(size=(N, 10))
+    _, z_dot = jvp(encoder, (x,), (x_dot,))
+    expected = jvp(decoder, (model.transform(x),), (z_dot,))
+    for got, want in zip(jvp(model, (x,), (x_dot,)), expected, strict=True):
+        np.testing.assert_array_equal(got, want)
+    xhat_bar = rng.normal(size=(N, 10))
+    (x_bar,) = vjp(model, x)[1](xhat_bar)
+    assert (x_bar * x_dot).sum() == pytest.approx((xhat_bar * expected[1]).sum(), rel=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("primals", "tangents", "message"),
+    [
+        ((np.zeros((1, 10)),), (np.zeros((1, 9)),), r"tangent of X has shape \(1, 9\)"),
+        ((np.zeros((1, 10)),), (np.zeros((2, 2, 1, 10)),), "tangent of X has shape"),
+        ((np.zeros((1, 9)),), (np.zeros((1, 9)),), "X has 9 columns, expected 10"),
+        ((np.zeros(5), np.zeros((1, 10))), (None, np.zeros((1, 10))), "params has 5 elements, expected 185"),
+        ((np.zeros((1, 10)),), (None,), "at least one"),
+        ((np.zeros((1, 10)),), (np.zeros(185), np.zeros((1, 10))), "tuple of 1"),
+        ([np.zeros((1, 10))], (np.zeros((1, 10)),), r"a tuple \(X,\) or \(params, X\)"),
+        ((np.zeros(185), np.zeros((1, 10))), (np.zeros((2, 185)), np.zeros((3, 1, 10))), "2 tangents of params and 3"),
+        ((np.zeros(185), np.zeros((1, 10))), (np.zeros((1, 185)), np.zeros((1, 10))), "leading axis"),
+    ],
+)
+def test_primals_and_tangents_that_do_not_fit_are_refused(primals, tangents, message):
+    with pytest.raises(ValueError, match=message):
+        jvp(Encoder([10, 8, 6, 4, 3], dtype=np.float64), primals, tangents)
+
+
+def test_cotangents_that_do_not_fit_are_refused():
+    _, pull = vjp(Encoder([10, 3]), np.zeros((2, 10)))
+    with pytest.raises(ValueError, match=r"cotangent has shape \(1, 3\), the value \(2, 3\)"):
+        pull(np.zeros((1, 3)))
+
+
+def test_a_loss_has_no_parameters():
+    loss = HammingLoss(HAPLOTYPE).bind([[0]])
+    with pytest.raises(ValueError, match="no parameters"):
+        jvp(loss, (np.zeros(1), np.zeros((1, 1))), (None, np.zeros((1, 1))))
+    with pytest.raises(ValueError, match="no parameters"):
+        vjp(loss, np.zeros(1), np.zeros((1, 1)))
+
+
+@pytest.mark.parametrize("derive", [lambda: jvp(np.tanh, (0.0,), (1.0,)), lambda: vjp(np.tanh, 0.0)])
+def test_other_functions_are_refused_by_name(derive):
+    with pytest.raises(TypeError, match="fun is ufunc; it can be an Encoder"):
+        derive()

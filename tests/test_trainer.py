@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: Apache-2.0
+import functools
+import threading
+
+import numpy as np
+import pytest
+
+from fastae import (
+    DNA,
+    DOSAGE,
+    GRADIENT_MODES,
+    HAPLOTYPE,
+    OPTIMIZERS,
+    SCHEDULES,
+    SGD,
+    Adam,
+    Autoencoder,
+    CrossEntropyLoss,
+    Decoder,
+    Encoder,
+    HammingLoss,
+    Trainer,
+    jvp,
+)
+from fastae.autodiff import REVERSE, UNIT_TANGENTS
+
+
+def halves(dtype=np.float32, seed=0, output_activation=None):
+    encoder = Encoder([10, 8, 6, 4, 3], seed=seed, dtype=dtype)
+    return encoder, Decoder([3, 6, 10], output_activation=output_activation, seed=seed + 1, dtype=dtype)
+
+
+def rows(alphabet, n=40, seed=0, missing=True):
+    codes = np.random.default_rng(seed).integers(-1 if missing else 0, alphabet.n_symbols, (n, 10))
+    return alphabet.to_symbols(codes)
+
+
+def gradient_of_one_step(mode, loss, X, dtype, latent_bits=None):
+    """The gradient that a step uses, read off plain gradient descent with rate 1."""
+    encoder, decoder = halves(dtype)
+    before = np.concatenate([encoder.params, decoder.params])
+    plain = functools.partial(SGD, momentum=0.0)
+    Trainer(
+        encoder, decoder, loss=loss, gradient=mode, optimizer=plain, learning_rate=1.0, latent_bits=latent_bits
+    ).step(X)
+    return before - np.concatenate([encoder.params, decoder.params])
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-10), (np.float32, 1e-4)])
+@pytest.mark.parametrize("latent_bits", [None, 2])
+@pytest.mark.parametrize("mode", GRADIENT_MODES)
+def test_every_gradient_mode_gives_the_same_gradient(mode, latent_bits, dtype, tolerance):
+    loss, X = HammingLoss(DNA), rows(DNA)
+    expected = gradient_of_one_step("reverse", loss, X, np.float64, latent_bits)
+    assert abs(expected).max() > 1e-3
+    got = gradient_of_one_step(mode, loss, X, dtype, latent_bits)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=tolerance * abs(expected).max())
+
+
+def test_gradient_modes_are_three_ways_and_not_one():
+    assert GRADIENT_MODES["forward"] == (UNIT_TANGENTS, UNIT_TANGENTS)
+    assert GRADIENT_MODES["mixed"] == (REVERSE, UNIT_TANGENTS)
+    assert GRADIENT_MODES["reverse"] == (REVERSE, REVERSE)
+    assert UNIT_TANGENTS.kernel is not REVERSE.kernel
+
+
+@pytest.mark.parametrize("loss", [HammingLoss(DOSAGE), CrossEntropyLoss(DOSAGE)], ids=lambda loss: type(loss).__name__)
+@pytest.mark.parametrize("mode", GRADIENT_MODES)
+def test_gradient_agrees_with_central_differences_of_the_whole_loss(mode, loss):
+    X = rows(DOSAGE)
+    codes = DOSAGE.to_codes(X)
+    model = Autoencoder(*halves(np.float64))
+    x, params = DOSAGE.to_levels(codes, np.float64), model.params
+    gradient = gradient_of_one_step(mode, loss, X, np.float64)
+    value = loss.bind(codes)
+    rng = np.random.default_rng(1)
+    step = 1e-6
+    for _ in range(10):
+        u = rng.normal(size=params.shape)
+        ahead, behind = (jvp(model, (params + t * u, x), (u, None))[0] for t in (step, -step))
+        assert gradient @ u == pytest.approx((value(ahead) - value(behind)) / (2 * step), rel=1e-5, abs=1e-9)
+
+
+def test_gradient_of_rounded_latents_passes_straight_through():
+    """The decoder sees the rounded latents; the encoder gets the gradient with respect to them."""
+    loss, X = CrossEntropyLoss(HAPLOTYPE), rows(HAPLOTYPE)
+    codes = HAPLOTYPE.to_codes(X)
+    encoder, decoder = halves(np.float64)
+    x = HAPLOTYPE.to_levels(codes, np.float64)
+    h = encoder.stack.forward(x)
+    z = np.where(encoder.stack.output(h) > 0, 1.0, -1.0)
+    h_decoder = decoder.stack.forward(z)
+    _, xhat_bar = loss.loss_gradient(decoder.stack.output(h_decoder), codes)
+    decoder_bar, z_bar = decoder.stack.reverse(z, h_decoder, xhat_bar)
+    encoder_bar, _ = encoder.stack.reverse(x, h, z_bar)
+    got = gradient_of_one_step("reverse", loss, X, np.float64, latent_bits=1)
+    np.testing.assert_allclose(got, np.concatenate([encoder_bar, decoder_bar]), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("mode", GRADIENT_MODES)
+def test_training_lowers_loss_and_exact_distance(mode, optimizer):
+    X = np.repeat(rows(DNA, n=4, missing=False), 16, axis=0)
+    trainer = Trainer(
+        *halves(),
+        loss=HammingLoss(DNA),
+        gradient=mode,
+        optimizer=optimizer,
+        learning_rate={"adam": 0.02, "sgd": 0.1}[optimizer],
+        schedule="cosine",
+        batch_size=16,
+    )
+    history = trainer.fit(X, n_epochs=150)
+    assert history.loss[-1] < 0.5 * history.loss[0]
+    assert history.hamming[-1] < 0.5 * history.hamming[0]
+
+
+def test_step_returns_the_mean_loss_before_the_update_and_steps_downhill():
+    encoder, decoder = halves(np.float64)
+    loss, X = CrossEntropyLoss(HAPLOTYPE), rows(HAPLOTYPE)
+    codes = HAPLOTYPE.to_codes(X)
+    model = Autoencoder(encoder, decoder)
+    before = loss.loss(model(HAPLOTYPE.to_levels(codes, np.float64)), codes)
+    trainer = Trainer(encoder, decoder, loss=loss, learning_rate=1e-3)
+    assert trainer.step(X) == pytest.approx(before, rel=1e-12)
+    assert loss.loss(model(HAPLOTYPE.to_levels(codes, np.float64)), codes) < before
+
+
+def test_batches_of_any_size_follow_one_another():
+    trainer = Trainer(*halves(), loss=HammingLoss(HAPLOTYPE))
+    for n in (1, 7, 40, 7, 3, 1):
+        assert np.isfinite(trainer.step(rows(HAPLOTYPE, n=n)))
+
+
+def test_every_row_is_seen_once_in_each_epoch():
+    """With rate ~0, the epoch's mean loss is that of all rows, whatever the last batch's size and the missing cells."""
+    encoder, decoder = halves(np.float64)
+    X = rows(DNA, n=37)
+    loss = CrossEntropyLoss(DNA)
+    trainer = Trainer(encoder, decoder, loss=loss, batch_size=8, learning_rate=1e-15)
+    history = trainer.fit(X, n_epochs=2, X_heldout=X)
+    value, distance = trainer.evaluate(X)
+    codes = DNA.to_codes(X)
+    xhat = Autoencoder(encoder, decoder)(DNA.to_levels(codes, np.float64))
+    assert value == pytest.approx(loss.loss(xhat, codes), rel=1e-9)
+    assert distance == pytest.approx(loss.exact(xhat, codes) / (codes >= 0).sum())
+    assert history.loss == pytest.approx([value] * 2, rel=1e-9)
+    assert history.heldout_loss == pytest.approx([value] * 2, rel=1e-9)
+    assert history.hamming == history.heldout_hamming == pytest.approx([distance] * 2)
+
+
+def test_history_has_one_number_per_epoch_in_every_column():
+    trainer = Trainer(*halves(), loss=HammingLoss(DNA), schedule="onecycle", learning_rate=0.05)
+    history = trainer.fit(rows(DNA), n_epochs=5, X_heldout=rows(DNA, seed=1))
+    columns = {name: column for name, column in vars(history).items() if name != "best_epoch"}
+    assert {len(column) for column in columns.values()} == {5} == {len(history)}
+    assert history.best_epoch is None
+    assert max(history.learning_rate) <= 0.05
+    assert all(seconds > 0 for seconds in history.seconds)
+
+
+def test_temperature_falls_geometrically_to_its_end():
+    trainer = Trainer(*halves(), loss=HammingLoss(DNA, temperature=0.8, final_temperature=0.1))
+    history = trainer.fit(rows(DNA), n_epochs=4)
+    np.testing.assert_allclose(history.temperature, [0.8, 0.4, 0.2, 0.1])
+    assert trainer.temperature == pytest.approx(0.1)
+
+
+def test_schedules_start_and_end_where_they_should():
+    assert SCHEDULES["constant"](0.0) == SCHEDULES["constant"](0.9) == 1
+    assert [SCHEDULES["cosine"](t) for t in (0, 0.5, 1)] == pytest.approx([1, 0.5, 0])
+    assert [SCHEDULES["onecycle"](t) for t in (0, 0.3, 1)] == pytest.approx([1 / 25, 1, 0])
+    rates = [SCHEDULES["onecycle"](t) for t in np.linspace(0, 1, 101)]
+    assert np.argmax(rates) == 30 and max(rates) <= 1 and min(rates) >= 0
+
+
+def test_training_again_from_the_same_seeds_gives_the_same_bytes():
+    def trained(seed):
+        encoder, decoder = halves()
+        trainer = Trainer(encoder, decoder, loss=HammingLoss(DNA), batch_size=7, seed=seed, latent_bits=2)
+        trainer.fit(rows(DNA), n_epochs=3)
+        return encoder.params.tobytes() + decoder.params.tobytes()
+
+    assert trained(5) == trained(5) != trained(6)
+
+
+def test_trainers_in_threads_do_not_disturb_one_another():
+    def train(seed, results):
+        encoder, decoder = halves(seed=seed, output_activation="identity")
+        options = {"gradient": "reverse", "schedule": "onecycle", "latent_bits": 1, "batch_size": 16, "seed": seed}
+        Trainer(encoder, decoder, loss=shared_loss, **options).fit(X, n_epochs=20)
+        results[seed] = decoder.params.tobytes()
+
+    shared_loss, X = CrossEntropyLoss(HAPLOTYPE), rows(HAPLOTYPE, n=100)
+    alone, together = {}, {}
+    for seed in range(6):
+        train(seed, alone)
+    threads = [threading.Thread(target=train, args=(seed, together)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert together == alone
+    assert len(set(alone.values())) == 6
+
+
+def test_patience_stops_and_goes_back_to_the_best_epoch():
+    encoder, decoder = halves()
+    X, X_heldout = rows(DNA, n=12), rows(DNA, n=30, seed=1)  # nothing to learn: held-out rows get worse
+    seen = []
+
+    def keep(history):
+        seen.append(encoder.params.tobytes() + decoder.params.tobytes())
+
+    trainer = Trainer(encoder, decoder, loss=HammingLoss(DNA), learning_rate=0.05)
+    history = trainer.fit(X, n_epochs=500, X_heldout=X_heldout, patience=5, progress=keep)
+    assert len(history) == history.best_epoch + 6 < 500
+    assert encoder.params.tobytes() + decoder.params.tobytes() == seen[history.best_epoch]
+    ranks = list(zip(history.heldout_hamming, history.heldout_loss, strict=True))
+    assert min(ranks) == ranks[history.best_epoch]
+
+
+def test_progress_is_told_of_every_epoch():
+    lengths = []
+    Trainer(*halves(), loss=HammingLoss(DNA)).fit(rows(DNA), n_epochs=3, progress=lambda h: lengths.append(len(h)))
+    assert lengths == [1, 2, 3]
+
+
+def test_cells_that_are_all_missing_train_nothing():
+    encoder, decoder = halves()
+    before = encoder.params.copy()
+    trainer = Trainer(encoder, decoder, loss=HammingLoss(HAPLOTYPE))
+    assert trainer.step(np.full((5, 10), -1)) == 0
+    np.testing.assert_array_equal(encoder.params, before)
+    assert trainer.evaluate(np.full((5, 10), -1)) == (0, 0)
+
+
+def test_a_loss_that_is_no_number_stops_training():
+    encoder, decoder = halves()
+    decoder.params[:] = np.nan
+    with pytest.raises(ValueError, match="the loss became nan; choose a learning_rate below 0.01"):
+        Trainer(encoder, decoder, loss=HammingLoss(HAPLOTYPE)).step(rows(HAPLOTYPE))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"gradient": "backward"}, "gradient is 'backward'; it can be 'forward', 'reverse', 'mixed'"),
+        ({"optimizer": "lbfgs"}, "optimizer is 'lbfgs'; it can be 'adam', 'sgd', or a function"),
+        ({"schedule": "step"}, "schedule is 'step'"),
+        ({"learning_rate": 0}, "learning_rate is 0"),
+        ({"learning_rate": np.nan}, "learning_rate is nan"),
+        ({"batch_size": 0}, "batch_size must be 1 or more"),
+        ({"latent_bits": 9}, "latent_bits must be 1 to 8"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        Trainer(*halves(), loss=HammingLoss(HAPLOTYPE), **options)
+
+
+@pytest.mark.parametrize(
+    ("X", "error", "message"),
+    [
+        (np.zeros((3, 9), dtype=int), ValueError, r"X has shape \(3, 9\), the encoder wants \(n_samples, 10\)"),
+        (np.zeros(10, dtype=int), ValueError, "X has shape"),
+        (np.full((3, 10), 2), ValueError, r"symbols\[0, 0\] is 2"),
+        (np.zeros((3, 10)), TypeError, "wants integers"),
+    ],
+)
+def test_rows_that_are_none_are_refused(X, error, message):  # noqa: N803
+    trainer = Trainer(*halves(), loss=HammingLoss(HAPLOTYPE))
+    for method in (trainer.step, trainer.evaluate, functools.partial(trainer.fit, n_epochs=1)):
+        with pytest.raises(error, match=message):
+            method(X)
+
+
+def test_fit_refuses_no_rows_no_epochs_and_patience_without_heldout_rows():
+    trainer = Trainer(*halves(), loss=HammingLoss(HAPLOTYPE))
+    with pytest.raises(ValueError, match="no rows"):
+        trainer.fit(np.zeros((0, 10), dtype=int), n_epochs=1)
+    with pytest.raises(ValueError, match="n_epochs"):
+        trainer.fit(rows(HAPLOTYPE), n_epochs=0)
+    with pytest.raises(ValueError, match="X_heldout"):
+        trainer.fit(rows(HAPLOTYPE), n_epochs=1, patience=3)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "options"),
+    [
+        (SGD, {"momentum": 1.0}),
+        (SGD, {"momentum": -0.1}),
+        (Adam, {"beta1": 1.0}),
+        (Adam, {"beta2": 2}),
+        (Adam, {"epsilon": 0}),
+    ],
+)
+def test_optimizers_refuse_options_that_diverge(optimizer, options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        optimizer(np.zeros(3), **options)
+
+
+def test_adam_is_its_formula(rng):
+    params = rng.normal(size=50)
+    expected, mean, square = params.copy(), np.zeros(50), np.zeros(50)
+    adam = Adam(params)
+    for t in range(1, 6):
+        gradient = rng.normal(size=50)
+        mean = 0.9 * mean + 0.1 * gradient
+        square = 0.999 * square + 0.001 * gradient**2
+        expected -= 0.01 * (mean / (1 - 0.9**t)) / (np.sqrt(square / (1 - 0.999**t)) + 1e-8)
+        adam.update(gradient, 0.01)
+    np.testing.assert_allclose(params, expected, rtol=1e-12)
+
+
+def test_momentum_is_its_formula(rng):
+    params = rng.normal(size=50)
+    expected, velocity = params.copy(), np.zeros(50)
+    sgd = SGD(params, momentum=0.8)
+    for _ in range(5):
+        gradient = rng.normal(size=50)
+        velocity = 0.8 * velocity + gradient
+        expected -= 0.01 * velocity
+        sgd.update(gradient, 0.01)
+    np.testing.assert_allclose(params, expected, rtol=1e-12)
+
+
+def test_the_stack_of_a_trained_model_is_the_models_own():
+    encoder, decoder = halves()
+    stack = encoder.stack
+    Trainer(encoder, decoder, loss=HammingLoss(DNA)).step(rows(DNA))
+    assert encoder.stack is stack and np.shares_memory(stack.params, encoder.params)
