@@ -3,6 +3,7 @@
 
 import gzip
 import io
+import resource
 import shutil
 import subprocess
 
@@ -127,6 +128,28 @@ def test_what_bcf_cannot_hold_is_refused_and_no_file_left(tmp_path, capfd, recor
     assert capfd.readouterr() == ("", "")
     write_vcf(tmp_path / "out.vcf", read_vcf(tmp_path / "in.vcf"))
     assert (tmp_path / "out.vcf").read_bytes() == (tmp_path / "in.vcf").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["out.vcf", "out.vcf.gz", "out.bcf"])
+def test_a_file_that_cannot_grow_is_an_error_wherever_it_stops(tmp_path, name):
+    if name.endswith("bcf"):
+        pytest.importorskip("cyvcf2")
+    cohort = Cohort.from_arrays(np.random.default_rng(2).integers(0, 2, (400, 300, 2)))
+    header = cohort.header.replace("#CHROM", "##contig=<ID=1>\n#CHROM")
+    cohort = Cohort(header, cohort.samples, cohort.sites, cohort.call_genotype, cohort.call_genotype_phased)
+    write_vcf(tmp_path / name, cohort.to_stream())
+    size = (tmp_path / name).stat().st_size
+    (tmp_path / name).write_bytes(b"old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for limit in (10, 1000, size // 2, size - 100, size - 1):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+        try:
+            with pytest.raises(OSError, match="too large|disk full") as caught:
+                write_vcf(tmp_path / name, cohort.to_stream(100))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert caught.value.filename == str(tmp_path / name)
+        assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [(name, b"old")]
 
 
 @pytest.mark.parametrize("suffix", ["vcf", "vcf.gz", "bcf"])

@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import re
 import tempfile
 
 import numpy as np
 
 from ..errors import InputError
+from .bgzf import EOF_BLOCK
 
 _CHROM, _QUAL, _FILTER, _INFO = 0, 5, 6, 7
 _DEFINED = re.compile(r"##(contig|FILTER|INFO)=<(?:.*?,)?ID=([^,>]+)")
+_INCOMPLETE = "htslib could not write all of the BCF: is the disk full?"
 _HTSLIB_SILENT, _HTSLIB_WARNING = 0, 3  # htslib's log levels: every error is raised here, none is for stderr
 
 
@@ -93,7 +97,7 @@ def write(path, head, blocks, output_type):
     Parameters
     ----------
     path : str
-        ``-`` is standard output.
+        Of a regular file: what was written is looked at.
     head : bytes
         The whole header.
     blocks : iterable of list of bytes
@@ -106,6 +110,8 @@ def write(path, head, blocks, output_type):
     InputError
         If a record uses a name that the header does not define, or says what BCF cannot hold. Floats are
         rounded to float32, as BCF has it.
+    OSError
+        If not everything could be written.
     """
     defined = {"contig": set(), "FILTER": {"PASS", "."}, "INFO": {"."}}
     for kind, name in _DEFINED.findall(head.decode("utf-8", "surrogateescape")):
@@ -125,9 +131,14 @@ def write(path, head, blocks, output_type):
                     variant = writer.variant_from_string(text.rstrip("\n"))
                     if not _says_the_same(text, str(variant)):
                         raise InputError(f"BCF cannot hold the record {_place(text)} as it is; write VCF instead")
-                    writer.write_record(variant)
+                    if writer.write_record(variant) != 0:
+                        raise OSError(errno.EIO, _INCOMPLETE)
         finally:
             writer.close()
+    with open(path, "rb") as file:  # cyvcf2 does not tell whether closing wrote what was left
+        file.seek(max(os.fstat(file.fileno()).st_size - len(EOF_BLOCK), 0))
+        if file.read() != EOF_BLOCK:
+            raise OSError(errno.EIO, _INCOMPLETE)
 
 
 def _place(text):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import collections
 import gzip
 import os
+import stat
 import struct
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -18,12 +19,6 @@ _BATCH_BLOCKS = 16  # compressed by one task: enough work to pay for handing it 
 _MAGIC = b"\x1f\x8b"
 
 
-def is_gzip(path):
-    """Whether the file starts like gzip, BGZF included."""
-    with open(path, "rb") as file:
-        return file.read(2) == _MAGIC
-
-
 def open_text(path):
     """Open a text file for reading bytes, through gzip or BGZF where it is compressed.
 
@@ -33,8 +28,9 @@ def open_text(path):
         If the file is empty or a BGZF file without its end-of-file block. Iterating a truncated or corrupt gzip
         raises EOFError, gzip.BadGzipFile or zlib.error: see `READ_ERRORS`.
     """
-    if os.path.isdir(path):
-        raise InputError(f"{path}: is a directory; give the name of a file")
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        kind = "is a directory" if os.path.isdir(path) else "cannot be read twice"
+        raise InputError(f"{path}: {kind}; give the name of a file")
     with open(path, "rb") as file:
         head = file.read(18)
         file.seek(max(os.fstat(file.fileno()).st_size - len(EOF_BLOCK), 0))

@@ -12,7 +12,9 @@ import contextlib
 import itertools
 import os
 import re
+import shutil
 import sys
+import tempfile
 
 import numpy as np
 
@@ -104,7 +106,9 @@ def _text(raw):
 
 
 def _header_lines(path, lines):
-    first = next(lines)
+    first = next(lines, b"")
+    if not first:
+        raise InputError(f"{path}: the file is empty once it is unpacked")
     if not first.startswith(b"##fileformat=VCF"):
         raise InputError(f"{path}: this is neither VCF nor BCF: the first line is not ##fileformat=VCF...")
     if first.endswith(b"\r\n"):
@@ -284,7 +288,7 @@ def write_vcf(path, stream, *, output_type=None, inputs=()):
     with contextlib.nullcontext(sys.stdout.buffer) if to_stdout else atomic_output(path, inputs) as file:
         head = header_text(stream.header, stream.samples).encode("utf-8", "surrogateescape")
         if output_type in "bu":
-            bcf.write("-" if to_stdout else file.name, head, map(_record_lines, stream), output_type)
+            _write_bcf(file, head, map(_record_lines, stream), output_type)
             return
         with BgzfWriter(file) if output_type == "z" else contextlib.nullcontext(file) as out:
             out.write(head)
@@ -292,6 +296,16 @@ def write_vcf(path, stream, *, output_type=None, inputs=()):
                 out.write(b"".join(_record_lines(block)))
         if to_stdout:
             file.flush()
+
+
+def _write_bcf(file, head, blocks, output_type):
+    if isinstance(file.name, str) and os.path.isfile(file.name):
+        bcf.write(file.name, head, blocks, output_type)
+        return
+    with tempfile.NamedTemporaryFile(suffix=".bcf") as whole:  # a pipe cannot be looked at once it is written
+        bcf.write(whole.name, head, blocks, output_type)
+        shutil.copyfileobj(whole, file)
+        file.flush()
 
 
 def _record_lines(block):
