@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What archives of real cohorts cost: bytes, seconds, memory, and the bytes and milliseconds of the two small reads.
+
+    python bench/sizes.py [--data DIR] [--predictor auto autoencoder] [--anchors FILE] [--readme] [VCF ...]
+
+One JSON line per file and predictor, after a line that names machine and commit. `xz -9e` of the packed alleles is
+measured in the same run. `--anchors` names a table (tab-separated: dataset, tool, total_bytes, genotype_bytes) of other
+tools' sizes to set beside; `--readme` writes the table between README.md's `sizes` marks. The folder of VCF files
+is `--data`, else $FASTAE_DATA, else ../shared/data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from fastae import open_archive
+from fastae.cohort import first_difference
+from fastae.demo import packed_haplotypes, xz_size
+from fastae.io.vcf import read_vcf
+
+ROOT = Path(__file__).resolve().parents[1]
+N_REPEATS = 5
+TOOLS = ["VCF Zarr", "plink2 .pgen", "xSqueezeIt XSI", "GTShark"]  # of --anchors, its best setting of each
+
+
+def machine():
+    """One line of context: where and what was measured."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    return {
+        "machine": platform.processor() or platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        "commit": commit.stdout.strip(),
+    }
+
+
+def compress(vcf, path, predictor, threads):
+    """Seconds and peak memory (bytes) of the command line's `compress`, in a process of its own."""
+    command = [sys.executable, "-m", "fastae", "compress", "--predictor", predictor, "--threads", str(threads)]
+    start = time.perf_counter()
+    process = subprocess.Popen([*command, str(vcf), str(path)])
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"compressing {vcf} failed with status {process.returncode}")
+    return time.perf_counter() - start, usage.ru_maxrss * 1024
+
+
+def timed(path, read):
+    """Least seconds of N_REPEATS reads, each of a freshly opened archive, and the bytes that one read."""
+    best, n_bytes = float("inf"), 0
+    for _ in range(N_REPEATS):
+        start = time.perf_counter()
+        with open_archive(path) as archive:
+            read(archive)
+            best = min(best, time.perf_counter() - start)
+            n_bytes = archive.bytes_read
+    return best, n_bytes
+
+
+def measure(vcf, predictor, threads, xz_bytes, folder):
+    """The JSON object of one file under one predictor."""
+    path = Path(folder) / f"{vcf.name}.{predictor}.fae"
+    seconds, peak = compress(vcf, path, predictor, threads)
+    with open_archive(path) as archive, read_vcf(vcf) as source:
+        difference = first_difference(source, archive.stream())
+        n_variants, n_samples, ploidy = archive.shape
+        info = archive.info()
+        wrong, cells = archive.hamming()
+    if difference:
+        raise SystemExit(f"{vcf.name}, {predictor}: not exact: {difference}")
+    low, width = n_variants // 2, max(1, n_variants // 100)
+    everything, _ = timed(path, lambda a: a[:, :])
+    sample, sample_bytes = timed(path, lambda a: a[:, n_samples // 2])
+    region, region_bytes = timed(path, lambda a: a[low : low + width, :])
+    size = info["bytes"]
+    return {
+        "name": "sizes",
+        "params": {"dataset": vcf.name.removesuffix(".vcf.gz"), "predictor": predictor, "threads": threads},
+        "samples": n_samples,
+        "variants": n_variants,
+        "exact": True,
+        "bytes": size | {"vcf_gz": vcf.stat().st_size},
+        "bits_per_allele": 8 * size["genotypes"] / max(1, n_variants * n_samples * ploidy),
+        "hamming": {"wrong": wrong, "cells": cells},
+        "seconds": seconds,
+        "peak_rss_bytes": peak,
+        "decompress_seconds": everything,
+        "one_sample": {"ms": 1e3 * sample, "bytes_read": sample_bytes},
+        "region_1pct": {"ms": 1e3 * region, "bytes_read": region_bytes},
+        "baseline": {"xz -9e": xz_bytes},
+        "ratio": size["genotypes"] / xz_bytes,
+    }
+
+
+def read_anchors(path):
+    """(dataset, tool of TOOLS) -> least genotype bytes, of a tab-separated table; lines with # in front are remarks."""
+    best = {}
+    with open(path, encoding="utf-8", newline="") as lines:
+        for row in csv.DictReader((line for line in lines if not line.startswith("#")), delimiter="\t"):
+            for tool in TOOLS:
+                if row["tool"].startswith(tool):
+                    key, size = (row["dataset"], tool), int(row["genotype_bytes"])
+                    best[key] = min(size, best.get(key, size))
+    return best
+
+
+def table(cases, anchors):
+    """Markdown: one row per file and predictor, bytes of genotypes beside the rivals'."""
+    tools = [tool for tool in TOOLS if any(name == tool for _, name in anchors)]
+    head = ["cohort", "people × sites", "predictor", "genotypes", "latents", "decoder", "residual", "whole file"]
+    head += ["xz -9e", *tools]
+    head += ["compress", "peak memory", "to NumPy", "one sample", "1 % of sites"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * 3 + "---:|" * (len(head) - 3)]
+    for case in cases:
+        size, name = case["bytes"], case["params"]["dataset"]
+        cells = [name, f"{case['samples']:,} × {case['variants']:,}", case["params"]["predictor"]]
+        cells += [f"{size[part]:,}" for part in ("genotypes", "latents", "decoder", "residual", "total")]
+        cells += [f"{case['baseline']['xz -9e']:,}"]
+        cells += [f"{anchors[name, tool]:,}" if (name, tool) in anchors else "" for tool in tools]
+        cells += [f"{case['seconds']:.1f} s", f"{case['peak_rss_bytes'] / 1e6:.0f} MB"]
+        cells += [f"{case['decompress_seconds']:.2f} s"]
+        cells += [f"{case[q]['ms']:.1f} ms, {case[q]['bytes_read']:,} B" for q in ("one_sample", "region_1pct")]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def write_readme(text):
+    """Put `text` between README.md's marks."""
+    path, start, end = ROOT / "README.md", "<!-- sizes:start -->", "<!-- sizes:end -->"
+    head, rest = path.read_text(encoding="utf-8").split(start)
+    path.write_text(f"{head}{start}\n{text}\n{end}{rest.split(end)[1]}", encoding="utf-8")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("vcf", nargs="*", type=Path, help="only these files")
+    parser.add_argument("--data", type=Path, default=os.environ.get("FASTAE_DATA", ROOT.parent / "shared" / "data"))
+    parser.add_argument("--predictor", nargs="+", default=["auto", "autoencoder"])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--anchors", type=Path)
+    parser.add_argument("--readme", action="store_true")
+    args = parser.parse_args()
+    files = args.vcf or sorted(Path(args.data).glob("*.vcf.gz"))
+    if not files:
+        raise SystemExit(f"no *.vcf.gz in {args.data}: name files, or their folder by --data")
+    anchors = read_anchors(args.anchors) if args.anchors else {}
+    print(json.dumps(machine()), flush=True)
+    cases = []
+    with tempfile.TemporaryDirectory() as folder:
+        for vcf in files:
+            with read_vcf(vcf) as stream:
+                xz_bytes = xz_size(packed_haplotypes(stream.read().call_genotype))
+            for predictor in args.predictor:
+                cases.append(measure(vcf, predictor, args.threads, xz_bytes, folder))
+                print(json.dumps(cases[-1]), flush=True)
+    if args.readme:
+        write_readme(table(cases, anchors))
+
+
+if __name__ == "__main__":
+    main()
