@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Body of the exact gradient by forward mode for one element type. */
 
-/* out (d, n) = the transpose of 1 - h^2, h (n, d); all ones where h is NULL (an identity layer). */
+/* out (d, stride) = the transpose of 1 - h^2, h (n, d); ones where h is NULL (an identity layer). Zeros beyond n. */
 static void
-FN(unit_slopes)(size_t n, size_t d, const REAL *h, REAL *out)
+FN(unit_slopes)(size_t n, size_t d, const REAL *h, size_t stride, REAL *out)
 {
     for (size_t j = 0; j < d; j++) {
-        for (size_t e = 0; e < n; e++) {
-            out[j * n + e] = h == NULL ? (REAL) 1 : (REAL) 1 - h[e * d + j] * h[e * d + j];
+        for (size_t e = 0; e < stride; e++) {
+            REAL value = e >= n ? (REAL) 1 : h == NULL ? (REAL) 0 : h[e * d + j];
+            out[j * stride + e] = 1 - value * value;
         }
     }
 }
@@ -59,60 +60,63 @@ FN(unit_rows)(const fae_stack *stack, const REAL *params, const REAL *x, const R
     size_t d_before = (size_t) stack->sizes[n_layers - 1];
     size_t with_x = x_bar == NULL ? 0 : d_0;
     size_t numbers = unit_numbers(stack, params_bar != NULL, x_bar != NULL), tile = unit_tile(numbers);
-    REAL *slopes = work;              /* (outputs, n) */
-    REAL *g = slopes + outputs * n;   /* (with_x + outputs, n): dL/dx, dL/da_1, .. dL/da_L */
-    REAL *c = g + (d_0 + outputs) * n; /* (d_before, n): dL/dh_{L-1} */
-    REAL *tangents = c + fae_max(fae_stack_width(stack), d_0) * n;
-    REAL *g_last = g + (with_x + outputs - d_last) * n;
+    size_t stride = unit_stride(n);
+    REAL *slopes = work;                    /* (outputs, stride) */
+    REAL *g = slopes + outputs * stride;    /* (with_x + outputs, stride): dL/dx, dL/da_1, .. dL/da_L */
+    REAL *c = g + (d_0 + outputs) * stride; /* (d_before, stride): dL/dh_{L-1} */
+    REAL *tangents = c + fae_max(fae_stack_width(stack), d_0) * stride;
+    REAL *g_last = g + (with_x + outputs - d_last) * stride;
+    const REAL *last_slopes = slopes + (outputs - d_last) * stride;
     const REAL *last_params = params + fae_stack_n_params(stack) - d_last * (d_before + 1);
 
     for (size_t l = 1, done = 0; l <= n_layers; l++) {
         size_t d = (size_t) stack->sizes[l];
         const REAL *layer = stack->activations[l - 1] == FAE_TANH ? h + total * done + first * d : NULL;
-        FN(unit_slopes)(n, d, layer, slopes + done * n);
+        FN(unit_slopes)(n, d, layer, stride, slopes + done * stride);
         done += d;
     }
     for (size_t j = 0; j < d_last; j++) { /* the last layer's own tangents */
-        for (size_t e = 0; e < n; e++) {
-            g_last[j * n + e] = y_bar[(first + e) * d_last + j] * slopes[(outputs - d_last + j) * n + e];
+        for (size_t e = 0; e < stride; e++) {
+            REAL cotangent = e < n ? y_bar[(first + e) * d_last + j] : (REAL) 0;
+            g_last[j * stride + e] = cotangent * last_slopes[j * stride + e];
         }
     }
-    FN(fae_gemm)(d_before, n, d_last, last_params, 1, d_before, g_last, n, 1, NULL, 0, c, n);
+    FN(fae_gemm)(d_before, stride, d_last, last_params, 1, d_before, g_last, stride, 1, NULL, 0, c, stride);
     if (n_layers == 1) {
-        memcpy(g, c, with_x * n * sizeof(REAL));
+        memcpy(g, c, with_x * stride * sizeof(REAL));
     } else {
-        REAL *g_before = g_last - d_before * n;
-        const REAL *slopes_before = slopes + (outputs - d_last - d_before) * n;
+        REAL *g_before = g_last - d_before * stride;
+        const REAL *slopes_before = last_slopes - d_before * stride;
 
-        for (size_t i = 0; i < d_before * n; i++) {
+        for (size_t i = 0; i < d_before * stride; i++) {
             g_before[i] = c[i] * slopes_before[i];
         }
-        for (size_t e = 0; e < n; e += tile) {
-            FN(unit_push)(stack, params, slopes + e, c + e, fae_min(tile, n - e), n, params_bar != NULL, x_bar != NULL,
-                numbers, tangents, g + e);
+        for (size_t e = 0; e < stride; e += tile) {
+            FN(unit_push)(stack, params, slopes + e, c + e, fae_min(tile, stride - e), stride, params_bar != NULL,
+                x_bar != NULL, numbers, tangents, g + e);
         }
     }
     for (size_t e = 0; e < n && x_bar != NULL; e++) {
         for (size_t j = 0; j < d_0; j++) {
-            x_bar[(first + e) * d_0 + j] = g[j * n + e];
+            x_bar[(first + e) * d_0 + j] = g[j * stride + e];
         }
     }
     const REAL *input = x + first * d_0;
-    g += with_x * n;
+    g += with_x * stride;
     for (size_t l = 0; l < n_layers && params_bar != NULL; l++) {
         size_t d_in = (size_t) stack->sizes[l], d_out = (size_t) stack->sizes[l + 1];
 
-        FN(fae_gemm)(d_out, d_in, n, g, n, 1, input, d_in, 1, NULL, first != 0, params_bar, d_in);
+        FN(fae_gemm)(d_out, d_in, n, g, stride, 1, input, d_in, 1, NULL, first != 0, params_bar, d_in);
         params_bar += d_out * d_in;
         for (size_t i = 0; i < d_out; i++) {
             REAL sum = first != 0 ? params_bar[i] : (REAL) 0;
             for (size_t e = 0; e < n; e++) {
-                sum += g[i * n + e];
+                sum += g[i * stride + e];
             }
             params_bar[i] = sum;
         }
         params_bar += d_out;
-        g += d_out * n;
+        g += d_out * stride;
         input = h + first * d_out;
         h += total * d_out;
     }
