@@ -6,6 +6,8 @@
  * written, so it wastes nothing. Both sides tell short from long by the bits that n symbols of the table should take. */
 #include "fastae.h"
 
+#include <string.h>
+
 #include "rans_byte.h"
 
 #define RANS_LANES 4
@@ -17,7 +19,7 @@ typedef struct {
     uint16_t start;
 } rans_range;
 
-/* Checks a table and finds where each symbol's slots start. */
+/* Checks a table and finds where each symbol's slots start; symbols outside the table get no slots. */
 static int
 rans_ranges(const uint32_t *freqs, size_t n_symbols, int precision, rans_range *ranges)
 {
@@ -27,6 +29,7 @@ rans_ranges(const uint32_t *freqs, size_t n_symbols, int precision, rans_range *
         return FAE_ERR_TABLE;
     }
     total = 1u << precision;
+    memset(ranges, 0, 256 * sizeof *ranges);
     for (size_t s = 0; s < n_symbols; s++) {
         if (freqs[s] > total - start) {
             return FAE_ERR_TABLE;
@@ -134,43 +137,33 @@ fae_rans_bound(size_t n)
     return 2 * n + 4 * RANS_LANES; /* 15 bits a symbol, and the states */
 }
 
-int
-fae_rans_encode(const uint8_t *symbols, size_t n, const uint32_t *freqs, size_t n_symbols, int precision, uint8_t *dst,
+/* The encoder with a number of states that the compiler knows. */
+static inline int
+rans_encode_lanes(const uint8_t *symbols, size_t n, const rans_range *ranges, int precision, size_t lanes, uint8_t *dst,
     size_t dst_len, size_t *out_len)
 {
-    rans_range ranges[256];
     uint32_t states[RANS_LANES];
     uint8_t *next = dst + dst_len;
-    size_t lanes;
-    int err = rans_ranges(freqs, n_symbols, precision, ranges);
 
-    if (err) {
-        return err;
-    }
-    lanes = rans_lanes(ranges, n_symbols, precision, n);
     for (size_t lane = 0; lane < lanes; lane++) {
         states[lane] = rans_first_state(lanes);
     }
     for (size_t i = n; i-- > 0;) {
-        uint32_t *state = &states[i % lanes];
-        rans_range range = { 0, 0 };
-        uint32_t limit;
+        rans_range range = ranges[symbols[i]];
+        uint32_t state = states[i % lanes];
+        uint32_t limit = (RANS_BYTE_LOW >> precision << 8) * range.freq; /* 2^31 at most */
 
-        if (symbols[i] < n_symbols) {
-            range = ranges[symbols[i]];
-        }
         if (range.freq == 0) {
             return FAE_ERR_SYMBOL;
         }
-        limit = (RANS_BYTE_LOW >> precision << 8) * range.freq; /* 2^31 at most */
-        while (*state >= limit) {
+        while (state >= limit) {
             if (next == dst) {
                 return FAE_ERR_CAPACITY;
             }
-            *--next = (uint8_t) *state;
-            *state >>= 8;
+            *--next = (uint8_t) state;
+            state >>= 8;
         }
-        *state = (*state / range.freq << precision) + *state % range.freq + range.start;
+        states[i % lanes] = (state / range.freq << precision) + state % range.freq + range.start;
     }
     for (size_t lane = lanes; lane-- > 0;) {
         while (states[lane]) { /* no leading zeros: the decoder reads until a state is full or nothing is left */
@@ -182,34 +175,59 @@ fae_rans_encode(const uint8_t *symbols, size_t n, const uint32_t *freqs, size_t 
         }
     }
     *out_len = (size_t) (dst + dst_len - next);
-    for (size_t i = 0; i < *out_len; i++) {
-        dst[i] = next[i];
-    }
+    memmove(dst, next, *out_len);
     return 0;
 }
 
 int
-fae_rans_decode(const uint8_t *src, size_t src_len, const uint32_t *freqs, size_t n_symbols, int precision, size_t n,
-    uint8_t *symbols)
+fae_rans_encode(const uint8_t *symbols, size_t n, const uint32_t *freqs, size_t n_symbols, int precision, uint8_t *dst,
+    size_t dst_len, size_t *out_len)
 {
     rans_range ranges[256];
-    uint8_t slots[1 << RANS_MAX_PRECISION]; /* the symbol of each slot */
-    uint32_t states[RANS_LANES] = { 0 };
-    const uint8_t *end = src + src_len;
-    size_t lanes;
-    uint32_t mask;
     int err = rans_ranges(freqs, n_symbols, precision, ranges);
 
     if (err) {
         return err;
     }
-    mask = (1u << precision) - 1;
-    for (size_t s = 0, slot = 0; s < n_symbols; s++) {
-        for (uint32_t i = 0; i < ranges[s].freq; i++) {
-            slots[slot++] = (uint8_t) s;
-        }
+    if (rans_lanes(ranges, n_symbols, precision, n) == 1) {
+        return rans_encode_lanes(symbols, n, ranges, precision, 1, dst, dst_len, out_len);
     }
-    lanes = rans_lanes(ranges, n_symbols, precision, n);
+    return rans_encode_lanes(symbols, n, ranges, precision, RANS_LANES, dst, dst_len, out_len);
+}
+
+/* Takes a symbol from a state, which may be left too small. */
+static inline uint32_t
+rans_take(uint32_t state, const uint8_t *slots, const rans_range *ranges, int precision, uint8_t *symbol)
+{
+    uint32_t slot = state & ((1u << precision) - 1);
+    rans_range range = ranges[slots[slot]];
+
+    *symbol = slots[slot];
+    return range.freq * (state >> precision) + slot - range.start;
+}
+
+/* Fills a state that was full before rans_take, so that two bytes are enough, without a branch: how many it needs is
+ * hard to predict. */
+static inline uint32_t
+rans_fill(uint32_t state, const uint8_t **src)
+{
+    const uint8_t *p = *src;
+    uint32_t bits = (state < RANS_BYTE_LOW ? 8u : 0u) + (state < RANS_BYTE_LOW >> 8 ? 8u : 0u);
+    uint32_t bytes = (uint32_t) p[0] << 8 | p[1];
+
+    *src = p + bits / 8;
+    return state << bits | bytes >> (16 - bits);
+}
+
+/* The decoder with a number of states that the compiler knows. */
+static inline int
+rans_decode_lanes(const uint8_t *src, size_t src_len, const uint8_t *slots, const rans_range *ranges, int precision,
+    size_t lanes, size_t n, uint8_t *symbols)
+{
+    uint32_t states[RANS_LANES] = { 0 };
+    const uint8_t *end = src + src_len;
+    size_t i = 0;
+
     for (size_t lane = 0; lane < lanes; lane++) {
         if (src < end && *src == 0) {
             return FAE_ERR_CORRUPT; /* states have no leading zeros, so that one stream decodes to one thing */
@@ -218,15 +236,18 @@ fae_rans_decode(const uint8_t *src, size_t src_len, const uint32_t *freqs, size_
             states[lane] = states[lane] << 8 | *src++;
         }
     }
-    for (size_t i = 0; i < n; i++) {
-        uint32_t state = states[i % lanes];
-        uint8_t symbol = slots[state & mask];
+    /* States that take turns wait for each other's bytes only; one alone is faster if the CPU guesses, as below. */
+    for (; lanes > 1 && i + lanes <= n && (size_t) (end - src) >= 2 * lanes; i += lanes) {
+        for (size_t lane = 0; lane < lanes; lane++) {
+            states[lane] = rans_fill(rans_take(states[lane], slots, ranges, precision, &symbols[i + lane]), &src);
+        }
+    }
+    for (; i < n; i++) { /* the end of the stream may be near */
+        uint32_t state = rans_take(states[i % lanes], slots, ranges, precision, &symbols[i]);
 
-        state = ranges[symbol].freq * (state >> precision) + (state & mask) - ranges[symbol].start;
         while (state < RANS_BYTE_LOW && src < end) {
             state = state << 8 | *src++;
         }
-        symbols[i] = symbol;
         states[i % lanes] = state;
     }
     for (size_t lane = 0; lane < lanes; lane++) {
@@ -235,4 +256,24 @@ fae_rans_decode(const uint8_t *src, size_t src_len, const uint32_t *freqs, size_
         }
     }
     return src == end ? 0 : FAE_ERR_CORRUPT;
+}
+
+int
+fae_rans_decode(const uint8_t *src, size_t src_len, const uint32_t *freqs, size_t n_symbols, int precision, size_t n,
+    uint8_t *symbols)
+{
+    rans_range ranges[256];
+    uint8_t slots[1 << RANS_MAX_PRECISION]; /* the symbol of each slot */
+    int err = rans_ranges(freqs, n_symbols, precision, ranges);
+
+    if (err) {
+        return err;
+    }
+    for (size_t s = 0; s < n_symbols; s++) {
+        memset(slots + ranges[s].start, (int) s, ranges[s].freq);
+    }
+    if (rans_lanes(ranges, n_symbols, precision, n) == 1) {
+        return rans_decode_lanes(src, src_len, slots, ranges, precision, 1, n, symbols);
+    }
+    return rans_decode_lanes(src, src_len, slots, ranges, precision, RANS_LANES, n, symbols);
 }
