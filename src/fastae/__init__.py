@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """fastae: genotype cohorts stored by autoencoders, exactly."""
 from fastae.alphabet import DNA, DOSAGE, HAPLOTYPE, Alphabet
+from fastae.archive import Archive, open_archive, write_archive
 from fastae.autodiff import GRADIENT_MODES, jvp, vjp
+from fastae.cohort import Cohort, CohortStream, Sites, first_difference
 from fastae.errors import ChecksumError, FastaeError, FormatError, InputError, NotFittedError, VersionError
+from fastae.io import read_cohort, read_fasta, read_vcf, write_fasta, write_vcf
+from fastae.latents import dequantize_latents, pack_latents, quantize_latents, unpack_latents
 from fastae.layers import DenseStack
 from fastae.losses import LOSSES, CrossEntropyLoss, HammingLoss
 from fastae.modelfile import dumps_model, load_model, loads_model, save_model
 from fastae.models import Autoencoder, Decoder, Encoder
 from fastae.optim import OPTIMIZERS, SCHEDULES, SGD, Adam
+from fastae.quantize import IntDecoder
 from fastae.trainer import History, Trainer
 
 __all__ = [
@@ -21,8 +26,11 @@ __all__ = [
     "SGD",
     "Adam",
     "Alphabet",
+    "Archive",
     "Autoencoder",
     "ChecksumError",
+    "Cohort",
+    "CohortStream",
     "CrossEntropyLoss",
     "Decoder",
     "DenseStack",
@@ -32,13 +40,27 @@ __all__ = [
     "HammingLoss",
     "History",
     "InputError",
+    "IntDecoder",
     "NotFittedError",
+    "Sites",
     "Trainer",
     "VersionError",
+    "dequantize_latents",
     "dumps_model",
+    "first_difference",
     "jvp",
     "load_model",
     "loads_model",
+    "open_archive",
+    "pack_latents",
+    "quantize_latents",
+    "read_cohort",
+    "read_fasta",
+    "read_vcf",
     "save_model",
+    "unpack_latents",
     "vjp",
+    "write_archive",
+    "write_fasta",
+    "write_vcf",
 ]

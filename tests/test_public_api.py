@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `import fastae` gives: complete, documented, and light."""
+import ast
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fastae
+
+PUBLIC = {name: getattr(fastae, name) for name in fastae.__all__}
+DOCUMENTED = {name: thing for name, thing in PUBLIC.items() if inspect.isclass(thing) or inspect.isfunction(thing)}
+EXCEPTIONS = {name for name, thing in PUBLIC.items() if inspect.isclass(thing) and issubclass(thing, Exception)}
+
+
+def test_all_lists_exactly_what_is_re_exported():
+    tree = ast.parse(Path(fastae.__file__).read_text(encoding="utf-8"))
+    imported = [alias.asname or alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert sorted(imported) == sorted(fastae.__all__)
+    assert len(set(imported)) == len(imported)
+
+
+def test_the_package_runs_nothing_at_import():
+    tree = ast.parse(Path(fastae.__file__).read_text(encoding="utf-8"))
+    kinds = [type(node) for node in tree.body]
+    assert kinds.count(ast.Assign) == 1  # __all__
+    assert kinds.count(ast.Expr) == 1  # the docstring
+    assert set(kinds) == {ast.Expr, ast.ImportFrom, ast.Assign}
+
+
+def test_import_brings_in_no_optional_package():
+    code = "import sys, fastae; print(*{name.partition('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "numpy" in loaded
+    assert not {"cyvcf2", "matplotlib", "tqdm", "scipy"} & set(loaded)
+
+
+@pytest.mark.parametrize("name", sorted(set(DOCUMENTED) - EXCEPTIONS))
+def test_public_object_has_a_numpydoc_docstring_with_an_example(name):
+    doc = inspect.getdoc(DOCUMENTED[name])
+    assert doc, f"{name} has no docstring"
+    assert "\nExamples\n--------\n" in doc
+    assert ">>>" in doc.partition("\nExamples\n")[2]
+    if inspect.isfunction(DOCUMENTED[name]) and inspect.signature(DOCUMENTED[name]).parameters:
+        assert "\nParameters\n----------\n" in doc
+
+
+@pytest.mark.parametrize("name", sorted(DOCUMENTED))
+def test_public_method_has_a_docstring(name):
+    thing = DOCUMENTED[name]
+    if inspect.isclass(thing) and name not in EXCEPTIONS:
+        methods = [m for m, f in vars(thing).items() if not m.startswith("_") and (inspect.isfunction(f) or isinstance(f, property))]
+        assert [m for m in methods if not inspect.getdoc(getattr(thing, m))] == []
+    else:
+        assert inspect.getdoc(thing)
+
+
+@pytest.mark.parametrize("name", sorted(EXCEPTIONS))
+def test_every_exception_of_ours_is_a_fastae_error(name):
+    assert issubclass(PUBLIC[name], fastae.FastaeError)
