@@ -41,6 +41,12 @@ class Sites:
     ----------
     chrom, id, ref, alt, qual, filter, info : list of str, length n_variants
     pos : ndarray of int64, shape (n_variants,)
+
+    Examples
+    --------
+    >>> sites = Sites.numbered(3)
+    >>> len(sites), sites.pos[1:].tolist(), sites.slice(0, 2).ref
+    (3, [2, 3], ['N', 'N'])
     """
 
     chrom: list[str] = field(default_factory=list)
@@ -204,6 +210,12 @@ class Cohort:
     source : {"vcf", "fasta"}
     attributes : dict of str to str
         Facts about the file's layout that only its own format reads.
+
+    Examples
+    --------
+    >>> cohort = Cohort.from_arrays(np.array([[[0, 1], [1, 1]]], dtype=np.int8))
+    >>> cohort.n_variants, cohort.n_samples, cohort.ploidy
+    (1, 2, 2)
     """
 
     header: str

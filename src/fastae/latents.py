@@ -127,6 +127,12 @@ def unpack_latents(buf: _validate.BytesLike) -> NDArray[np.float32]:
         ChecksumError if they changed.
     TypeError
         If `buf` is not bytes-like.
+
+    Examples
+    --------
+    >>> unpack_latents(pack_latents([[-1.0, 0.4], [0.9, -0.4]], 2)).round(2)
+    array([[-1.  ,  0.33],
+           [ 1.  , -0.33]], dtype=float32)
     """
     view = _validate.buffer(buf, name="buf").data
     if len(view) < len(_MAGIC) or view[: len(_MAGIC)] != _MAGIC:

@@ -150,10 +150,10 @@ class HammingLoss(_SymbolLoss):
     >>> loss.exact(xhat, codes)
     1
     >>> round(loss.loss(xhat, codes), 3)
-    0.512
+    0.482
     >>> value, gradient = loss.loss_gradient(xhat, codes)
     >>> gradient.round(2)
-    array([[ 0.42, -0.47]])
+    array([[ 0.42, -0.57]])
     """
 
     _kernel = staticmethod(_core.loss_soft_hamming)

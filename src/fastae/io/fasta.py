@@ -164,6 +164,18 @@ def write_fasta(path, cohort, *, inputs=()):
         If the cohort did not come from FASTA, or `path` is a directory or an input.
     OSError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     first, second = os.path.join(folder, "first.fa"), os.path.join(folder, "second.fa")
+    ...     with open(first, "w") as file:
+    ...         _ = file.write(">a\\nACG\\n>b\\nAC-\\n")
+    ...     write_fasta(second, read_fasta(first))
+    ...     with open(second) as file:
+    ...         file.read()
+    '>a\\nACG\\n>b\\nAC-\\n'
     """
     rows = fasta_symbols(cohort)
     width = int(cohort.attributes["line_width"])

@@ -280,6 +280,17 @@ def write_vcf(path, stream, *, output_type=None, inputs=()):
         If `path` is a directory or an input, or BCF is asked for and the header lacks a definition it needs.
     OSError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> cohort = Cohort.from_arrays(np.array([[[0, 1]]], dtype=np.int8), samples=["ann"])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "one.vcf")
+    ...     write_vcf(path, cohort.to_stream())
+    ...     with read_vcf(path) as stream:
+    ...         stream.read().call_genotype.tolist()
+    [[[0, 1]]]
     """
     output_type = output_type or output_type_of(path)
     if output_type not in OUTPUT_TYPES:
