@@ -15,6 +15,7 @@ fae_stack_reverse_work(const fae_stack *stack, size_t n)
 #define UNIT_NUMBERS ((size_t) 1 << 17) /* that the tangents of one tile of examples should fill */
 #define UNIT_TILE_MIN 16                /* examples: a whole vector of the widest */
 #define UNIT_TILE_MAX 64
+#define LINE 16                         /* numbers to spare, so that scratch can begin on a cache line */
 
 /* Examples and the zeros after them that make the last vector whole: parts of vectors cost several times as much. Very
  * few examples are cheaper as they are. */
@@ -52,7 +53,7 @@ fae_stack_unit_tangents_work(const fae_stack *stack, size_t n)
     /* fewer tangents take larger tiles, but never more than this */
     size_t tangents = fae_min(numbers * fae_min(stride, UNIT_TILE_MAX), fae_max(numbers * UNIT_TILE_MIN, UNIT_NUMBERS));
 
-    return stride * (2 * outputs + d_0 + fae_max(fae_stack_width(stack), d_0)) + 2 * tangents;
+    return LINE + stride * (2 * outputs + d_0 + fae_max(fae_stack_width(stack), d_0)) + 2 * tangents;
 }
 
 #define BODY "reverse_body.h"

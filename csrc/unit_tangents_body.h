@@ -61,7 +61,7 @@ FN(unit_rows)(const fae_stack *stack, const REAL *params, const REAL *x, const R
     size_t with_x = x_bar == NULL ? 0 : d_0;
     size_t numbers = unit_numbers(stack, params_bar != NULL, x_bar != NULL), tile = unit_tile(numbers);
     size_t stride = unit_stride(n);
-    REAL *slopes = work;                    /* (outputs, stride) */
+    REAL *slopes = (REAL *) (((uintptr_t) work + 63) / 64 * 64); /* (outputs, stride) */
     REAL *g = slopes + outputs * stride;    /* (with_x + outputs, stride): dL/dx, dL/da_1, .. dL/da_L */
     REAL *c = g + (d_0 + outputs) * stride; /* (d_before, stride): dL/dh_{L-1} */
     REAL *tangents = c + fae_max(fae_stack_width(stack), d_0) * stride;
