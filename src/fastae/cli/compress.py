@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``fastae compress``: a cohort file into an archive."""
 
+from .options import add_threads
 from .progress import watched
 
 PREDICTORS = ("auto", "frequency", "autoencoder")
@@ -13,7 +14,7 @@ def add_parser(subparsers):
     parser.add_argument(
         "--predictor", choices=PREDICTORS, default="auto", help="force one on every block [%(default)s: the smallest]"
     )
-    parser.add_argument("-p", "--threads", type=int, metavar="N", help="threads to use [all processors]")
+    add_threads(parser)
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random weights [%(default)s]")
     parser.add_argument("--drop-format", action="store_true", help="leave out FORMAT fields other than GT")
     parser.set_defaults(runner=run)
@@ -21,10 +22,8 @@ def add_parser(subparsers):
 
 def run(args):
     from ..archive import write_archive
-    from ..fileio import check_output
     from ..io import read_cohort
 
-    check_output(args.output, [args.input])
     with read_cohort(args.input, drop_format=args.drop_format) as stream:
         write_archive(
             args.output,
@@ -32,4 +31,5 @@ def run(args):
             predictor=args.predictor,
             n_threads=args.threads,
             seed=args.seed,
+            inputs=[args.input],
         )

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``fastae decompress``: an archive into the file that it came from."""
 
-from .output import add_output_type, write_cohort
+from .options import add_output_type, add_threads
+from .output import write_cohort
 
 
 def add_parser(subparsers):
@@ -9,13 +10,14 @@ def add_parser(subparsers):
     parser.add_argument("input", metavar="IN", help="the archive")
     parser.add_argument("output", metavar="OUT", help="*.vcf, *.vcf.gz, *.bcf, a FASTA file, or - for standard output")
     add_output_type(parser)
+    add_threads(parser)
     parser.set_defaults(runner=run)
 
 
 def run(args):
     from ..archive import open_archive
 
-    with open_archive(args.input) as archive:
+    with open_archive(args.input, n_threads=args.threads) as archive:
         write_cohort(
             args.output,
             archive.stream(),

@@ -1,19 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What commands that write a cohort out again have in common."""
+"""How a cohort is written out again."""
 
 from ..errors import InputError
 from .progress import watched
-
-OUTPUT_TYPES = ("v", "z", "b", "u")
-
-
-def add_output_type(parser):
-    parser.add_argument(
-        "-O",
-        "--output-type",
-        choices=OUTPUT_TYPES,
-        help="v: VCF, z: VCF in bgzip, b: BCF, u: BCF not compressed [by the name of the file]",
-    )
 
 
 def write_cohort(path, stream, *, output_type, archive_path, n_variants):

@@ -2,6 +2,7 @@
 """``fastae verify``: that an archive is whole, and says what the original says."""
 
 from ..errors import InputError
+from .options import add_threads
 from .progress import watched
 
 
@@ -10,6 +11,7 @@ def add_parser(subparsers):
     parser.add_argument("archive", metavar="ARCHIVE")
     parser.add_argument("original", metavar="ORIGINAL", nargs="?", help="the file that the archive was made from")
     parser.add_argument("--drop-format", action="store_true", help="leave out the original's FORMAT fields but GT")
+    add_threads(parser)
     parser.set_defaults(runner=run)
 
 
@@ -18,7 +20,7 @@ def run(args):
     from ..cohort import first_difference
     from ..io import read_cohort
 
-    with open_archive(args.archive) as archive:
+    with open_archive(args.archive, n_threads=args.threads) as archive:
         archive.verify()
         n_variants, n_samples = archive.shape[:2]
         what = f"{n_samples:,} samples at {n_variants:,} sites"

@@ -2,7 +2,8 @@
 """``fastae view``: some sites and samples of an archive."""
 
 from ..errors import InputError
-from .output import add_output_type, write_cohort
+from .options import add_output_type, add_threads
+from .output import write_cohort
 
 
 def add_parser(subparsers):
@@ -20,13 +21,14 @@ def add_parser(subparsers):
     samples.add_argument("-S", "--samples-file", metavar="FILE", help="only the samples named in FILE, one a line")
     parser.add_argument("-o", "--output", default="-", metavar="OUT", help="file to write [standard output]")
     add_output_type(parser)
+    add_threads(parser)
     parser.set_defaults(runner=run)
 
 
 def run(args):
     from ..archive import open_archive
 
-    with open_archive(args.archive) as archive:
+    with open_archive(args.archive, n_threads=args.threads) as archive:
         variants = archive.query(args.regions) if args.regions else None
         names = _names(args)
         samples = None if names is None else _indices(names, archive.samples)

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line as a user meets it, judged by bcftools."""
+
+import gzip
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from vcftext import COLUMNS, EVERYTHING, HEADER, vcf
+
+from fastae.cli import get_parser, main
+
+needs_bcftools = pytest.mark.skipif(shutil.which("bcftools") is None, reason="bcftools is not installed")
+
+RECORDS = [
+    *(line for line in EVERYTHING if ";PASS" not in line),
+    "1\t100\tlong\tACGTACGT\tA\t.\tPASS\tAC=1\tGT\t0|1\t0|0\t1|1\t.|.",
+    "1\t200\tsv\tA\t<DEL>\t.\tPASS\tEND=300;AC=1\tGT\t0|1\t0|0\t1|1\t.|.",
+]
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    """An archive of everything, its source beside it."""
+    folder = tmp_path_factory.mktemp("archive")
+    (folder / "in.vcf").write_bytes(vcf(RECORDS))
+    assert main(["compress", str(folder / "in.vcf"), str(folder / "in.fae")]) == 0
+    return folder / "in.fae"
+
+
+def fastae(*args, **options):
+    return subprocess.run([sys.executable, "-m", "fastae", *map(str, args)], capture_output=True, **options)
+
+
+def records(data):
+    return [line.split(b"\t") for line in data.splitlines() if not line.startswith(b"#")]
+
+
+def bcftools(*args):
+    done = subprocess.run(["bcftools", *map(str, args)], capture_output=True, check=True)
+    return done.stdout[done.stdout.index(b"#CHROM") :]
+
+
+def test_every_command_has_help_and_wrong_usage_exits_with_2(capsys):
+    for command in ("compress", "decompress", "view", "info", "verify", "demo"):
+        with pytest.raises(SystemExit) as caught:
+            get_parser().parse_args([command, "--help"])
+        assert caught.value.code == 0 and command in capsys.readouterr().out
+    with pytest.raises(SystemExit) as caught:
+        main(["compress"])
+    assert caught.value.code == 2
+
+
+def test_python_m_fastae_prints_its_version_and_nothing_but(archive):
+    done = fastae("--version")
+    assert done.returncode == 0 and done.stdout.startswith(b"fastae ") and done.stderr == b""
+
+
+@pytest.mark.parametrize("name", ["out.vcf", "out.vcf.gz"])
+def test_decompress_gives_the_text_back(archive, tmp_path, name):
+    assert main(["decompress", str(archive), str(tmp_path / name)]) == 0
+    data = (tmp_path / name).read_bytes()
+    assert (gzip.decompress(data) if name.endswith("gz") else data) == archive.with_suffix(".vcf").read_bytes()
+
+
+@needs_bcftools
+@pytest.mark.parametrize("output_type", ["v", "z", "b", "u"])
+def test_decompress_and_view_write_what_bcftools_reads_as_the_original(archive, tmp_path, output_type):
+    expected = bcftools("view", "--no-version", archive.with_suffix(".vcf"))
+    assert main(["decompress", str(archive), str(tmp_path / "out"), "-O", output_type]) == 0
+    assert bcftools("view", "--no-version", tmp_path / "out") == expected
+    viewed = fastae("view", archive, "-O", output_type)
+    assert (viewed.returncode, viewed.stderr) == (0, b"")
+    (tmp_path / "viewed").write_bytes(viewed.stdout)
+    assert bcftools("view", "--no-version", tmp_path / "viewed") == expected
+
+
+@needs_bcftools
+@pytest.mark.parametrize(
+    "region", ["1", "chrX", "1:10", "1:10-12", "1:104-150", "1:107", "1:108", "1:250", "1:300-301", "1:5-,chrX:1-2"]
+)
+def test_view_takes_the_regions_that_bcftools_takes(archive, tmp_path, region):
+    source = tmp_path / "in.vcf.gz"
+    subprocess.run(
+        ["bcftools", "sort", "-Oz", "-o", source, archive.with_suffix(".vcf")], check=True, capture_output=True
+    )
+    subprocess.run(["bcftools", "index", source], check=True)
+    expected = records(bcftools("view", "--no-version", "-r", region, source))
+    viewed = fastae("view", archive, "-r", region)
+    assert viewed.returncode == 0
+    (tmp_path / "viewed.vcf").write_bytes(viewed.stdout)
+    got = records(bcftools("view", "--no-version", tmp_path / "viewed.vcf"))
+    assert sorted(row for row in got if row[1] != b"0") == sorted(expected)  # an index of bcftools leaves out POS 0
+
+
+def test_regions_may_be_given_again_and_one_without_sites_gives_a_header(archive):
+    twice = records(fastae("view", archive, "-r", "1:10", "-r", "chrX,1:10-10").stdout)
+    assert [(r[0], r[1]) for r in twice] == [(b"1", b"10")] * 2 + [(b"chrX", b"1"), (b"chrX", b"0"), (b"chrX", b"3")]
+    nothing = fastae("view", archive, "-r", "1:500-600")
+    assert nothing.returncode == 0 and nothing.stdout == (HEADER + COLUMNS + "\tFORMAT\ta\tb\tc\td\n").encode()
+
+
+def test_view_keeps_the_order_of_the_samples_asked_for(archive, tmp_path):
+    (tmp_path / "names.txt").write_text("d\nb\n")
+    by_name, by_file = fastae("view", archive, "-s", "d,b"), fastae("view", archive, "-S", tmp_path / "names.txt")
+    assert by_name.stdout == by_file.stdout and by_name.returncode == 0
+    assert by_name.stdout.split(b"#CHROM")[1].splitlines()[0].endswith(b"FORMAT\td\tb")
+    got, expected = records(by_name.stdout), records(archive.with_suffix(".vcf").read_bytes())
+    assert got == [[*row[:9], row[12], row[10]] for row in expected]
+
+
+def test_view_to_a_file_follows_its_name(archive, tmp_path):
+    assert main(["view", str(archive), "-o", str(tmp_path / "out.vcf.gz")]) == 0
+    assert gzip.decompress((tmp_path / "out.vcf.gz").read_bytes()) == archive.with_suffix(".vcf").read_bytes()
+
+
+def test_info_says_what_is_in_the_archive(archive, capsys):
+    assert main(["info", str(archive), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["samples"], facts["variants"], facts["ploidy"]) == (4, len(RECORDS), 4)
+    parts = facts["bytes"]
+    assert {"total", "genotypes", "latents", "decoder", "residual", "sites", "samples", "header"} <= set(parts)
+    assert {"blocks", "version"} <= set(facts)
+    assert parts["total"] == archive.stat().st_size
+    assert main(["info", str(archive)]) == 0
+    assert "residual" in capsys.readouterr().out
+
+
+def test_verify_agrees_with_the_original_and_names_the_first_difference(archive, tmp_path, capsys):
+    source = archive.with_suffix(".vcf")
+    assert main(["verify", str(archive)]) == 0
+    assert main(["verify", str(archive), str(source)]) == 0
+    assert capsys.readouterr().err == ""
+    (tmp_path / "other.vcf").write_bytes(source.read_bytes().replace(b"1|1\t.|.\n", b"1|0\t.|.\n", 1))
+    assert main(["verify", str(archive), str(tmp_path / "other.vcf")]) == 1
+    assert "variant 1 (1:10), sample c: GT is 1|1 in the first and 1|0 in the second" in capsys.readouterr().err
+
+
+def test_fields_are_dropped_only_when_asked(tmp_path, capsys):
+    data = vcf(["1\t1\t.\tA\tC\t.\t.\t.\tGT:DP\t0|1:3"], ["a"])
+    (tmp_path / "in.vcf").write_bytes(data)
+    paths = [str(tmp_path / "in.vcf"), str(tmp_path / "out.fae")]
+    assert main(["compress", *paths]) == 1
+    assert "DP" in capsys.readouterr().err
+    assert main(["compress", *paths, "--drop-format"]) == 0
+    assert main(["verify", *reversed(paths)]) == 1
+    assert main(["verify", *reversed(paths), "--drop-format"]) == 0
+
+
+@pytest.mark.parametrize("width", [7, 100])
+def test_fasta_comes_back_and_is_viewed_as_fasta(tmp_path, width):
+    rows = np.random.default_rng(1).choice(np.frombuffer(b"ACGTN-", np.uint8), (12, 50))
+    lines = [b"\n".join(bytes(row[i : i + width]) for i in range(0, 50, width)) for row in rows]
+    data = b"".join(b">seq %d\n%b\n" % item for item in enumerate(lines))
+    (tmp_path / "in.fa").write_bytes(data)
+    assert main(["compress", str(tmp_path / "in.fa"), str(tmp_path / "in.fae")]) == 0
+    assert main(["decompress", str(tmp_path / "in.fae"), str(tmp_path / "out.fa")]) == 0
+    assert (tmp_path / "out.fa").read_bytes() == data
+    assert main(["verify", str(tmp_path / "in.fae"), str(tmp_path / "in.fa")]) == 0
+    viewed = fastae("view", tmp_path / "in.fae", "-r", "alignment:3-6", "-s", "seq 4")
+    assert viewed.stdout == b">seq 4\n" + bytes(rows[4, 2:6]) + b"\n"
+    assert fastae("view", tmp_path / "in.fae", "-O", "v").returncode == 1
+
+
+def test_a_closed_pipe_ends_view_quietly(tmp_path):
+    rows = [f"1\t{i}\t.\tA\tC\t.\t.\t.\tGT" + "\t0|1" * 50 for i in range(1, 5001)]
+    (tmp_path / "in.vcf").write_bytes(vcf(rows, [f"s{i}" for i in range(50)]))
+    assert main(["compress", str(tmp_path / "in.vcf"), str(tmp_path / "in.fae"), "--predictor", "frequency"]) == 0
+    command = [sys.executable, "-m", "fastae", "view", tmp_path / "in.fae"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"##fileformat=VCFv4.3\n"
+        process.stdout.close()
+        assert process.wait(30) == 128 + signal.SIGPIPE
+        assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize("name", ["out.fae", "out.vcf", "out.vcf.gz", "out.bcf"])
+def test_an_interrupt_leaves_the_old_file_and_no_partial_output(archive, tmp_path, monkeypatch, capfd, name, number):
+    """The signal arrives between two blocks, when the output is half written."""
+    if name.endswith("bcf"):
+        pytest.importorskip("cyvcf2")
+    out = tmp_path / name
+    out.write_bytes(b"old")
+    seen = []
+
+    def interrupted(blocks, *_):
+        for block in blocks:
+            yield block.select(slice(0, 1))
+            seen.append(os.listdir(tmp_path))
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr("fastae.cli.progress._counted", interrupted)
+    command, source = ("compress", archive.with_suffix(".vcf")) if name == "out.fae" else ("decompress", archive)
+    assert main([command, str(source), str(out)]) == 128 + number
+    assert capfd.readouterr() == ("", "")
+    assert len(seen) == 1 and len(seen[0]) == 2
+    assert os.listdir(tmp_path) == [name] and out.read_bytes() == b"old"
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_a_killed_process_leaves_no_partial_output_and_says_nothing(tmp_path):
+    (tmp_path / "in.vcf").write_bytes(
+        vcf([f"1\t{i}\t.\tA\tC\t.\t.\t.\tGT" + "\t0/1" * 500 for i in range(20000)], map(str, range(500)))
+    )
+    command = [sys.executable, "-m", "fastae", "compress", tmp_path / "in.vcf", tmp_path / "out.fae"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        while len(os.listdir(tmp_path)) < 2 and process.poll() is None:
+            time.sleep(0.01)
+        process.terminate()
+        assert process.communicate(timeout=60) == (b"", b"")
+    assert process.returncode == 128 + signal.SIGTERM
+    assert os.listdir(tmp_path) == ["in.vcf"]
