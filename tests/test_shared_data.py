@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastae import open_archive, write_archive
+from fastae.archive import open_archive, write_archive
 from fastae.cli import main
 from fastae.io import read_fasta, read_vcf
 from fastae.io.fasta import fasta_symbols
@@ -66,7 +66,9 @@ def test_real_sequences_come_back(tmp_path, name):
         symbols = fasta_symbols(archive.read())
     np.testing.assert_array_equal(symbols, fasta_symbols(cohort))
     text = gzip.decompress(path.read_bytes())
-    assert b"".join(b">%b\n%b\n" % (n.encode(), r.tobytes()) for n, r in zip(cohort.samples, symbols, strict=True)) == text
+    assert (
+        b"".join(b">%b\n%b\n" % (n.encode(), r.tobytes()) for n, r in zip(cohort.samples, symbols, strict=True)) == text
+    )
 
 
 def test_calls_of_a_real_cohort_are_those_that_cyvcf2_reads():
