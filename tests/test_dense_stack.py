@@ -96,8 +96,8 @@ def test_layers_are_views_of_the_parameters():
 @pytest.mark.parametrize(
     ("sizes", "activations", "n_params", "message"),
     [
-        ([3], [], 0, "at least an input and an output"),
-        ([3, 0], ["tanh"], 0, "1 or more"),
+        ([3], [], 0, "1 to 64 layers"),
+        ([3, 0], ["tanh"], 0, "1 to 16777216"),
         ([3, 2], ["tanh", "tanh"], 8, "2 activations for 1 layers"),
         ([3, 2], ["relu"], 8, "'identity' or 'tanh'"),
         ([3, 2], ["tanh"], 7, r"need \(8,\)"),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastae import (
+    HAPLOTYPE,
     Autoencoder,
     ChecksumError,
     Decoder,
@@ -20,6 +22,7 @@ from fastae import (
     save_model,
 )
 
+GOLDEN = Path(__file__).parent / "golden"
 MODELS = {
     "encoder": Encoder([10, 8, 6, 4, 3], seed=3),
     "decoder": Decoder([3, 6, 10], output_activation="identity", seed=4, dtype=np.float64),
@@ -165,3 +168,14 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatc
         save_model(MODELS["decoder"], path)
     assert [p.name for p in tmp_path.iterdir()] == ["some.model"]
     assert type(load_model(path)) is Encoder
+
+
+def test_a_model_of_version_1_loads_for_ever():
+    path = GOLDEN / "model-v1" / "autoencoder.model"
+    model = load_model(path)
+    assert (model.encoder.sizes, model.decoder.sizes, model.latent_bits) == ((6, 4, 2), (2, 6), 3)
+    assert model.decoder.output_activation == "identity"
+    x = HAPLOTYPE.to_levels([[0, 1, 1, 0, 0, 1]])
+    np.testing.assert_allclose(model.transform(x), [[-3 / 7, -3 / 7]], rtol=1e-6)
+    np.testing.assert_allclose(model(x), [[0.32654, 0.06967, -0.24397, 0.56189, 0.05018, 0.21354]], atol=1e-5)
+    assert dumps_model(model) == path.read_bytes()

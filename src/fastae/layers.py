@@ -5,11 +5,15 @@ import numpy as np
 from fastae import _core, _validate
 from fastae.quantize import latent_codes
 
+MAX_LAYERS = 64
 ACTIVATIONS = {"identity": 0, "tanh": 1}  # the numbers are those of the kernels and of saved models
 
 
 def count_params(sizes):
-    """Weights and biases of a stack of these widths."""
+    """Weights and biases of a stack of these widths; refuses widths that no stack can have."""
+    sizes = [_validate.integer(d, 1, 2**24, name="each of sizes") for d in sizes]
+    if not 2 <= len(sizes) <= MAX_LAYERS + 1:
+        raise ValueError(f"sizes are {sizes}; give an input width and 1 to {MAX_LAYERS} layers")
     return sum((d_in + 1) * d_out for d_in, d_out in zip(sizes[:-1], sizes[1:], strict=True))
 
 
@@ -19,7 +23,7 @@ class DenseStack:
     Parameters
     ----------
     sizes : sequence of int
-        Widths d_0, ..., d_L; at least two, each at least 1.
+        Widths d_0, ..., d_L, of an input and 1 to 64 layers; each 1 to 2^24.
     activations : sequence of {"tanh", "identity"}
         f_1, ..., f_L.
     params : ndarray of shape (n_params,), float32 or float64
@@ -61,9 +65,8 @@ class DenseStack:
     """
 
     def __init__(self, sizes, activations, params):
-        self.sizes = tuple(_validate.integer(d, 1, None, name="each of sizes") for d in sizes)
-        if len(self.sizes) < 2:
-            raise ValueError(f"sizes are {self.sizes}; give at least an input and an output width")
+        self.n_params = count_params(sizes)
+        self.sizes = tuple(int(d) for d in sizes)
         self.activations = tuple(activations)
         for activation in self.activations:
             if activation not in ACTIVATIONS:
@@ -72,7 +75,6 @@ class DenseStack:
             raise ValueError(f"{len(self.activations)} activations for {len(self.sizes) - 1} layers; give one each")
         self.kernel_sizes = np.array(self.sizes, dtype=np.int64)
         self.kernel_activations = np.array([ACTIVATIONS[a] for a in self.activations], dtype=np.int32)
-        self.n_params = count_params(self.sizes)
         self.n_outputs = sum(self.sizes[1:])  # numbers in h for each example
         self.dtype = _validate.float_dtype(params.dtype, name="the dtype of params")
         if params.shape != (self.n_params,) or not params.flags.c_contiguous:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Saved models: a small binary format, FORMAT.md section 4."""
+"""Saved models: a small binary format, FORMAT.md §6."""
 import os
 import struct
 import zlib
@@ -36,8 +36,6 @@ def dumps_model(model):
     ------
     TypeError
         If model is of another kind.
-    ValueError
-        If a model has more than 255 layers, the most that a file holds.
 
     Examples
     --------
@@ -53,11 +51,8 @@ def dumps_model(model):
     latent_bits = (model.latent_bits or 0) if isinstance(model, Autoencoder) else 0
     parts = [_PREAMBLE.pack(_MAGIC, _VERSION, _KINDS[type(model)], latent_bits)]
     for half in halves:
-        n_layers = len(half.sizes) - 1
-        if n_layers > 255:
-            raise ValueError(f"the {type(half).__name__} has {n_layers} layers; a file holds at most 255")
         activations = ACTIVATIONS[half.activation], ACTIVATIONS[half.output_activation]
-        parts.append(_STACK.pack(half.dtype.itemsize, *activations, n_layers))
+        parts.append(_STACK.pack(half.dtype.itemsize, *activations, len(half.sizes) - 1))
         parts.append(np.array(half.sizes, dtype="<u4").tobytes())
         parts.append(half.params.astype(_DTYPES[half.dtype.itemsize]).tobytes())
     body = b"".join(parts)
@@ -194,13 +189,12 @@ def _read_half(body, start, kind):
     elif activation != output_activation:
         raise ValueError("an encoder with two activations")
     end = start + 4 * (n_layers + 1)
-    if not n_layers or end > len(body):
-        raise ValueError(f"{n_layers} layers")
-    sizes = np.frombuffer(body[start:end], dtype="<u4").tolist()
-    n_params = count_params(sizes)
-    start, end = end, end + n_params * itemsize
     if end > len(body):
-        raise ValueError(f"sizes {sizes} for fewer parameters")
+        raise ValueError(f"{n_layers} layers in too few bytes")
+    sizes = np.frombuffer(body[start:end], dtype="<u4").tolist()
+    start, end = end, end + count_params(sizes) * itemsize
+    if end > len(body):
+        raise ValueError(f"sizes {sizes} with too few parameters")
     params = np.frombuffer(body[start:end], dtype=_DTYPES[itemsize])
     return kind(sizes, params=params, **options), end
 

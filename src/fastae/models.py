@@ -16,7 +16,6 @@ class _Network:
         sizes = tuple(sizes)
         activations = [activation] * (len(sizes) - 2) + [output_activation]
         if params is None:
-            # DenseStack checks the sizes before they are drawn for
             self.stack = DenseStack(sizes, activations, np.zeros(count_params(sizes), dtype=dtype))
             _draw_glorot(self.stack, np.random.default_rng(seed))
         else:
