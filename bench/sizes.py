@@ -43,16 +43,24 @@ def machine():
     }
 
 
+# A process begins with the peak memory of the one that started it, so a small one stands between this and `compress`.
+LAUNCH = """
+import json, resource, subprocess, sys, time
+start = time.perf_counter()
+status = subprocess.call(sys.argv[1:])
+print(json.dumps([status, time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss]))
+"""
+
+
 def compress(vcf, path, predictor, threads):
     """Seconds and peak memory (bytes) of the command line's `compress`, in a process of its own."""
     command = [sys.executable, "-m", "fastae", "compress", "--predictor", predictor, "--threads", str(threads)]
-    start = time.perf_counter()
-    process = subprocess.Popen([*command, str(vcf), str(path)])
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"compressing {vcf} failed with status {process.returncode}")
-    return time.perf_counter() - start, usage.ru_maxrss * 1024
+    launch = [sys.executable, "-c", LAUNCH, *command, str(vcf), str(path)]
+    output = subprocess.run(launch, stdout=subprocess.PIPE, text=True, check=True).stdout
+    status, seconds, peak_kib = json.loads(output)
+    if status:
+        raise SystemExit(f"compressing {vcf} failed with status {status}")
+    return seconds, peak_kib * 1024
 
 
 def timed(path, read):
