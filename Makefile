@@ -8,6 +8,7 @@ C_TESTS := $(basename $(notdir $(sort $(wildcard tests/c/test_*.c))))
 PXI := $(wildcard src/fastae/*.pyx src/fastae/*.pxi)
 
 .PHONY: strict asan format format-check lint clean
+.SECONDARY: # keep the objects
 
 strict: $(foreach compiler,$(COMPILERS),strict-$(compiler))
 
@@ -16,13 +17,16 @@ strict-%:
 	@for kernel in $(KERNELS); do \
 	    echo "$* $$kernel"; $* $(CFLAGS_STRICT) -c $$kernel -o build/strict/kernel.o || exit 1; done
 
-# Each test runs with every CPU feature and with none, so both bodies of a kernel are seen.
+# Each C test runs its kernels with every CPU feature and with none, so both bodies of a kernel are seen.
 asan: $(addprefix build/asan/,$(C_TESTS))
 	@set -e; for test in $^; do echo "$$test"; $$test; done
 
-build/asan/%: tests/c/%.c tests/c/check.h $(KERNELS) $(wildcard csrc/*.h)
+build/asan/%: tests/c/%.c tests/c/check.h $(patsubst csrc/%.c,build/asan/%.o,$(KERNELS))
+	$(CC) $(CFLAGS_ASAN) -Icsrc $< $(filter %.o,$^) -lm -o $@
+
+build/asan/%.o: csrc/%.c $(wildcard csrc/*.h)
 	@mkdir -p build/asan
-	$(CC) $(CFLAGS_ASAN) -Icsrc $< $(KERNELS) -lm -o $@
+	$(CC) $(CFLAGS_ASAN) -c $< -o $@
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
