@@ -9,11 +9,12 @@ Python's ``surrogateescape``, so ``text.encode("utf-8", "surrogateescape")`` alw
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
-from itertools import zip_longest
+from itertools import chain, zip_longest
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .errors import InputError
 
@@ -58,46 +59,50 @@ class Sites:
     filter: list[str] = field(default_factory=list)
     info: list[str] = field(default_factory=list)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         lengths = {column.name: len(getattr(self, column.name)) for column in fields(self)}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"the columns of Sites differ in length: {lengths}; give one entry per variant in each")
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.chrom)
 
-    def columns(self):
+    def columns(self) -> list:
         """The eight columns in VCF's order: a list of seven lists of str and one int64 array."""
         return [getattr(self, column.name) for column in fields(self)]
 
-    def slice(self, start, stop):
+    def slice(self, start: int, stop: int) -> Sites:
         """Sites ``start`` to ``stop`` (exclusive), as ``list[start:stop]`` would give them."""
         return Sites(*(column[start:stop] for column in self.columns()))
 
-    def take(self, index):
+    def take(self, index: ArrayLike) -> Sites:
         """The sites at `index` (integers), in that order."""
         index = np.asarray(index, dtype=np.int64)
         order = index.tolist()
-        return Sites(*(c[index] if isinstance(c, np.ndarray) else [c[i] for i in order] for c in self.columns()))
+        columns: list = [c[index] if isinstance(c, np.ndarray) else [c[i] for i in order] for c in self.columns()]
+        return Sites(*columns)
 
     @classmethod
-    def concatenate(cls, parts):
+    def concatenate(cls, parts: Iterable[Sites]) -> Sites:
         """All sites of `parts`, an iterable of `Sites`, in order."""
         parts = [part for part in parts if len(part)]
         if not parts:
             return cls()
-        columns = zip(*(part.columns() for part in parts), strict=True)
-        return cls(*(np.concatenate(c) if isinstance(c[0], np.ndarray) else [x for p in c for x in p] for c in columns))
+        columns: list = [
+            np.concatenate(pieces) if isinstance(pieces[0], np.ndarray) else list(chain.from_iterable(pieces))
+            for pieces in zip(*(part.columns() for part in parts), strict=True)
+        ]
+        return cls(*columns)
 
     @classmethod
-    def numbered(cls, n_variants, n_alleles=2):
+    def numbered(cls, n_variants: int, n_alleles: int = 2) -> Sites:
         """Sites for calls that came without any: chromosome 1, positions 1..n, symbolic alleles."""
         n = int(n_variants)
         alt = ",".join(f"<A{i}>" for i in range(1, n_alleles)) or "."
         dots = ["."] * n
         return cls(["1"] * n, np.arange(1, n + 1), dots, ["N"] * n, [alt] * n, dots, dots, dots)
 
-    def ends(self):
+    def ends(self) -> np.ndarray:
         """Last position of each site, from INFO ``END`` where it makes sense, else the length of REF: int64."""
         ends = self.pos + np.fromiter(map(len, self.ref), np.int64, len(self)) - 1
         for i, info in enumerate(self.info):
@@ -105,7 +110,7 @@ class Sites:
                 ends[i] = int(match[1])
         return ends
 
-    def query(self, regions):
+    def query(self, regions: str | Iterable[str]) -> np.ndarray:
         """Find the sites that overlap any of some regions.
 
         Parameters
@@ -138,7 +143,7 @@ class Sites:
         return np.flatnonzero(keep)
 
 
-def parse_regions(regions, chroms):
+def parse_regions(regions: str | Iterable[str], chroms: Collection[str]) -> list[tuple[str, int, int]]:
     """Split regions into (chrom, first, last), 1-based and inclusive; `chroms` are the names that exist.
 
     A name wins over a range, so a chromosome called ``HLA:01`` can be asked for as it stands.
@@ -169,17 +174,17 @@ def parse_regions(regions, chroms):
     return parsed
 
 
-def header_text(header, samples):
+def header_text(header: str, samples: Iterable[str]) -> str:
     """The whole VCF header: `header` ends with the fixed columns of the ``#CHROM`` line, `samples` complete it."""
     return "\t".join([header, *samples]) + "\n"
 
 
-def block_size(n_samples):
+def block_size(n_samples: int) -> int:
     """How many variants to hold at a time so that their calls fit into some tens of megabytes: 1..4096."""
     return int(min(max(2**24 // max(n_samples, 1), 1), 4096))
 
 
-def format_call(alleles, phased):
+def format_call(alleles: Iterable[int], phased: bool) -> str:
     """GT text of one call.
 
     Examples
@@ -226,7 +231,7 @@ class Cohort:
     source: str = "vcf"
     attributes: dict[str, str] = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         expected = (len(self.sites), len(self.samples))
         calls, phased = self.call_genotype, self.call_genotype_phased
         if calls.ndim != 3 or calls.shape[:2] != expected or phased.shape != expected:
@@ -240,19 +245,26 @@ class Cohort:
             )
 
     @property
-    def n_variants(self):
+    def n_variants(self) -> int:
         return len(self.sites)
 
     @property
-    def n_samples(self):
+    def n_samples(self) -> int:
         return len(self.samples)
 
     @property
-    def ploidy(self):
+    def ploidy(self) -> int:
         return self.call_genotype.shape[2]
 
     @classmethod
-    def from_arrays(cls, call_genotype, *, phased=True, samples=None, sites=None):
+    def from_arrays(
+        cls,
+        call_genotype: ArrayLike,
+        *,
+        phased: ArrayLike = True,
+        samples: Sequence[str] | None = None,
+        sites: Sites | None = None,
+    ) -> Cohort:
         """Make a cohort of plain arrays.
 
         Parameters
@@ -306,7 +318,7 @@ class Cohort:
             sites = Sites.numbered(n_variants, max(int(calls.max(initial=1)), 1) + 1)
         return cls(MINIMAL_HEADER, names, sites, calls, flags & several)
 
-    def select(self, variants=None, samples=None):
+    def select(self, variants: slice | ArrayLike | None = None, samples: ArrayLike | None = None) -> Cohort:
         """Part of the cohort: `variants` a slice or integers, `samples` integers; both keep the order given."""
         calls, phased, sites, names = self.call_genotype, self.call_genotype_phased, self.sites, self.samples
         if isinstance(variants, slice):
@@ -326,7 +338,7 @@ class Cohort:
             names = [names[i] for i in samples.tolist()]
         return Cohort(self.header, names, sites, calls, phased, self.source, self.attributes)
 
-    def with_ploidy(self, ploidy):
+    def with_ploidy(self, ploidy: int) -> Cohort:
         """The same calls with a ploidy axis of at least `ploidy`, filled up with -2."""
         if self.ploidy >= ploidy:
             return self
@@ -337,7 +349,7 @@ class Cohort:
         )
 
     @classmethod
-    def concatenate(cls, parts):
+    def concatenate(cls, parts: Iterable[Cohort]) -> Cohort:
         """Join cohorts of the same samples along their variants, giving all the largest ploidy among them."""
         parts = list(parts)
         ploidy = max(part.ploidy for part in parts)
@@ -355,7 +367,7 @@ class Cohort:
             first.attributes,
         )
 
-    def to_stream(self, n_variants=None):
+    def to_stream(self, n_variants: int | None = None) -> CohortStream:
         """The cohort as a `CohortStream` of blocks of `n_variants` variants, `block_size` of them if left out."""
         step = n_variants or block_size(self.n_samples)
         blocks = (self.select(slice(start, start + step)) for start in range(0, self.n_variants, step))
@@ -382,22 +394,22 @@ class CohortStream:
     source: str = "vcf"
     attributes: dict[str, str] = field(default_factory=dict)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Cohort]:
         return iter(self.blocks)
 
-    def __enter__(self):
+    def __enter__(self) -> CohortStream:
         return self
 
-    def __exit__(self, *exc_info):
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         """Let go of whatever the blocks are read from."""
         close = getattr(self.blocks, "close", None)
         if close is not None:
             close()
 
-    def empty(self):
+    def empty(self) -> Cohort:
         """A cohort of these samples without variants."""
         n_samples = len(self.samples)
         calls = np.zeros((0, n_samples, 1), np.int8)
@@ -405,17 +417,18 @@ class CohortStream:
             self.header, self.samples, Sites(), calls, np.zeros((0, n_samples), bool), self.source, self.attributes
         )
 
-    def read(self):
+    def read(self) -> Cohort:
         """Everything that is left, as one `Cohort`."""
         return Cohort.concatenate([self.empty(), *self])
 
-    def rebatch(self, n_variants):
+    def rebatch(self, n_variants: int) -> CohortStream:
         """The same variants in blocks of exactly `n_variants`, the last one maybe shorter."""
         return CohortStream(self.header, self.samples, _rebatch(self, n_variants), self.source, self.attributes)
 
 
-def _rebatch(blocks: Iterable[Cohort], n_variants):
-    held, n_held = [], 0
+def _rebatch(blocks: Iterable[Cohort], n_variants: int) -> Iterator[Cohort]:
+    held: list[Cohort] = []
+    n_held = 0
     for block in blocks:
         start = 0
         while n_held + block.n_variants - start >= n_variants:
@@ -429,7 +442,7 @@ def _rebatch(blocks: Iterable[Cohort], n_variants):
         yield Cohort.concatenate(held)
 
 
-def first_difference(a, b):
+def first_difference(a: Cohort | CohortStream, b: Cohort | CohortStream) -> str | None:
     """Say where two cohorts differ first.
 
     Parameters

@@ -6,11 +6,13 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
 
 from .errors import InputError
 
 
-def check_output(path, inputs=()):
+def check_output(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]] = ()) -> None:
     """Refuse an output that is sure to fail, before any work is done for it.
 
     Parameters
@@ -45,7 +47,7 @@ def check_output(path, inputs=()):
 
 
 @contextlib.contextmanager
-def atomic_output(path, inputs=()):
+def atomic_output(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]] = ()) -> Iterator[BinaryIO]:
     """Open a file for writing that gets its name only when it is complete.
 
     The bytes go to a temporary file beside `path`, which is synced to the disk and renamed when the ``with`` block

@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from importlib import metadata
 
 from . import compress, decompress, demo, info, verify, view
@@ -19,7 +20,7 @@ class _Terminated(BaseException):
     """SIGTERM, raised where the program is so that everything on the way out is cleaned up."""
 
 
-def get_parser():
+def get_parser() -> argparse.ArgumentParser:
     """The argument parser; every command sets ``runner`` to the function that takes the parsed arguments."""
     parser = argparse.ArgumentParser(
         prog="fastae", description="Lossless, randomly accessible genotype archives built on small autoencoders."
@@ -31,7 +32,7 @@ def get_parser():
     return parser
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Parameters

@@ -3,6 +3,7 @@
 
 import os
 
+from ..cohort import CohortStream
 from .bgzf import READ_ERRORS, open_text
 from .fasta import read_fasta, write_fasta
 from .vcf import read_vcf, write_vcf
@@ -10,7 +11,7 @@ from .vcf import read_vcf, write_vcf
 __all__ = ["read_cohort", "read_fasta", "read_vcf", "write_fasta", "write_vcf"]
 
 
-def read_cohort(path, *, drop_format=False):
+def read_cohort(path: str | os.PathLike[str], *, drop_format: bool = False) -> CohortStream:
     """Read a VCF, BCF or aligned FASTA, whichever the file is.
 
     Parameters

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -18,7 +19,7 @@ CHROM = "alignment"
 _PRINTABLE = (33, 126)  # the symbols a sequence may have: ASCII without blanks and controls
 
 
-def read_fasta(path):
+def read_fasta(path: str | os.PathLike[str]) -> Cohort:
     """Read aligned sequences.
 
     Every column of the alignment becomes a variant on the chromosome ``alignment``: its most frequent symbol is REF,
@@ -62,7 +63,9 @@ def read_fasta(path):
         raise InputError(f"{path}: the file is truncated or corrupt ({error}); fetch or write it again") from error
     if not data.startswith(b">"):
         raise InputError(f"{path}: this is not FASTA: it does not start with '>'")
-    names, sequences, widths = [], [], set()
+    names: list[str] = []
+    sequences: list[bytes] = []
+    widths = set()
     for record in data.removesuffix(b"\n")[1:].split(b"\n>"):
         name, *lines = record.split(b"\n")
         names.append(name.decode("utf-8", "surrogateescape"))
@@ -120,7 +123,7 @@ def _calls(symbols):
     return calls, Sites([CHROM] * n, np.arange(1, n + 1), dots, refs, alts, dots, dots, dots)
 
 
-def fasta_symbols(cohort):
+def fasta_symbols(cohort: Cohort) -> np.ndarray:
     """The sequences of a FASTA cohort.
 
     Parameters
@@ -147,7 +150,7 @@ def fasta_symbols(cohort):
     return np.ascontiguousarray(symbols.T)
 
 
-def write_fasta(path, cohort, *, inputs=()):
+def write_fasta(path: str | os.PathLike[str], cohort: Cohort, *, inputs: Iterable[str | os.PathLike[str]] = ()) -> None:
     """Write a cohort that came from `read_fasta`, or part of one, as FASTA; gzip if the name ends in ``.gz``.
 
     Parameters

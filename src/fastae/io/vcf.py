@@ -15,6 +15,7 @@ import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -32,7 +33,7 @@ _MEANING = re.compile(r"[<,](Number|Type|length)=([^,>]*)")
 _FORMAT_COLUMN = len(FIXED_COLUMNS)
 
 
-def read_vcf(path, *, drop_format=False, n_variants=None):
+def read_vcf(path: str | os.PathLike[str], *, drop_format: bool = False, n_variants: int | None = None) -> CohortStream:
     """Read a VCF (plain, gzip or BGZF) or BCF block by block.
 
     Parameters
@@ -248,7 +249,7 @@ class _Records:
         raise InputError(f"{self.path}: line {number} ({site[:60]}) {message}")
 
 
-def output_type_of(path):
+def output_type_of(path: str | os.PathLike[str]) -> str:
     """Output type that a file name asks for: one of `OUTPUT_TYPES`.
 
     Examples
@@ -260,7 +261,13 @@ def output_type_of(path):
     return "z" if name.endswith((".gz", ".bgz")) else "b" if name.endswith(".bcf") else "v"
 
 
-def write_vcf(path, stream, *, output_type=None, inputs=()):
+def write_vcf(
+    path: str | os.PathLike[str],
+    stream: CohortStream,
+    *,
+    output_type: str | None = None,
+    inputs: Iterable[str | os.PathLike[str]] = (),
+) -> None:
     """Write a cohort stream as VCF or BCF.
 
     Parameters
