@@ -36,9 +36,9 @@
 
 #if defined(__x86_64__)
 #define FAE_PICK(name)                                                                                                 \
-    (fae_cpu_enabled() & FAE_CPU_AVX512     ? FN(name##_avx512)                                                        \
-            : fae_cpu_enabled() & FAE_CPU_AVX2 ? FN(name##_avx2)                                                       \
-                                               : FN(name##_baseline))
+    (fae_cpu_enabled() & FAE_CPU_AVX512    ? FN(name##_avx512)                                                         \
+        : fae_cpu_enabled() & FAE_CPU_AVX2 ? FN(name##_avx2)                                                           \
+                                           : FN(name##_baseline))
 #else
 #define FAE_PICK(name) FN(name##_baseline)
 #endif

@@ -60,44 +60,45 @@ ISA(gemm_tile)(size_t rows, size_t vecs, size_t k, const REAL *a, size_t a_row, 
 
 /* All rows of C in one panel of columns. */
 INLINE void
-ISA(gemm_panel)(size_t vecs, size_t m, size_t k, const REAL *a, size_t a_row, size_t a_col, const REAL *b,
-    size_t b_row, const REAL *bias, int accumulate, REAL *c, size_t c_row, size_t columns)
+ISA(gemm_panel)(size_t vecs, size_t m, size_t k, const REAL *a, size_t a_row, size_t a_col, const REAL *b, size_t b_row,
+    const REAL *bias, int accumulate, REAL *c, size_t c_row, size_t columns)
 {
     size_t i = 0;
 
     for (; i + ROWS <= m; i += ROWS) {
-        ISA(gemm_tile)(ROWS, vecs, k, a + i * a_row, a_row, a_col, b, b_row, bias, accumulate, c + i * c_row, c_row,
-            columns);
+        ISA(gemm_tile)(
+            ROWS, vecs, k, a + i * a_row, a_row, a_col, b, b_row, bias, accumulate, c + i * c_row, c_row, columns);
     }
     if (ROWS > 4 && m - i >= 4) {
-        ISA(gemm_tile)(4, vecs, k, a + i * a_row, a_row, a_col, b, b_row, bias, accumulate, c + i * c_row, c_row,
-            columns);
+        ISA(gemm_tile)(
+            4, vecs, k, a + i * a_row, a_row, a_col, b, b_row, bias, accumulate, c + i * c_row, c_row, columns);
         i += 4;
     }
     if (m - i >= 2) {
-        ISA(gemm_tile)(2, vecs, k, a + i * a_row, a_row, a_col, b, b_row, bias, accumulate, c + i * c_row, c_row,
-            columns);
+        ISA(gemm_tile)(
+            2, vecs, k, a + i * a_row, a_row, a_col, b, b_row, bias, accumulate, c + i * c_row, c_row, columns);
         i += 2;
     }
     if (m - i >= 1) {
-        ISA(gemm_tile)(1, vecs, k, a + i * a_row, a_row, a_col, b, b_row, bias, accumulate, c + i * c_row, c_row,
-            columns);
+        ISA(gemm_tile)(
+            1, vecs, k, a + i * a_row, a_row, a_col, b, b_row, bias, accumulate, c + i * c_row, c_row, columns);
     }
 }
 
 /* B's columns are rows in memory, and too few rows of A follow to pay for turning them: C by dot products. */
 INLINE void
-ISA(gemm_dots)(size_t m, size_t n, size_t k, const REAL *a, size_t a_row, const REAL *b, size_t b_col,
-    const REAL *bias, int accumulate, REAL *c, size_t c_row)
+ISA(gemm_dots)(size_t m, size_t n, size_t k, const REAL *a, size_t a_row, const REAL *b, size_t b_col, const REAL *bias,
+    int accumulate, REAL *c, size_t c_row)
 {
     for (size_t i = 0; i < m; i++) {
         for (size_t j = 0; j < n; j++) {
             VEC sums = ISA(set)(0);
             for (size_t p = 0; p < k; p += LANES) {
-                sums = ISA(fma)(ISA(load_some)(a + i * a_row + p, k - p), ISA(load_some)(b + j * b_col + p, k - p), sums);
+                sums =
+                    ISA(fma)(ISA(load_some)(a + i * a_row + p, k - p), ISA(load_some)(b + j * b_col + p, k - p), sums);
             }
-            c[i * c_row + j]
-                = ISA(sum)(sums) + (bias == NULL ? 0 : bias[j]) + (accumulate ? c[i * c_row + j] : (REAL) 0);
+            c[i * c_row + j] =
+                ISA(sum)(sums) + (bias == NULL ? 0 : bias[j]) + (accumulate ? c[i * c_row + j] : (REAL) 0);
         }
     }
 }

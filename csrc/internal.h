@@ -49,8 +49,8 @@ fae_stack_width(const fae_stack *stack)
     void fae_vector_hop_##T(size_t d, size_t k, size_t n, const REAL *w, const REAL *from, const REAL *to,             \
         size_t scale_row, REAL *out, size_t out_row);                                                                  \
     /* t (d, k, n; rows t_row apart) *= scale (d, n; rows scale_row apart), the same for every k */                    \
-    void fae_vector_scale_##T(size_t d, size_t k, size_t n, const REAL *scale, size_t scale_row, REAL *t,              \
-        size_t t_row);                                                                                                 \
+    void fae_vector_scale_##T(                                                                                         \
+        size_t d, size_t k, size_t n, const REAL *scale, size_t scale_row, REAL *t, size_t t_row);                     \
     /* out (k, n; rows out_row apart) = sum over d of c (d, n; rows c_row apart) * t (d, k, n; rows t_row apart) */    \
     void fae_vector_contract_##T(size_t d, size_t k, size_t n, const REAL *c, size_t c_row, const REAL *t,             \
         size_t t_row, REAL *out, size_t out_row);

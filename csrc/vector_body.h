@@ -67,8 +67,8 @@ ISA(vector_scale)(size_t d, size_t k, size_t n, const REAL *scale, size_t scale_
 }
 
 static TARGET void
-ISA(vector_contract)(size_t d, size_t k, size_t n, const REAL *c, size_t c_row, const REAL *t, size_t t_row, REAL *out,
-    size_t out_row)
+ISA(vector_contract)(
+    size_t d, size_t k, size_t n, const REAL *c, size_t c_row, const REAL *t, size_t t_row, REAL *out, size_t out_row)
 {
     for (size_t e = 0; e < n; e += LANES) {
         for (size_t j = 0; j < k; j++) {

@@ -40,8 +40,8 @@ FN(fae_vector_scale)(size_t d, size_t k, size_t n, const REAL *scale, size_t sca
 }
 
 void
-FN(fae_vector_contract)(size_t d, size_t k, size_t n, const REAL *c, size_t c_row, const REAL *t, size_t t_row,
-    REAL *out, size_t out_row)
+FN(fae_vector_contract)(
+    size_t d, size_t k, size_t n, const REAL *c, size_t c_row, const REAL *t, size_t t_row, REAL *out, size_t out_row)
 {
     FAE_PICK(vector_contract)(d, k, n, c, c_row, t, t_row, out, out_row);
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures shared by all tests."""
+
 import numpy as np
 import pytest
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """NumPy twins of the float kernels: the plainest statement of what each must compute, in float64."""
+
 import numpy as np
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The dense-stack kernels against their NumPy twins, each other, and finite differences."""
+
 import numpy as np
 import pytest
 import reference
@@ -255,7 +256,8 @@ class TestRefusals:
         ],
     )
     def test_forward_refuses(self, stack, change, error, message):
-        given = {"sizes": stack.sizes, "activations": stack.activations, "params": stack.params, "x": stack.x, "h": stack.h}
+        names = ["sizes", "activations", "params", "x", "h"]
+        given = {name: getattr(stack, name) for name in names}
         with pytest.raises(error, match=message):
             _core.stack_forward(*{**given, **change}.values())
 

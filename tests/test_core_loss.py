@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The loss kernels against their NumPy twins and finite differences."""
+
 import numpy as np
 import pytest
 import reference

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The optimiser kernels against their NumPy twins."""
+
 import numpy as np
 import pytest
 import reference
