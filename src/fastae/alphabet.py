@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Symbols (alleles, dosages, bases), their codes 0, 1, 2, ..., and their levels inside (-1, 1)."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastae import _validate
 
@@ -45,28 +51,29 @@ class Alphabet:
     array([-0.8, -0.4,  0. ,  0.4,  0.8])
     """
 
-    def __init__(self, name, symbols, levels=None):
-        symbols = list(symbols)
+    def __init__(self, name: str, symbols: Sequence[int] | Sequence[bytes], levels: ArrayLike | None = None) -> None:
+        given: list[Any] = list(symbols)
         self.name = name
-        self._is_bytes = bool(symbols) and isinstance(symbols[0], bytes)
+        self._is_bytes = bool(given) and isinstance(given[0], bytes)
+        missing: Any
         if self._is_bytes:
-            if not all(isinstance(s, bytes) and len(s) == 1 for s in symbols):
-                raise ValueError(f"the symbols of {name!r} are {symbols!r}; bytes symbols have one byte each")
-            numbers, missing = [s[0] for s in symbols], b"N"
+            if not all(isinstance(s, bytes) and len(s) == 1 for s in given):
+                raise ValueError(f"the symbols of {name!r} are {given!r}; bytes symbols have one byte each")
+            numbers, missing = [s[0] for s in given], b"N"
             missing_number = missing[0]
-            self.symbols = np.array(symbols, dtype="S1")
+            self.symbols = np.array(given, dtype="S1")
         else:
-            if not all(isinstance(s, (int, np.integer)) and 0 <= s <= 126 for s in symbols):
-                raise ValueError(f"the symbols of {name!r} are {symbols!r}; integer symbols are 0 to 126")
-            numbers, missing = symbols, np.int8(-1)
+            if not all(isinstance(s, (int, np.integer)) and 0 <= s <= 126 for s in given):
+                raise ValueError(f"the symbols of {name!r} are {given!r}; integer symbols are 0 to 126")
+            numbers, missing = given, np.int8(-1)
             missing_number = 255  # -1 as the unsigned byte that indexes the table
-            self.symbols = np.array(symbols, dtype=np.int8)
+            self.symbols = np.array(given, dtype=np.int8)
         if not 2 <= len(set(numbers)) == len(numbers) <= 127 or missing_number in numbers:
             raise ValueError(
-                f"the symbols of {name!r} are {symbols!r}; give 2 to 127 different ones, without the missing one"
+                f"the symbols of {name!r} are {given!r}; give 2 to 127 different ones, without the missing one"
             )
         self.missing = missing
-        self.n_symbols = len(symbols)
+        self.n_symbols = len(given)
         if levels is None:
             levels = (2 * np.arange(self.n_symbols) + 1) / self.n_symbols - 1
         self.levels = np.array(levels, dtype=np.float64)
@@ -86,7 +93,7 @@ class Alphabet:
     def __repr__(self):
         return f"Alphabet({self.name!r}, {self.symbols.tolist()!r})"
 
-    def to_codes(self, symbols, *, others="refuse"):
+    def to_codes(self, symbols: ArrayLike, *, others: str = "refuse") -> NDArray[np.int8]:
         """Codes of symbols; -1 where missing.
 
         Parameters
@@ -113,14 +120,14 @@ class Alphabet:
         >>> DNA.to_codes([b"A", b"T", b"N"])
         array([ 0,  3, -1], dtype=int8)
         """
-        symbols = self._as_symbols(symbols)
-        codes = self._codes_with_foreign(symbols)
+        cells = self._as_symbols(symbols)
+        codes = self._codes_with_foreign(cells)
         if codes.size and codes.min() == _FOREIGN:
             if others == "refuse":
                 place = tuple(int(i) for i in np.argwhere(codes == _FOREIGN)[0])
                 known = ", ".join(str(s) for s in self.symbols.tolist())
                 raise ValueError(
-                    f"symbols{list(place)} is {symbols[place].item()!r}, but the {self.name} alphabet has {known} and "
+                    f"symbols{list(place)} is {cells[place].item()!r}, but the {self.name} alphabet has {known} and "
                     f"{self._symbol_of[-1].item()!r} for missing"
                 )
             if others != "missing":
@@ -128,7 +135,7 @@ class Alphabet:
             codes[codes == _FOREIGN] = -1
         return codes
 
-    def split(self, symbols):
+    def split(self, symbols: ArrayLike) -> tuple[NDArray[np.int8], NDArray[np.int64], NDArray[Any]]:
         """Codes of symbols, and whatever the codes cannot say, for `join` to put back.
 
         Returns
@@ -154,13 +161,13 @@ class Alphabet:
         >>> DNA.join(codes, positions, others)
         array([b'A', b'-', b'N'], dtype='|S1')
         """
-        symbols = self._as_symbols(symbols)
-        codes = self._codes_with_foreign(symbols)
+        cells = self._as_symbols(symbols)
+        codes = self._codes_with_foreign(cells)
         positions = np.flatnonzero(codes == _FOREIGN)
         codes.reshape(-1)[positions] = -1
-        return codes, positions, symbols.reshape(-1)[positions]
+        return codes, positions, cells.reshape(-1)[positions]
 
-    def join(self, codes, positions, others):
+    def join(self, codes: ArrayLike, positions: ArrayLike, others: ArrayLike) -> NDArray[Any]:
         """The symbols that `split` was given, exactly.
 
         Parameters
@@ -191,7 +198,7 @@ class Alphabet:
         symbols.reshape(-1)[positions] = others
         return symbols
 
-    def to_levels(self, codes, dtype=np.float32):
+    def to_levels(self, codes: ArrayLike, dtype: DTypeLike = np.float32) -> NDArray[Any]:
         """Levels of codes; 0 where missing, which favours no symbol.
 
         Parameters
@@ -218,7 +225,7 @@ class Alphabet:
         """
         return self._level_of[_validate.float_dtype(dtype)][self._as_codes(codes)]
 
-    def from_levels(self, x):
+    def from_levels(self, x: ArrayLike) -> NDArray[np.int8]:
         """Codes of the nearest levels; the lower code halfway between two.
 
         Parameters
@@ -248,7 +255,7 @@ class Alphabet:
             codes += x > halfway
         return codes
 
-    def to_symbols(self, codes):
+    def to_symbols(self, codes: ArrayLike) -> NDArray[Any]:
         """Symbols of codes.
 
         Parameters

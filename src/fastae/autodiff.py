@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Derivatives of models: forward mode (jvp), reverse mode (vjp), and the exact gradient modes that train."""
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fastae import _core
 
 
-def jvp(fun, primals, tangents):
+def jvp(fun: Any, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
     """Forward mode: the value of fun and its derivative along tangents, in one pass (J·v, the signature of JAX).
 
     Parameters
@@ -58,7 +60,7 @@ def jvp(fun, primals, tangents):
     return rule(params, x, params_dot, x_dot)
 
 
-def vjp(fun, *primals):
+def vjp(fun: Any, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     """Reverse mode: the value of fun and the function that pulls cotangents back (vᵀ·J, the signature of JAX).
 
     Parameters
@@ -115,8 +117,8 @@ def _pair(values, name, n=None):
 class Sweep(NamedTuple):
     """One exact way to the gradient of a stack: a kernel and the scratch it needs."""
 
-    kernel: Callable
-    work: Callable
+    kernel: Callable[..., None]
+    work: Callable[..., int]
 
 
 class GradientMode(NamedTuple):

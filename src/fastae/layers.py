@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Dense stacks: forward, tangent and reverse side by side, over the kernels; and the rounding of latents."""
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from fastae import _core, _validate
 from fastae.quantize import latent_codes
@@ -9,12 +15,12 @@ MAX_LAYERS = 64
 ACTIVATIONS = {"identity": 0, "tanh": 1}  # the numbers are those of the kernels and of saved models
 
 
-def count_params(sizes):
+def count_params(sizes: Iterable[int]) -> int:
     """Weights and biases of a stack of these widths; refuses widths that no stack can have."""
-    sizes = [_validate.integer(d, 1, 2**24, name="each of sizes") for d in sizes]
-    if not 2 <= len(sizes) <= MAX_LAYERS + 1:
-        raise ValueError(f"sizes are {sizes}; give an input width and 1 to {MAX_LAYERS} layers")
-    return sum((d_in + 1) * d_out for d_in, d_out in zip(sizes[:-1], sizes[1:], strict=True))
+    widths = [_validate.integer(d, 1, 2**24, name="each of sizes") for d in sizes]
+    if not 2 <= len(widths) <= MAX_LAYERS + 1:
+        raise ValueError(f"sizes are {widths}; give an input width and 1 to {MAX_LAYERS} layers")
+    return sum((d_in + 1) * d_out for d_in, d_out in zip(widths[:-1], widths[1:], strict=True))
 
 
 class DenseStack:
@@ -64,7 +70,7 @@ class DenseStack:
     (array([1., 1., 1.]), array([[ 2., -1.]]))
     """
 
-    def __init__(self, sizes, activations, params):
+    def __init__(self, sizes: Sequence[int], activations: Iterable[str], params: NDArray[Any]) -> None:
         self.n_params = count_params(sizes)
         self.sizes = tuple(int(d) for d in sizes)
         self.activations = tuple(activations)
@@ -81,11 +87,11 @@ class DenseStack:
             raise ValueError(f"params have shape {params.shape}, sizes {self.sizes} need ({self.n_params},) contiguous")
         self.params = params
 
-    def with_params(self, params):
+    def with_params(self, params: NDArray[Any]) -> DenseStack:
         """The same layers over other parameters."""
         return DenseStack(self.sizes, self.activations, params)
 
-    def layers(self):
+    def layers(self) -> list[tuple[NDArray[Any], NDArray[Any]]]:
         """Views ``(W, b)`` of the parameters, layer by layer; writing to them changes the stack."""
         views, start = [], 0
         for d_in, d_out in zip(self.sizes[:-1], self.sizes[1:], strict=True):
@@ -94,22 +100,29 @@ class DenseStack:
             start = middle + d_out
         return views
 
-    def forward(self, x, h=None):
+    def forward(self, x: NDArray[Any], h: NDArray[Any] | None = None) -> NDArray[Any]:
         """x (n, d_0) -> h (n * n_outputs,): the outputs of every layer, h_1 (n, d_1), h_2 (n, d_2), ..."""
         if h is None:
             h = np.empty(len(x) * self.n_outputs, dtype=self.dtype)
         _core.stack_forward(self.kernel_sizes, self.kernel_activations, self.params, x, h)
         return h
 
-    def output(self, h):
+    def output(self, h: NDArray[Any]) -> NDArray[Any]:
         """The view y (n, d_L) of h."""
         d_out = self.sizes[-1]
         n = h.size // self.n_outputs
         return h[h.size - n * d_out :].reshape(n, d_out)
 
-    def tangent(self, x, h, params_dot=None, x_dot=None):
+    def tangent(
+        self,
+        x: NDArray[Any],
+        h: NDArray[Any],
+        params_dot: NDArray[Any] | None = None,
+        x_dot: NDArray[Any] | None = None,
+    ) -> NDArray[Any]:
         """params_dot (k, n_params) and/or x_dot (k, n, d_0) -> y_dot (k, n, d_L): k tangents beside one primal."""
-        k = len(params_dot if x_dot is None else x_dot)
+        dots = [dot for dot in (params_dot, x_dot) if dot is not None]
+        k = len(dots[0])
         y_dot = np.empty((k, len(x), self.sizes[-1]), dtype=self.dtype)
         work = np.empty(_core.stack_tangent_work(self.kernel_sizes, len(x), k), dtype=self.dtype)
         _core.stack_tangent(
@@ -117,12 +130,14 @@ class DenseStack:
         )
         return y_dot
 
-    def reverse(self, x, h, y_bar):
+    def reverse(self, x: NDArray[Any], h: NDArray[Any], y_bar: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Cotangent y_bar (n, d_L) -> params_bar (n_params,), x_bar (n, d_0), from the last layer to the first."""
         work = np.empty(_core.stack_reverse_work(self.kernel_sizes, len(x)), dtype=self.dtype)
         return self._pull(_core.stack_reverse, x, h, y_bar, work)
 
-    def unit_tangents(self, x, h, y_bar):
+    def unit_tangents(
+        self, x: NDArray[Any], h: NDArray[Any], y_bar: NDArray[Any]
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         """What `reverse` gives, by forward mode: exact gradients from unit tangents of the pre-activations.
 
         dL/dW_l[i, j] = (dL/da_l[i]) h_{l-1}[j], so d_l tangents, started at layer l, give all of its
@@ -187,7 +202,7 @@ def _tangents(dot, primal, name):
     return dot if many else dot[None], many
 
 
-def round_latents(z, bits, out=None):
+def round_latents(z: NDArray[Any], bits: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
     """The nearest of the 2^bits equally spaced values from -1 to 1: the latents that `bits` bits can store.
 
     With Q = 2^bits - 1: q = round((z + 1) / 2 * Q) gives (2 q - Q) / Q. The derivative is zero

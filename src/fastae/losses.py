@@ -1,8 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Losses over symbols: exact Hamming distance, and two smooth functions to train by."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from fastae import _core, _validate
+from fastae.alphabet import Alphabet
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -13,10 +20,12 @@ class _SymbolLoss:
     A subclass names its kernel and its default temperatures. Missing cells (code -1) add nothing and have gradient 0.
     """
 
-    _kernel = None
-    _temperatures = None  # the default first and last one, in squared distances between neighbouring levels
+    _kernel: Callable[..., float]
+    _temperatures: tuple[float, float]  # defaults of first and last, in squared distances of neighbouring levels
 
-    def __init__(self, alphabet, *, temperature=None, final_temperature=None):
+    def __init__(
+        self, alphabet: Alphabet, *, temperature: float | None = None, final_temperature: float | None = None
+    ) -> None:
         self.alphabet = alphabet
         first, last = self._temperatures
         if temperature is None:
@@ -36,7 +45,7 @@ class _SymbolLoss:
             f"final_temperature={self.final_temperature:.4g})"
         )
 
-    def loss(self, xhat, codes):
+    def loss(self, xhat: ArrayLike, codes: ArrayLike) -> float:
         """Mean of the loss over the known cells, at the starting temperature; 0 where no cell is known.
 
         Parameters
@@ -55,47 +64,53 @@ class _SymbolLoss:
         ValueError
             If the shapes differ or a code is outside the alphabet.
         """
-        xhat, codes = self._cells(xhat, codes)
-        return self.sum_gradient(xhat, codes, self.temperature, 0.0, None) / max(1, int(np.count_nonzero(codes >= 0)))
+        x, true = self._cells(xhat, codes)
+        return self.sum_gradient(x, true, self.temperature, 0.0, None) / max(1, int(np.count_nonzero(true >= 0)))
 
-    def gradient(self, xhat, codes):
+    def gradient(self, xhat: ArrayLike, codes: ArrayLike) -> NDArray[Any]:
         """Gradient of `loss` with respect to xhat; an array like xhat. Parameters and Raises as `loss`."""
         return self.loss_gradient(xhat, codes)[1]
 
-    def loss_gradient(self, xhat, codes):
+    def loss_gradient(self, xhat: ArrayLike, codes: ArrayLike) -> tuple[float, NDArray[Any]]:
         """`loss` and `gradient` together, for the price of one. Parameters and Raises as `loss`."""
-        xhat, codes = self._cells(xhat, codes)
-        n_known = max(1, int(np.count_nonzero(codes >= 0)))
-        grad = np.empty_like(xhat)
-        return self.sum_gradient(xhat, codes, self.temperature, 1 / n_known, grad) / n_known, grad
+        x, true = self._cells(xhat, codes)
+        n_known = max(1, int(np.count_nonzero(true >= 0)))
+        grad = np.empty_like(x)
+        return self.sum_gradient(x, true, self.temperature, 1 / n_known, grad) / n_known, grad
 
-    def exact(self, xhat, codes):
+    def exact(self, xhat: ArrayLike, codes: ArrayLike) -> int:
         """Hamming distance: how many known cells have another nearest symbol than the true one.
 
         Parameters and Raises as `loss`; an int comes back.
         """
-        xhat, codes = self._cells(xhat, codes)
-        return self.count_wrong(xhat, codes)
+        return self.count_wrong(*self._cells(xhat, codes))
 
-    def bind(self, codes):
+    def bind(self, codes: ArrayLike) -> _BoundLoss:
         """The function xhat -> ``loss(xhat, codes)``, which `fastae.jvp` and `fastae.vjp` differentiate."""
         return _BoundLoss(self, codes)
 
-    def sum_gradient(self, xhat, codes, temperature, scale, grad):
+    def sum_gradient(
+        self,
+        xhat: NDArray[Any],
+        codes: NDArray[np.int8],
+        temperature: float,
+        scale: float,
+        grad: NDArray[Any] | None,
+    ) -> float:
         """Sum over cells; grad, unless None, receives scale times its gradient. The trainer's door: no checks here."""
         return self._kernel(xhat, codes, self._levels[xhat.dtype], temperature, scale, grad)
 
-    def count_wrong(self, xhat, codes):
+    def count_wrong(self, xhat: NDArray[Any], codes: NDArray[np.int8]) -> int:
         """`exact` without checks."""
         return _core.loss_hamming(xhat, codes, self._levels[xhat.dtype])
 
-    def _cells(self, xhat, codes):
-        xhat = np.asarray(xhat)
-        xhat = _validate.matrix(xhat, xhat.dtype if xhat.dtype in _FLOATS else np.float64, name="xhat")
-        codes = _validate.matrix(codes, np.int8, name="codes")
-        if xhat.shape != codes.shape:
-            raise ValueError(f"xhat has shape {xhat.shape} and codes {codes.shape}; they must agree")
-        return xhat, codes
+    def _cells(self, xhat: ArrayLike, codes: ArrayLike) -> tuple[NDArray[Any], NDArray[np.int8]]:
+        x = np.asarray(xhat)
+        x = _validate.matrix(x, x.dtype if x.dtype in _FLOATS else np.float64, name="xhat")
+        true = _validate.matrix(codes, np.int8, name="codes")
+        if x.shape != true.shape:
+            raise ValueError(f"xhat has shape {x.shape} and codes {true.shape}; they must agree")
+        return x, true
 
 
 class _BoundLoss:

@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Saved models: a small binary format, FORMAT.md §6."""
+from __future__ import annotations
+
 import os
 import struct
 import zlib
+from typing import TypeAlias
 
 import numpy as np
 
+from fastae import _validate
 from fastae.errors import ChecksumError, FormatError, VersionError
 from fastae.fileio import atomic_output
 from fastae.layers import ACTIVATIONS, count_params
 from fastae.models import Autoencoder, Decoder, Encoder
+
+Model: TypeAlias = Encoder | Decoder | Autoencoder
 
 _MAGIC = b"FAEMODEL"
 _VERSION = 1
@@ -17,11 +23,11 @@ _PREAMBLE = struct.Struct("<8sHBB")  # magic, version, kind, latent_bits
 _STACK = struct.Struct("<BBBB")  # bytes per number, activation, output activation, layers
 _CHECKSUM = struct.Struct("<I")
 _KINDS = {Encoder: 1, Decoder: 2, Autoencoder: 3}
-_DTYPES = {4: np.dtype("<f4"), 8: np.dtype("<f8")}
+_DTYPES: dict[int, np.dtype] = {4: np.dtype("<f4"), 8: np.dtype("<f8")}
 _ACTIVATION_NAMES = {number: name for name, number in ACTIVATIONS.items()}
 
 
-def dumps_model(model):
+def dumps_model(model: Model) -> bytes:
     """A model as bytes.
 
     Parameters
@@ -59,7 +65,7 @@ def dumps_model(model):
     return body + _CHECKSUM.pack(zlib.crc32(body))
 
 
-def loads_model(data):
+def loads_model(data: _validate.BytesLike) -> Model:
     """The model whose bytes these are.
 
     Parameters
@@ -95,7 +101,7 @@ def loads_model(data):
     return _READERS[version](body, kind, latent_bits)
 
 
-def save_model(model, path):
+def save_model(model: Model, path: str | os.PathLike[str]) -> None:
     """Save a model; an existing file is replaced whole or not at all.
 
     Parameters
@@ -127,7 +133,7 @@ def save_model(model, path):
         file.write(data)
 
 
-def load_model(path):
+def load_model(path: str | os.PathLike[str]) -> Model:
     """Load what `save_model` saved.
 
     Parameters

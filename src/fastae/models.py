@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The two halves of an autoencoder, as separate objects, and both together."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastae import _validate
 from fastae.layers import DenseStack, count_params, round_latents
@@ -25,7 +31,7 @@ class _Network:
         self.output_activation = output_activation
 
     @property
-    def sizes(self):
+    def sizes(self) -> tuple[int, ...]:
         """Widths of the input, every layer and the output."""
         return self.stack.sizes
 
@@ -35,17 +41,17 @@ class _Network:
         return self.stack.activations
 
     @property
-    def dtype(self):
+    def dtype(self) -> np.dtype:
         """float32 or float64."""
         return self.stack.dtype
 
     @property
-    def params(self):
+    def params(self) -> NDArray[Any]:
         """All weights and biases as one flat vector, W_1, b_1, W_2, ...; writing to it changes the model."""
         return self.stack.params
 
     @property
-    def layers(self):
+    def layers(self) -> list[tuple[NDArray[Any], NDArray[Any]]]:
         """Views ``(W, b)`` of the parameters, layer by layer, W of shape (d_out, d_in)."""
         return self.stack.layers()
 
@@ -128,10 +134,18 @@ class Encoder(_Network):
     ((185,), [(8, 10), (6, 8), (4, 6), (3, 4)])
     """
 
-    def __init__(self, sizes, *, activation="tanh", seed=0, dtype=np.float32, params=None):
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        *,
+        activation: str = "tanh",
+        seed: int | np.random.Generator = 0,
+        dtype: DTypeLike = np.float32,
+        params: ArrayLike | None = None,
+    ) -> None:
         super().__init__(sizes, activation, activation, params, seed, dtype)
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> NDArray[Any]:
         """Latents of rows.
 
         Parameters
@@ -189,10 +203,19 @@ class Decoder(_Network):
     (1, 10)
     """
 
-    def __init__(self, sizes, *, activation="tanh", output_activation=None, seed=0, dtype=np.float32, params=None):
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        *,
+        activation: str = "tanh",
+        output_activation: str | None = None,
+        seed: int | np.random.Generator = 0,
+        dtype: DTypeLike = np.float32,
+        params: ArrayLike | None = None,
+    ) -> None:
         super().__init__(sizes, activation, output_activation or activation, params, seed, dtype)
 
-    def inverse_transform(self, Z):
+    def inverse_transform(self, Z: ArrayLike) -> NDArray[Any]:
         """Levels of rows from their latents.
 
         Parameters
@@ -243,7 +266,7 @@ class Autoencoder:
     (1, 4)
     """
 
-    def __init__(self, encoder, decoder, *, latent_bits=None):
+    def __init__(self, encoder: Encoder, decoder: Decoder, *, latent_bits: int | None = None) -> None:
         if not isinstance(encoder, Encoder) or not isinstance(decoder, Decoder):
             raise TypeError(f"got {type(encoder).__name__} and {type(decoder).__name__}; give an Encoder and a Decoder")
         if encoder.dtype != decoder.dtype:
@@ -260,22 +283,22 @@ class Autoencoder:
         self.latent_bits = latent_bits
 
     @property
-    def params(self):
+    def params(self) -> NDArray[Any]:
         """A copy of the encoder's parameters followed by the decoder's."""
         return np.concatenate([self.encoder.params, self.decoder.params])
 
     def __repr__(self):
         return f"Autoencoder({self.encoder!r}, {self.decoder!r}, latent_bits={self.latent_bits})"
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> NDArray[Any]:
         """Latents of rows, rounded where latent_bits says so; otherwise as `Encoder.transform`."""
         return self._rounded(self.encoder.transform(X))
 
-    def inverse_transform(self, Z):
+    def inverse_transform(self, Z: ArrayLike) -> NDArray[Any]:
         """Levels of rows from their latents; as `Decoder.inverse_transform`."""
         return self.decoder.inverse_transform(Z)
 
-    def __call__(self, X):
+    def __call__(self, X: ArrayLike) -> NDArray[Any]:
         """Reconstructions (n_samples, n_features) of rows X (n_samples, n_features)."""
         return self.decoder.inverse_transform(self.transform(X))
 

@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Optimisers of one flat parameter vector, and learning-rate schedules."""
+from __future__ import annotations
+
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastae import _core
 
@@ -36,14 +41,14 @@ class SGD:
     array([ 0.5, -1. ])
     """
 
-    def __init__(self, params, *, momentum=0.9):
+    def __init__(self, params: NDArray[Any], *, momentum: float = 0.9) -> None:
         if not 0 <= momentum < 1:
             raise ValueError(f"momentum is {momentum}; it must be at least 0 and less than 1")
         self._params = params
         self._momentum = float(momentum)
         self._velocity = np.zeros_like(params)
 
-    def update(self, gradient, learning_rate):
+    def update(self, gradient: NDArray[Any], learning_rate: float) -> None:
         """One step along minus gradient (n_params,), in the dtype of params."""
         _core.optim_sgd(gradient, self._velocity, self._params, learning_rate, self._momentum)
 
@@ -79,7 +84,9 @@ class Adam:
     array([ 0.9, -1.9])
     """
 
-    def __init__(self, params, *, beta1=0.9, beta2=0.999, epsilon=1e-8):
+    def __init__(
+        self, params: NDArray[Any], *, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8
+    ) -> None:
         for name, beta in (("beta1", beta1), ("beta2", beta2)):
             if not 0 <= beta < 1:
                 raise ValueError(f"{name} is {beta}; it must be at least 0 and less than 1")
@@ -91,7 +98,7 @@ class Adam:
         self._mean_square = np.zeros_like(params)
         self._n_updates = 0
 
-    def update(self, gradient, learning_rate):
+    def update(self, gradient: NDArray[Any], learning_rate: float) -> None:
         """One step along minus gradient (n_params,), in the dtype of params."""
         self._n_updates += 1
         _core.optim_adam(
@@ -99,20 +106,20 @@ class Adam:
         )
 
 
-OPTIMIZERS = {"adam": Adam, "sgd": SGD}
+OPTIMIZERS: dict[str, Callable[..., Any]] = {"adam": Adam, "sgd": SGD}
 
 
-def constant(progress):
+def constant(progress: float) -> float:
     """The full learning rate throughout."""
     return 1.0
 
 
-def cosine(progress):
+def cosine(progress: float) -> float:
     """From the full rate down to zero along half a cosine (Loshchilov & Hutter 2017, without restarts)."""
     return (1 + math.cos(math.pi * progress)) / 2
 
 
-def onecycle(progress):
+def onecycle(progress: float) -> float:
     """Up from 1/25 to the full rate in the first 30 %, then down to zero, along cosines (Smith & Topin 2018)."""
     warm_up, start = 0.3, 1 / 25
     if progress < warm_up:
@@ -120,4 +127,5 @@ def onecycle(progress):
     return cosine((progress - warm_up) / (1 - warm_up))
 
 
-SCHEDULES = {"constant": constant, "cosine": cosine, "onecycle": onecycle}  # progress in [0, 1) -> share of the rate
+# progress in [0, 1) -> share of the rate
+SCHEDULES: dict[str, Callable[[float], float]] = {"constant": constant, "cosine": cosine, "onecycle": onecycle}

@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The training loop: mini-batches, exact gradients, an optimiser for each half, a history."""
+from __future__ import annotations
+
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from fastae import _validate
 from fastae.autodiff import GRADIENT_MODES
 from fastae.layers import round_latents
-from fastae.models import Autoencoder
+from fastae.losses import CrossEntropyLoss, HammingLoss
+from fastae.models import Autoencoder, Decoder, Encoder
 from fastae.optim import OPTIMIZERS, SCHEDULES
 
 
@@ -44,16 +50,16 @@ class History:
     (30, True, 0.0)
     """
 
-    loss: list = field(default_factory=list)
-    hamming: list = field(default_factory=list)
-    heldout_loss: list = field(default_factory=list)
-    heldout_hamming: list = field(default_factory=list)
-    learning_rate: list = field(default_factory=list)
-    temperature: list = field(default_factory=list)
-    seconds: list = field(default_factory=list)
+    loss: list[float] = field(default_factory=list)
+    hamming: list[float] = field(default_factory=list)
+    heldout_loss: list[float] = field(default_factory=list)
+    heldout_hamming: list[float] = field(default_factory=list)
+    learning_rate: list[float] = field(default_factory=list)
+    temperature: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
     best_epoch: int | None = None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.loss)
 
 
@@ -111,18 +117,18 @@ class Trainer:
 
     def __init__(
         self,
-        encoder,
-        decoder,
+        encoder: Encoder,
+        decoder: Decoder,
         *,
-        loss,
-        gradient="forward",
-        optimizer="adam",
-        learning_rate=1e-2,
-        batch_size=256,
-        schedule="constant",
-        latent_bits=None,
-        seed=0,
-    ):
+        loss: HammingLoss | CrossEntropyLoss,
+        gradient: str = "forward",
+        optimizer: str | Callable[[NDArray[Any]], Any] = "adam",
+        learning_rate: float = 1e-2,
+        batch_size: int = 256,
+        schedule: str | Callable[[float], float] = "constant",
+        latent_bits: int | None = None,
+        seed: int | np.random.Generator = 0,
+    ) -> None:
         model = Autoencoder(encoder, decoder, latent_bits=latent_bits)  # checks that they fit together
         if gradient not in GRADIENT_MODES:
             raise ValueError(f"gradient is {gradient!r}; it can be {', '.join(map(repr, GRADIENT_MODES))}")
@@ -142,9 +148,9 @@ class Trainer:
         self._encoder_optimizer = make_optimizer(encoder.params)
         self._decoder_optimizer = make_optimizer(decoder.params)
         self._rng = np.random.default_rng(seed)
-        self._workspaces = {}
+        self._workspaces: dict[int, _Workspace] = {}
 
-    def step(self, X):
+    def step(self, X: ArrayLike) -> float:
         """One update from one batch of rows.
 
         Parameters
@@ -166,7 +172,15 @@ class Trainer:
         n_known = int(np.count_nonzero(codes >= 0))
         return self._update(levels, codes, n_known, self._workspace(len(levels)), self.learning_rate) / max(1, n_known)
 
-    def fit(self, X, *, n_epochs, X_heldout=None, patience=None, progress=None):
+    def fit(
+        self,
+        X: ArrayLike,
+        *,
+        n_epochs: int,
+        X_heldout: ArrayLike | None = None,
+        patience: int | None = None,
+        progress: Callable[[History], object] | None = None,
+    ) -> History:
         """Train on rows, each seen once in every epoch, in random order.
 
         Parameters
@@ -203,6 +217,7 @@ class Trainer:
             raise ValueError("X has no rows to train on")
         history = History()
         best = (math.inf, math.inf)
+        best_epoch = 0
         best_params = None
         for epoch in range(n_epochs):
             started = time.perf_counter()
@@ -217,17 +232,17 @@ class Trainer:
                 if patience is not None and (hamming, loss) < best:
                     best = hamming, loss
                     best_params = self.encoder.params.copy(), self.decoder.params.copy()
-                    history.best_epoch = epoch
+                    history.best_epoch = best_epoch = epoch
             history.seconds.append(time.perf_counter() - started)
             if progress is not None:
                 progress(history)
-            if patience is not None and epoch - history.best_epoch >= patience:
+            if patience is not None and epoch - best_epoch >= patience:
                 break
         if best_params is not None:
             self.encoder.params[:], self.decoder.params[:] = best_params
         return history
 
-    def evaluate(self, X):
+    def evaluate(self, X: ArrayLike) -> tuple[float, float]:
         """Mean loss at the present temperature and exact Hamming distance, per known cell, of rows.
 
         Parameters
@@ -304,7 +319,7 @@ class Trainer:
         self._encoder_optimizer.update(work.encoder_bar, rate)
         return total
 
-    def _evaluate(self, levels, codes, temperature):
+    def _evaluate(self, levels: NDArray[Any], codes: NDArray[np.int8], temperature: float) -> tuple[float, float]:
         total = 0.0
         n_wrong = 0
         for start in range(0, len(levels), self.batch_size):
@@ -315,7 +330,7 @@ class Trainer:
         n_known = max(1, int(np.count_nonzero(codes >= 0)))
         return total / n_known, n_wrong / n_known
 
-    def _rows(self, X, name):
+    def _rows(self, X: ArrayLike, name: str) -> tuple[NDArray[Any], NDArray[np.int8]]:
         """Symbols to levels and codes, once for all epochs."""
         codes = self.loss.alphabet.to_codes(X)
         if codes.ndim != 2 or codes.shape[1] != self.encoder.sizes[0]:
