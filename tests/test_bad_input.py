@@ -118,6 +118,15 @@ def test_an_output_that_cannot_be_is_refused(tmp_path, refused, good_archive, co
         (tmp_path / "folder").chmod(0o700)
 
 
+def test_an_archive_does_not_go_to_standard_output(refused, good_archive):
+    assert "standard output" in refused("compress", good_archive.with_suffix(".vcf"), "-")
+
+
+def test_a_pipe_is_no_input(tmp_path, refused):
+    os.mkfifo(tmp_path / "pipe")
+    assert "cannot be read twice" in refused("compress", tmp_path / "pipe", tmp_path / "out.fae")
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
 @pytest.mark.parametrize("command", ["compress", "decompress"])
 def test_a_full_destination_is_named(refused, good_archive, command):

@@ -335,6 +335,8 @@ def test_a_damaged_bcf_is_refused_without_noise(tmp_path, capfd):
     records = [line for line in EVERYTHING if ";PASS" not in line]
     write_vcf(tmp_path / "good.bcf", read_bytes(tmp_path, vcf(records)))
     good = gzip.decompress((tmp_path / "good.bcf").read_bytes())
+    (tmp_path / "good.bcf").write_bytes(good)
+    assert read_vcf(tmp_path / "good.bcf").read().n_variants == len(records)
     for size in (3, 9, 200, len(good) - 1, len(good) - 300):
         (tmp_path / "bad.bcf").write_bytes(good[:size])
         with pytest.raises(InputError, match="BCF"):

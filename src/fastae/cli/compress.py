@@ -22,8 +22,11 @@ def add_parser(subparsers):
 
 def run(args):
     from ..archive import write_archive
+    from ..errors import InputError
     from ..io import read_cohort
 
+    if args.output == "-":
+        raise InputError("an archive is written to a file, not to standard output; give its name")
     with read_cohort(args.input, drop_format=args.drop_format) as stream:
         write_archive(
             args.output,
