@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The worked example of worked-example.md: windows of ten bases through three numbers and back.
 
-    python docs/worked_example.py                        # the region that the package ships
-    python docs/worked_example.py alignment.fasta.gz     # any aligned sequences
+python docs/worked_example.py                        # the region that the package ships
+python docs/worked_example.py alignment.fasta.gz     # any aligned sequences
 """
+
 import importlib.resources
 import sys
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The architecture's rule: a module imports its own layer or a lower one; only the edges import other packages."""
+
 import ast
 import sys
 from pathlib import Path

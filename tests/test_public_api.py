@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `import fastae` gives: complete, documented, and light."""
+
 import ast
 import inspect
 import subprocess

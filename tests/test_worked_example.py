@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """docs/worked_example.py does what docs/worked-example.md says."""
+
 import importlib.util
 import os
 import re

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """fastae: genotype cohorts stored by autoencoders, exactly."""
+
 from fastae.alphabet import DNA, DOSAGE, HAPLOTYPE, Alphabet
 from fastae.archive import Archive, open_archive, write_archive
 from fastae.autodiff import GRADIENT_MODES, jvp, vjp

@@ -123,8 +123,8 @@ GAPS_N_RATES: int  # rate r is a probability of 2^(-(r+1)/4)
 def gaps_encode(positions: U32, counts: U32, n_cells: U32, rates: U8, dst: U8) -> int: ...  # bytes, -1 = dst too small
 def gaps_decode(src: U8, n_cells: U32, rates: U8, positions: U32, counts: U32) -> None: ...
 
-# residual: scores (n_rows, n_cols), classes (n_rows, n_cols) with the predicted bit in bit 7, bits (n_rows, n_cols) of 0
-# and 1; history (n_cols) and contexts (n_rows * n_cols) are scratch; rates, cells, events: one per context, that is
+# residual: scores (n_rows, n_cols), classes (n_rows, n_cols) with the predicted bit in bit 7, bits (n_rows, n_cols) of
+# 0 and 1; history (n_cols) and contexts (n_rows * n_cols) are scratch; rates, cells, events: one per context, that is
 # (number of classes) * RESIDUAL_N_NEIGHBOURS
 RESIDUAL_MAX_CLASSES: int
 RESIDUAL_N_NEIGHBOURS: int

@@ -122,7 +122,8 @@ cdef class _IntDecoder:
                                 ("shifts", shifts.shape[0], n_layers - 1)):
             if got != want:
                 raise ValueError(f"{name} has {got} values, {want} are needed")
-        self.sizes, self.weights, self.biases, self.multipliers, self.shifts = sizes, weights, biases, multipliers, shifts
+        self.sizes, self.weights, self.biases = sizes, weights, biases
+        self.multipliers, self.shifts = multipliers, shifts
         self.c.n_layers = n_layers
         self.c.sizes = &sizes[0]
         self.c.weights = &weights[0]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 cdef extern from "fastae.h" nogil:
     int FAE_GAPS_N_RATES
-    int fae_gaps_encode(const uint32_t *positions, const uint32_t *counts, const uint32_t *n_cells, const uint8_t *rates,
-                        size_t n_classes, uint8_t *dst, size_t dst_len, size_t *out_len)
+    int fae_gaps_encode(const uint32_t *positions, const uint32_t *counts, const uint32_t *n_cells,
+                        const uint8_t *rates, size_t n_classes, uint8_t *dst, size_t dst_len, size_t *out_len)
     int fae_gaps_decode(const uint8_t *src, size_t src_len, const uint32_t *n_cells, const uint8_t *rates,
                         size_t n_classes, size_t n_events, uint32_t *positions, uint32_t *counts)
     int FAE_RESIDUAL_MAX_CLASSES
@@ -44,7 +44,9 @@ def gaps_encode(const uint32_t[::1] positions, const uint32_t[::1] counts, const
     if total:
         p_positions = &positions[0]
     with nogil:
-        err = fae_gaps_encode(p_positions, &counts[0], &n_cells[0], &rates[0], n_classes, &dst[0], dst.shape[0], &out_len)
+        err = fae_gaps_encode(
+            p_positions, &counts[0], &n_cells[0], &rates[0], n_classes, &dst[0], dst.shape[0], &out_len
+        )
     if err == FAE_ERR_CAPACITY:
         return -1
     check(err)
@@ -80,10 +82,14 @@ def residual_classify(const int32_t[:, ::1] scores, const uint8_t[::1] groups, s
         raise ValueError(f"shift {shift} and {n_levels} levels given, shifts are 0 to 62 and levels at least 1")
     for col in range(n_cols):
         if (groups[col] + 1) * n_levels > FAE_RESIDUAL_MAX_CLASSES:
-            raise ValueError(f"group {groups[col]} of {n_levels} levels does not fit in {FAE_RESIDUAL_MAX_CLASSES} classes")
+            raise ValueError(
+                f"group {groups[col]} of {n_levels} levels does not fit in {FAE_RESIDUAL_MAX_CLASSES} classes"
+            )
     if n_rows and n_cols:
         with nogil:
-            fae_residual_classify(&scores[0, 0], n_rows, n_cols, &groups[0], n_levels, multiplier, shift, &classes[0, 0])
+            fae_residual_classify(
+                &scores[0, 0], n_rows, n_cols, &groups[0], n_levels, multiplier, shift, &classes[0, 0]
+            )
 
 
 cdef int _contexts_fit(const uint8_t[:, ::1] classes, size_t n_contexts) except -1:
@@ -97,7 +103,9 @@ cdef int _contexts_fit(const uint8_t[:, ::1] classes, size_t n_contexts) except 
             for i in range(n):
                 top = max(top, p[i] & 0x7F)
         if (top + 1) * FAE_RESIDUAL_N_NEIGHBOURS > n_contexts:
-            raise ValueError(f"class {top} given, {n_contexts} contexts describe {n_contexts // FAE_RESIDUAL_N_NEIGHBOURS}")
+            raise ValueError(
+                f"class {top} given, {n_contexts} contexts describe {n_contexts // FAE_RESIDUAL_N_NEIGHBOURS}"
+            )
     return 0
 
 
