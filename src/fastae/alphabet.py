@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Symbols (alleles, dosages, bases), their codes 0, 1, 2, ..., and their levels inside (-1, 1)."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence

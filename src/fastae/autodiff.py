@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Derivatives of models: forward mode (jvp), reverse mode (vjp), and the exact gradient modes that train."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Dense stacks: forward, tangent and reverse side by side, over the kernels; and the rounding of latents."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -135,9 +136,7 @@ class DenseStack:
         work = np.empty(_core.stack_reverse_work(self.kernel_sizes, len(x)), dtype=self.dtype)
         return self._pull(_core.stack_reverse, x, h, y_bar, work)
 
-    def unit_tangents(
-        self, x: NDArray[Any], h: NDArray[Any], y_bar: NDArray[Any]
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
+    def unit_tangents(self, x: NDArray[Any], h: NDArray[Any], y_bar: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """What `reverse` gives, by forward mode: exact gradients from unit tangents of the pre-activations.
 
         dL/dW_l[i, j] = (dL/da_l[i]) h_{l-1}[j], so d_l tangents, started at layer l, give all of its

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Losses over symbols: exact Hamming distance, and two smooth functions to train by."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

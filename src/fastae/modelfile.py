@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Saved models: a small binary format, FORMAT.md §6."""
+
 from __future__ import annotations
 
 import os

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The two halves of an autoencoder, as separate objects, and both together."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence

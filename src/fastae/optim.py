@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Optimisers of one flat parameter vector, and learning-rate schedules."""
+
 from __future__ import annotations
 
 import math

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The training loop: mini-batches, exact gradients, an optimiser for each half, a history."""
+
 from __future__ import annotations
 
 import math
