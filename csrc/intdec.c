@@ -3,6 +3,12 @@
  * sum that can overflow (fae_intdec_check). */
 #include "fastae.h"
 
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 /* round(127 tanh(i / 32)), i = -128..127: a literal, as libraries differ in the last bit of tanh. */
 static const int8_t INTDEC_TANH[256] = { -127, -127, -127, -127, -127, -127, -127, -127, -127, -127, -127, -127, -127,
     -127, -127, -127, -127, -127, -127, -127, -127, -127, -127, -127, -127, -127, -127, -127, -127, -126, -126, -126,
@@ -19,22 +25,52 @@ static const int8_t INTDEC_TANH[256] = { -127, -127, -127, -127, -127, -127, -12
 
 #define INTDEC_MAX_SIZE 65536
 
+/* The SIMD bodies compute INTDEC_TILE outputs at a time. A tile's weights are int16, two inputs side by side, which is
+ * what CPUs multiply and add in one instruction: (tiles, ceil(d_in / 2), INTDEC_TILE, 2), zero where there is none. */
+#define INTDEC_TILE 32
+
+typedef struct {
+    size_t d_in, d_out;
+    const int8_t *weights; /* (d_out, d_in) */
+    const int32_t *biases;
+    int16_t *tiles;
+} intdec_layer;
+
 static size_t
-intdec_max_size(const fae_intdec *decoder)
+intdec_pairs(size_t d_in)
+{
+    return (d_in + 1) / 2;
+}
+
+/* int16 numbers that the tiles of a layer take. */
+static size_t
+intdec_tiles_size(size_t d_in, size_t d_out)
+{
+    return (d_out + INTDEC_TILE - 1) / INTDEC_TILE * intdec_pairs(d_in) * (2 * INTDEC_TILE);
+}
+
+/* The widest layer, inputs included, in whole pairs and with room for one more. */
+static size_t
+intdec_widest(const fae_intdec *decoder)
 {
     int64_t most = 0;
 
     for (size_t l = 0; l <= decoder->n_layers; l++) {
         most = decoder->sizes[l] > most ? decoder->sizes[l] : most;
     }
-    return (size_t) most;
+    return 2 * intdec_pairs((size_t) most + 1);
 }
 
 size_t
 fae_intdec_work(const fae_intdec *decoder, size_t n)
 {
-    (void) n;
-    return intdec_max_size(decoder) * (2 * sizeof(int16_t));
+    size_t size = intdec_widest(decoder) * (sizeof(int32_t) + sizeof(int16_t)); /* sums, hidden */
+
+    (void) n; /* rows pass one by one */
+    for (size_t l = 0; l < decoder->n_layers; l++) {
+        size += intdec_tiles_size((size_t) decoder->sizes[l], (size_t) decoder->sizes[l + 1]) * sizeof(int16_t);
+    }
+    return size;
 }
 
 int
@@ -75,15 +111,97 @@ fae_intdec_check(const fae_intdec *decoder, int32_t max_input)
     return 0;
 }
 
-/* b + the product of a row of weights with h. */
-static int32_t
-intdec_sum(const int8_t *w, const int16_t *h, size_t d_in, int32_t b)
+/* sums (d_out) = W h + b. Integers may be added in any order, so all bodies agree. h holds whole pairs. */
+static void
+intdec_affine_scalar(const intdec_layer *layer, const int16_t *h, int32_t *sums)
 {
-    for (size_t j = 0; j < d_in; j++) {
-        b += w[j] * h[j];
+    for (size_t i = 0; i < layer->d_out; i++) {
+        const int8_t *w = layer->weights + i * layer->d_in;
+        int32_t sum = layer->biases[i];
+
+        for (size_t j = 0; j < layer->d_in; j++) {
+            sum += w[j] * h[j];
+        }
+        sums[i] = sum;
     }
-    return b;
 }
+
+#if defined(__x86_64__)
+static void
+intdec_pack(const intdec_layer *layer)
+{
+    size_t n_pairs = intdec_pairs(layer->d_in);
+
+    memset(layer->tiles, 0, intdec_tiles_size(layer->d_in, layer->d_out) * sizeof *layer->tiles);
+    for (size_t i = 0; i < layer->d_out; i++) {
+        int16_t *to = layer->tiles + (i / INTDEC_TILE * n_pairs * INTDEC_TILE + i % INTDEC_TILE) * 2;
+
+        for (size_t j = 0; j < layer->d_in; j++) {
+            to[j / 2 * (2 * INTDEC_TILE) + j % 2] = layer->weights[i * layer->d_in + j];
+        }
+    }
+}
+
+/* Two neighbours of h as one number. */
+static inline int32_t
+intdec_pair(const int16_t *h)
+{
+    int32_t pair;
+
+    memcpy(&pair, h, sizeof pair);
+    return pair;
+}
+
+__attribute__((target("avx2"))) static void
+intdec_affine_avx2(const intdec_layer *layer, const int16_t *h, int32_t *sums)
+{
+    const __m256i *w = (const __m256i *) layer->tiles;
+    size_t n_pairs = intdec_pairs(layer->d_in);
+
+    for (size_t i = 0; i < layer->d_out; i += INTDEC_TILE) {
+        size_t count = layer->d_out - i < INTDEC_TILE ? layer->d_out - i : INTDEC_TILE;
+        int32_t tile[INTDEC_TILE];
+        __m256i acc[4];
+
+        memset(acc, 0, sizeof acc);
+        for (size_t p = 0; p < n_pairs; p++, w += 4) {
+            __m256i pair = _mm256_set1_epi32(intdec_pair(h + 2 * p));
+
+            for (int v = 0; v < 4; v++) {
+                acc[v] = _mm256_add_epi32(acc[v], _mm256_madd_epi16(_mm256_loadu_si256(w + v), pair));
+            }
+        }
+        memcpy(tile, acc, sizeof tile);
+        for (size_t t = 0; t < count; t++) {
+            sums[i + t] = tile[t] + layer->biases[i + t];
+        }
+    }
+}
+
+__attribute__((target("avx512f,avx512bw"))) static void
+intdec_affine_avx512(const intdec_layer *layer, const int16_t *h, int32_t *sums)
+{
+    const int16_t *w = layer->tiles;
+    size_t n_pairs = intdec_pairs(layer->d_in);
+
+    for (size_t i = 0; i < layer->d_out; i += INTDEC_TILE) {
+        size_t count = layer->d_out - i < INTDEC_TILE ? layer->d_out - i : INTDEC_TILE;
+        uint32_t kept = UINT32_MAX >> (INTDEC_TILE - count);
+        __mmask16 low_kept = (__mmask16) kept, high_kept = (__mmask16) (kept >> 16);
+        __m512i low = _mm512_maskz_loadu_epi32(low_kept, layer->biases + i);
+        __m512i high = _mm512_maskz_loadu_epi32(high_kept, layer->biases + i + 16);
+
+        for (size_t p = 0; p < n_pairs; p++, w += 2 * INTDEC_TILE) {
+            __m512i pair = _mm512_set1_epi32(intdec_pair(h + 2 * p));
+
+            low = _mm512_add_epi32(low, _mm512_madd_epi16(_mm512_loadu_si512(w), pair));
+            high = _mm512_add_epi32(high, _mm512_madd_epi16(_mm512_loadu_si512(w + INTDEC_TILE), pair));
+        }
+        _mm512_mask_storeu_epi32(sums + i, low_kept, low);
+        _mm512_mask_storeu_epi32(sums + i + 16, high_kept, high);
+    }
+}
+#endif
 
 static int16_t
 intdec_activate(int32_t sum, int32_t multiplier, int32_t shift)
@@ -94,34 +212,52 @@ intdec_activate(int32_t sum, int32_t multiplier, int32_t shift)
     return INTDEC_TANH[(index < -128 ? -128 : index > 127 ? 127 : index) + 128];
 }
 
+/* Layer l of the decoder, given the one before it. */
+static void
+intdec_advance(const fae_intdec *decoder, size_t l, intdec_layer *layer)
+{
+    layer->weights += layer->d_in * layer->d_out;
+    layer->biases += layer->d_out;
+    layer->tiles += intdec_tiles_size(layer->d_in, layer->d_out);
+    layer->d_in = (size_t) decoder->sizes[l];
+    layer->d_out = (size_t) decoder->sizes[l + 1];
+}
+
 void
 fae_intdec_forward(const fae_intdec *decoder, const int16_t *latents, size_t n, void *work, int32_t *scores)
 {
-    size_t n_layers = decoder->n_layers;
-    size_t d_first = (size_t) decoder->sizes[0], d_last = (size_t) decoder->sizes[n_layers];
-    int16_t *hidden[2] = { work, (int16_t *) work + intdec_max_size(decoder) };
+    void (*affine)(const intdec_layer *, const int16_t *, int32_t *) = intdec_affine_scalar;
+    size_t widest = intdec_widest(decoder), d_first = (size_t) decoder->sizes[0];
+    int32_t *sums = work;
+    int16_t *h = (int16_t *) (sums + widest);
+    const intdec_layer before = { 0, 0, decoder->weights, decoder->biases, h + widest };
 
-    for (size_t row = 0; row < n; row++) {
-        const int16_t *h = latents + row * d_first;
-        const int8_t *w = decoder->weights;
-        const int32_t *b = decoder->biases;
+#if defined(__x86_64__)
+    if (fae_cpu_enabled() & (FAE_CPU_AVX2 | FAE_CPU_AVX512)) {
+        intdec_layer layer = before;
 
-        for (size_t l = 0; l < n_layers; l++) {
-            size_t d_in = (size_t) decoder->sizes[l], d_out = (size_t) decoder->sizes[l + 1];
-            int16_t *next = hidden[l % 2];
-
-            for (size_t i = 0; i < d_out; i++) {
-                int32_t sum = intdec_sum(w + i * d_in, h, d_in, b[i]);
-
-                if (l + 1 == n_layers) {
-                    scores[row * d_last + i] = sum;
-                } else {
-                    next[i] = intdec_activate(sum, decoder->multipliers[l], decoder->shifts[l]);
-                }
-            }
-            w += d_in * d_out;
-            b += d_out;
-            h = next;
+        affine = fae_cpu_enabled() & FAE_CPU_AVX512 ? intdec_affine_avx512 : intdec_affine_avx2;
+        for (size_t l = 0; l < decoder->n_layers; l++) {
+            intdec_advance(decoder, l, &layer);
+            intdec_pack(&layer);
         }
+    }
+#endif
+    for (size_t row = 0; row < n; row++) {
+        intdec_layer layer = before;
+
+        memcpy(h, latents + row * d_first, d_first * sizeof *h);
+        h[d_first] = 0; /* its weight is zero, if it has one */
+        for (size_t l = 0; l + 1 < decoder->n_layers; l++) {
+            intdec_advance(decoder, l, &layer);
+            affine(&layer, h, sums);
+            for (size_t i = 0; i < layer.d_out; i++) {
+                h[i] = intdec_activate(sums[i], decoder->multipliers[l], decoder->shifts[l]);
+            }
+            h[layer.d_out] = 0;
+        }
+        intdec_advance(decoder, decoder->n_layers - 1, &layer);
+        affine(&layer, h, scores);
+        scores += layer.d_out;
     }
 }
