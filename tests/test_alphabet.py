@@ -98,6 +98,14 @@ def test_join_refuses_positions_outside_the_codes():
         DNA.join(np.array([0, 1], dtype=np.int8), np.array([2]), np.array([b"-"]))
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int64, np.uint8])
+def test_memory_order_of_symbols_changes_nothing(dtype):
+    symbols = np.arange(12).reshape(3, 4).astype(dtype) % 2
+    codes = HAPLOTYPE.to_codes(np.asfortranarray(symbols))
+    np.testing.assert_array_equal(codes, symbols)
+    assert codes.flags.c_contiguous and HAPLOTYPE.to_levels(np.asfortranarray(codes)).flags.c_contiguous
+
+
 def test_read_only_strided_and_empty_symbols_are_taken():
     symbols = np.arange(12, dtype=np.int8).reshape(3, 4) % 2
     symbols.flags.writeable = False

@@ -122,6 +122,10 @@ def test_each_field_is_checked_past_the_checksum(place, value):
 
 
 def test_parameters_must_be_finite():
+    with pytest.raises(ValueError, match="the Encoder has parameters that are not finite"):
+        broken = Encoder([2, 1])
+        broken.params[0] = np.nan
+        dumps_model(broken)
     body = bytearray(dumps_model(MODELS["encoder"])[:-4])
     body[-4:] = struct.pack("<f", np.inf)
     with pytest.raises(FormatError, match="finite"):

@@ -126,6 +126,17 @@ def test_step_returns_the_mean_loss_before_the_update_and_steps_downhill():
     assert loss.loss(model(HAPLOTYPE.to_levels(codes, np.float64)), codes) < before
 
 
+def test_rows_train_alike_in_any_memory_order_and_dtype():
+    X = rows(HAPLOTYPE, n=7)
+    strided = np.empty((14, 20), dtype=np.int32)[::2, ::2]
+    strided[:] = X
+    losses = set()
+    for same in (X, np.asfortranarray(X, dtype=np.int64), strided, X.tolist()):
+        trainer = Trainer(*halves(), loss=HammingLoss(HAPLOTYPE))
+        losses.add((trainer.step(same), *trainer.fit(same, n_epochs=2).loss, *trainer.evaluate(same)))
+    assert len(losses) == 1
+
+
 def test_batches_of_any_size_follow_one_another():
     trainer = Trainer(*halves(), loss=HammingLoss(HAPLOTYPE))
     for n in (1, 7, 40, 7, 3, 1):

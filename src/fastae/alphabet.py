@@ -281,7 +281,7 @@ class Alphabet:
         return self._symbol_of[self._as_codes(codes)]
 
     def _as_symbols(self, symbols):
-        symbols = np.asarray(symbols)
+        symbols = np.asarray(symbols, order="C")
         wanted, kinds = ("bytes or str of length 1", "SU") if self._is_bytes else ("integers", "iu")
         one_each = not self._is_bytes or symbols.dtype in (np.dtype("S1"), np.dtype("U1"))
         if symbols.size and (symbols.dtype.kind not in kinds or not one_each):
@@ -293,15 +293,15 @@ class Alphabet:
         if not symbols.size:
             return np.zeros(symbols.shape, dtype=np.int8)
         if symbols.dtype == np.int8 or symbols.dtype.char == "S":
-            return self._code_of[np.ascontiguousarray(symbols).view(np.uint8)]
-        numbers = np.ascontiguousarray(symbols).view(np.uint32) if symbols.dtype.char == "U" else symbols
+            return self._code_of[symbols.view(np.uint8)]
+        numbers = symbols.view(np.uint32) if symbols.dtype.char == "U" else symbols
         codes = self._code_of[numbers.astype(np.uint8)]
         lowest, highest = (0, 255) if self._is_bytes else (-1, 126)
         codes[(numbers < lowest) | (numbers > highest)] = _FOREIGN
         return codes
 
     def _as_codes(self, codes):
-        codes = np.asarray(codes)
+        codes = np.asarray(codes, order="C")
         if codes.size and (codes.dtype.kind not in "iu" or codes.min() < -1 or codes.max() >= self.n_symbols):
             raise ValueError(f"codes of the {self.name} alphabet are integers from -1 to {self.n_symbols - 1}")
         return codes if codes.size else codes.astype(np.int8)

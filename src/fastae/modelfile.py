@@ -43,6 +43,8 @@ def dumps_model(model: Model) -> bytes:
     ------
     TypeError
         If model is of another kind.
+    ValueError
+        If a parameter is NaN or infinite.
 
     Examples
     --------
@@ -58,6 +60,8 @@ def dumps_model(model: Model) -> bytes:
     latent_bits = (model.latent_bits or 0) if isinstance(model, Autoencoder) else 0
     parts = [_PREAMBLE.pack(_MAGIC, _VERSION, _KINDS[type(model)], latent_bits)]
     for half in halves:
+        if not np.isfinite(half.params).all():
+            raise ValueError(f"the {type(half).__name__} has parameters that are not finite; train it again")
         activations = ACTIVATIONS[half.activation], ACTIVATIONS[half.output_activation]
         parts.append(_STACK.pack(half.dtype.itemsize, *activations, len(half.sizes) - 1))
         parts.append(np.array(half.sizes, dtype="<u4").tobytes())
@@ -112,8 +116,8 @@ def save_model(model: Model, path: str | os.PathLike[str]) -> None:
 
     Raises
     ------
-    TypeError
-        If model is of another kind.
+    TypeError, ValueError
+        As `dumps_model`.
     InputError
         If path is a directory.
     OSError
