@@ -10,19 +10,22 @@ from fastae import _core
 from fastae.alphabet import HAPLOTYPE
 from fastae.archive.columns import NEVER, ColumnTable
 from fastae.archive.predictors.autoencoder import LEVEL_WIDTH, N_GROUPS, N_LEVELS, Model, row_order
-from fastae.latents import quantize_latents
+from fastae.archive.predictors.rounding import round_layer
+from fastae.latents import dequantize_latents, quantize_latents
 from fastae.losses import CrossEntropyLoss
 from fastae.models import Decoder, Encoder
-from fastae.quantize import IntDecoder
+from fastae.quantize import HIDDEN_ONE, IntDecoder
 from fastae.trainer import Trainer
 
 MIN_EVENTS = 26  # a column with fewer rare bits than this is not worth its weights
 MAX_TRAINING_ROWS = 20_000
-N_STEPS = 1_600
+N_STEPS = 6_000
 BATCH_SIZE = 128
 LEARNING_RATE = 4e-3
-WEIGHT_BITS = (8, 5)  # of the decoder's layers
 BIAS_STEP = 0.1  # nats
+N_SWEEPS = 2  # over the latents, in search of better ones
+SEARCH_ROWS = 1024  # at a time: bounds the memory of the search
+MIN_GAIN = 0.1  # bits
 
 
 def max_modelled_rate(n_rows: int) -> int:
@@ -67,7 +70,8 @@ def fit(
         quantize_latents(encoder.transform(HAPLOTYPE.to_levels(part, np.float32)), 1)
         for part in np.array_split(rows, -(-n_rows // 4096))
     ])
-    integer, bias_step = _round_biases(IntDecoder.from_float(decoder, latent_bits=1, weight_bits=WEIGHT_BITS))
+    _improve(codes, decoder, rows)
+    integer, bias_step = _to_integers(decoder, codes)
     # |score| * score_scale is the logit's size; the level is that over LEVEL_WIDTH, in fixed point
     shift = 31
     multiplier = int(np.clip(round(integer.score_scale / LEVEL_WIDTH * 2**shift), 1, 2**31))
@@ -108,13 +112,51 @@ def shape_of(n_rows: int, width: int) -> tuple[int, int]:
     return n_latents, n_hidden
 
 
-def _round_biases(decoder: IntDecoder) -> tuple[IntDecoder, int]:
-    """The same decoder with its last biases rounded to steps that fit in a byte."""
-    n_outputs = int(decoder.sizes[-1])
-    last = decoder.biases[-n_outputs:]
-    step = max(1, round(BIAS_STEP / decoder.score_scale), -(-int(np.abs(last).max()) // 127))
-    decoder.biases[-n_outputs:] = np.clip(np.rint(last / step), -127, 127).astype(np.int32) * step
-    return decoder, step
+def _improve(codes: np.ndarray, decoder: Decoder, rows: np.ndarray) -> None:
+    """Flip, in place, the latent bits whose flip makes their row cheaper: the encoder's guess is good, not the best."""
+    for start in range(0, len(rows), SEARCH_ROWS):
+        part, signs = codes[start : start + SEARCH_ROWS], 1 - 2 * rows[start : start + SEARCH_ROWS].astype(np.float32)
+        cost = _row_bits(part, decoder, signs)
+        for latent in np.tile(np.arange(codes.shape[1]), N_SWEEPS):
+            flipped = part.copy()
+            flipped[:, latent] ^= 1
+            flipped_cost = _row_bits(flipped, decoder, signs)
+            better = flipped_cost < cost - MIN_GAIN
+            part[better, latent] ^= 1
+            cost[better] = flipped_cost[better]
+
+
+def _row_bits(codes: np.ndarray, decoder: Decoder, signs: np.ndarray) -> np.ndarray:
+    """Cross-entropy of each row, in bits; signs are -1 where a bit is set, else 1."""
+    logits = decoder.inverse_transform(dequantize_latents(codes, 1))
+    logits *= signs
+    return (np.maximum(logits, 0) + np.log1p(np.exp(-np.abs(logits)))).sum(axis=1) / np.log(2)
+
+
+def _to_integers(decoder: Decoder, codes: np.ndarray) -> tuple[IntDecoder, int]:
+    """The decoder in integers, and the step of its last biases."""
+    weights, biases, step = round_layer(*decoder.layers[-1], _hidden(decoder, codes), BIAS_STEP)
+    plain = IntDecoder.from_float(decoder, latent_bits=1, weight_bits=8)
+    scale = step / HIDDEN_ONE  # of a score
+    bias_step = max(1, round(BIAS_STEP / scale), int(np.ceil(np.abs(biases).max() / scale / 127)))
+    n_outputs = len(biases)
+    return IntDecoder(
+        plain.sizes,
+        np.concatenate([plain.weights[: -weights.size], weights.ravel()]),
+        np.concatenate([plain.biases[:-n_outputs], np.rint(biases / scale / bias_step).astype(np.int32) * bias_step]),
+        plain.multipliers,
+        plain.shifts,
+        latent_bits=1,
+        score_scale=scale,
+    ), bias_step
+
+
+def _hidden(decoder: Decoder, codes: np.ndarray) -> np.ndarray:
+    """What the last layer is given for rows of these codes."""
+    h = dequantize_latents(codes, 1)
+    for weights, biases in decoder.layers[:-1]:
+        h = np.tanh(h @ weights.T + biases)
+    return h
 
 
 def _fit_contexts(model: Model, bits: np.ndarray, codes: np.ndarray, slab_rows: int) -> None:
