@@ -31,7 +31,7 @@ MINIMAL_HEADER = (
 )
 
 _SPAN = re.compile(r"(\d+)(?:(-)(\d*))?")
-_END = re.compile(r"(?:^|;)END=(\d+)(?:;|$)")
+_END = re.compile(r"(?:^|;)END=(\d{1,18})(?:;|$)")  # as many digits as an int64 is sure to hold
 
 
 @dataclass(frozen=True, eq=False)

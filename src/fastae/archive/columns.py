@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calls as binary columns over rows, and back: the form in which every predictor sees a window of sites.
 
-A site becomes one column per value other than 0 that occurs at it ("is allele 1", "is allele 2", "is missing", ...), and,
-where they are needed, columns for phase and for the order of the alleles. So multi-allelic sites, missing alleles,
+A site becomes one column per value other than 0 that occurs at it ("is allele 1", "is allele 2", "is missing", ...),
+and, where they are needed, columns for phase and for the order of the alleles. So multi-allelic sites, missing alleles,
 haploid calls and mixed phase need no case of their own further down. Columns without a single 1 are left out.
 
 Rows are haplotypes, unless most heterozygous calls are unphased diploid ones: then the two alleles of a call are no
 haplotypes, rows are samples, and a site has columns for its lower and for its higher allele (FORMAT.md §5.4).
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ _KIND_OF_VALUE = {value: kind for kind, value in _VALUE_OF_KIND.items()}
 
 FLIP = 0x80  # in a column's rate: 1 is the common bit, so events are zeros
 NEVER = 0x7F  # in a column's rate: no event at all
+
+MAX_COLUMNS = 1 << 22  # of a window
 
 
 @dataclass(eq=False)
@@ -61,6 +64,10 @@ class ColumnTable:
     def n_columns(self) -> int:
         return len(self.site)
 
+    def n_cells(self, n_samples: int) -> int:
+        """Bits or alleles in a block of so many samples, whichever are more."""
+        return max(self.n_columns * self.rows_per_sample, self.n_sites * self.ploidy) * n_samples
+
     def to_bytes(self) -> bytes:
         per_site = np.bincount(self.site, minlength=self.n_sites).astype(np.uint16)
         arrays = (np.packbits(self.phased), per_site.astype(np.uint8), (per_site >> 8).astype(np.uint8))
@@ -75,8 +82,8 @@ class ColumnTable:
         low, high = (unpack_array(reader, n_sites).astype(np.int64) for _ in range(2))
         per_site = low | high << 8
         n_columns = int(per_site.sum())
-        if by_sample > 1 or (by_sample and ploidy != 2) or n_columns > n_sites * 132 * ploidy:
-            raise FormatError(f"the {what} describes columns that no site has: the archive is corrupt")
+        if by_sample > 1 or (by_sample and ploidy != 2) or n_columns > MAX_COLUMNS:
+            raise FormatError(f"the {what} is not one that a window can have: the archive is corrupt")
         slot, kind, rate = (unpack_array(reader, n_columns) for _ in range(3))
         reader.finish()
         table = cls(
@@ -144,7 +151,7 @@ def _is_unphased(calls: np.ndarray, phased: np.ndarray, several: np.ndarray) -> 
     heterozygous = several & (calls[:, :, 0] != calls[:, :, 1])
     if not heterozygous.any():
         heterozygous = several
-    return 2 * np.count_nonzero(heterozygous & phased) < np.count_nonzero(heterozygous)
+    return bool(2 * np.count_nonzero(heterozygous & phased) < np.count_nonzero(heterozygous))
 
 
 def _value_planes(values: np.ndarray, slot: int) -> list[tuple[int, int, np.ndarray, np.ndarray]]:

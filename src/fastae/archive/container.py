@@ -3,6 +3,7 @@
 
 Every byte is under a checksum, and nothing is believed before its checksum and its bounds have been looked at.
 """
+
 from __future__ import annotations
 
 import lzma
@@ -20,6 +21,9 @@ VERSION = 0
 _HEADER = struct.Struct("<8sHHI")  # magic, version, reserved, crc32 of what precedes it
 _FOOTER = struct.Struct("<QIQI8s")  # index length, index crc32, file length, crc32 of what precedes it, magic
 MAX_TEXT = 1 << 31  # bytes one compressed text may unfold to
+MAX_SAMPLES = 1 << 24
+MAX_WINDOW_SITES = 1 << 16
+MAX_PLOIDY = 1 << 10
 
 # What a section holds. The order is the order of writing: all that a window's blocks share comes before them.
 HEADER, SAMPLES, SITES, COLUMNS, MODEL, BLOCK = range(6)
@@ -41,7 +45,7 @@ class Section:
 
 @dataclass
 class Window:
-    """A range of sites: how many, the ploidy of their calls, and the span of positions of each chromosome it touches."""
+    """A range of sites: how many, the ploidy of their calls, and from where to where they reach on each chromosome."""
 
     n_sites: int
     ploidy: int
@@ -163,7 +167,9 @@ class ContainerWriter:
         head = _HEADER.pack(MAGIC, VERSION, 0, 0)[:-4]
         self._offset = file.write(head + struct.pack("<I", zlib.crc32(head)))
 
-    def add(self, kind: int, data: bytes, *, window: int = 0, slab: int = 0, predictor: int = 0, latents: int = 0) -> None:
+    def add(
+        self, kind: int, data: bytes, *, window: int = 0, slab: int = 0, predictor: int = 0, latents: int = 0
+    ) -> None:
         self.index.sections.append(
             Section(kind, window, slab, self._offset, len(data), zlib.crc32(data), predictor, latents)
         )
@@ -200,12 +206,14 @@ def _index_bytes(index: Index) -> bytes:
 
 def _parse_index(data: bytes, sections_end: int) -> Index:
     reader = ByteReader(data, "index")
-    index = Index(reader.varint(1 << 40), reader.varint(1 << 10), reader.varint(1 << 40))
-    if index.slab_samples == 0:
-        raise FormatError("the index says that a block holds no samples: the archive is corrupt")
+    index = Index(reader.varint(MAX_SAMPLES), reader.varint(MAX_PLOIDY), reader.varint(MAX_SAMPLES))
+    if index.slab_samples == 0 or index.ploidy == 0:
+        raise FormatError("the index says that a block holds no alleles: the archive is corrupt")
     names = [reader.text() for _ in range(reader.count())]
     for _ in range(reader.count(3)):
-        window = Window(reader.varint(1 << 32), reader.varint(index.ploidy), [])
+        window = Window(reader.varint(MAX_WINDOW_SITES), reader.varint(index.ploidy), [])
+        if window.n_sites == 0 or window.ploidy == 0:
+            raise FormatError("the index says that a window holds no alleles: the archive is corrupt")
         for _ in range(reader.count(3)):
             name = names[reader.varint(len(names) - 1)] if names else ""
             first = reader.varint()
@@ -215,20 +223,22 @@ def _parse_index(data: bytes, sections_end: int) -> Index:
     for _ in range(reader.count(6)):
         kind, length = reader.take(1)[0], reader.varint()
         (crc,) = struct.unpack("<I", reader.take(4))
-        window = slab = predictor = latents = 0
+        number = slab = predictor = latents = 0
         if kind > BLOCK:
             raise FormatError(f"the index lists a section of unknown kind {kind}: the archive is corrupt")
         if kind >= SITES:
-            window = reader.varint(len(index.windows) - 1) if index.windows else -1
+            number = reader.varint(len(index.windows) - 1) if index.windows else -1
         if kind == BLOCK:
             slab, predictor, latents = reader.varint(), reader.take(1)[0], reader.varint(length)
-        if window < 0 or (kind == BLOCK and slab >= index.n_slabs):
+        if number < 0 or (kind == BLOCK and slab >= index.n_slabs):
             raise FormatError("the index lists a block outside the cohort: the archive is corrupt")
-        index.sections.append(Section(kind, window, slab, offset, length, crc, predictor, latents))
+        index.sections.append(Section(kind, number, slab, offset, length, crc, predictor, latents))
         offset += length
     reader.finish()
     if offset != sections_end:
-        raise FormatError(f"the index describes {offset} bytes of sections, {sections_end} are there: the archive is corrupt")
+        raise FormatError(
+            f"the index describes {offset} bytes of sections, {sections_end} are there: the archive is corrupt"
+        )
     return index
 
 
@@ -303,7 +313,8 @@ class ContainerReader:
         data = self._pread(section.length, section.offset)
         if zlib.crc32(data) != section.crc:
             raise ChecksumError(
-                f"{self.path}: {section.length} bytes at {section.offset} do not match their checksum: the archive is corrupt"
+                f"{self.path}: {section.length} bytes at {section.offset} do not match their checksum: "
+                "the archive is corrupt"
             )
         return data
 

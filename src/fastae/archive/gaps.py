@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Columns by their rare bits: the gaps between them, coded under each column's own rate. FORMAT.md §5.5."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -8,6 +9,7 @@ from fastae import _core
 from fastae.archive.columns import NEVER
 from fastae.archive.container import ByteReader, varint
 from fastae.errors import FormatError
+
 
 class _Classes:
     """Columns grouped by rate, rarest last; cells of a class run column by column, and row by row within one."""
@@ -21,6 +23,7 @@ class _Classes:
         self.n_cells = (n_columns * n_rows).astype(np.uint32)
         if len(self.rates) and self.rates[-1] >= _core.GAPS_N_RATES:
             raise FormatError(f"a column has the rate {self.rates[-1]}: the archive is corrupt")
+
 
 def encode_columns(matrix: np.ndarray, rates: np.ndarray) -> bytes:
     """Bytes of a matrix (n_columns, n_rows) of bits whose columns have these rates (with FLIP)."""
@@ -40,6 +43,7 @@ def encode_columns(matrix: np.ndarray, rates: np.ndarray) -> bytes:
         if used >= 0:
             return varint(len(positions)) + out[:used].tobytes()
         size *= 2
+
 
 def decode_columns(data: bytes | memoryview, rates: np.ndarray, n_rows: int) -> np.ndarray:
     """The matrix (n_columns, n_rows) that `encode_columns` was given.

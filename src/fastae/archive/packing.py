@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arrays of small numbers as bytes, whichever way is shortest: one value, rANS with its table, or LZMA. FORMAT.md §5.3."""
+"""Arrays of small numbers as bytes, in the shortest of three ways: one value, rANS, or LZMA. FORMAT.md §5.3."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Archive to calls, sites and latents: only the blocks that are asked for are read."""
+
 from __future__ import annotations
 
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fastae import _validate
 from fastae.archive import container
-from fastae.archive.container import ByteReader, ContainerReader, Section, decode_text, decompress
+from fastae.archive.container import ByteReader, ContainerReader, Section, decompress
 from fastae.archive.predictors import PREDICTORS
 from fastae.archive.sites import decode_sites
 from fastae.archive.window import WindowDecoder
@@ -21,6 +23,7 @@ from fastae.errors import FormatError
 from fastae.latents import dequantize_latents
 
 _KEPT_WINDOWS = 64  # whose tables, models and sites stay in memory
+_MAX_ATTRIBUTES = 1 << 16
 
 
 def open_archive(path: str | os.PathLike[str], *, n_threads: int = 1) -> Archive:
@@ -106,16 +109,11 @@ class Archive:
         index = self._reader.index
         data = ByteReader(decompress(self._reader.read(container.HEADER), "header"), "header")
         self.source, self.header = data.text(), data.text()
-        self.attributes = {data.text(): data.text() for _ in range(data.count(2))}
+        self.attributes = {data.text(): data.text() for _ in range(data.varint(_MAX_ATTRIBUTES))}
         data.finish()
         names = ByteReader(decompress(self._reader.read(container.SAMPLES), "list of samples"), "list of samples")
-        self.samples = []
-        while names.left:
-            self.samples.append(names.text())
-        if len(self.samples) != index.n_samples:
-            raise FormatError(
-                f"{self._reader.path} names {len(self.samples)} samples and has {index.n_samples}: the archive is corrupt"
-            )
+        self.samples = [names.text() for _ in range(index.n_samples)]
+        names.finish()
         self._starts = np.cumsum([0] + [window.n_sites for window in index.windows])
 
     def __enter__(self) -> Archive:
@@ -151,25 +149,25 @@ class Archive:
     # ---- calls -------------------------------------------------------------------------------------------------
 
     def __getitem__(self, key: object) -> np.ndarray:
-        keys = list(key) if isinstance(key, tuple) else [key]
+        keys: list = list(key) if isinstance(key, tuple) else [key]
         if any(part is None for part in keys):
             raise IndexError("an archive cannot be given new axes; index the array that comes back")
-        if sum(part is Ellipsis for part in keys) > 1 or len(keys) - (Ellipsis in [k for k in keys if k is Ellipsis]) > 3:
+        n_ellipses = sum(part is Ellipsis for part in keys)
+        if n_ellipses > 1 or len(keys) - n_ellipses > 3:
             raise IndexError(f"too many indices: an archive has 3 axes (variants, samples, alleles), got {len(keys)}")
         at = next((i for i, part in enumerate(keys) if part is Ellipsis), len(keys))
-        keys[at : at + 1] = [slice(None)] * (3 - len(keys) + (at < len(keys)))
+        keys[at : at + 1] = [slice(None)] * (3 - len(keys) + n_ellipses)
         variants, keys[0] = _hull(keys[0], self.shape[0], "variants")
         samples, keys[1] = _hull(keys[1], self.shape[1], "samples")
         return self._calls(variants, samples)[0][tuple(keys)]
 
-    def read(self, variants: slice | Sequence[int] | None = None, samples: Sequence[int] | None = None) -> Cohort:
+    def read(self, variants: slice | ArrayLike | None = None, samples: slice | ArrayLike | None = None) -> Cohort:
         """Part of the cohort, with sites and sample names.
 
         Parameters
         ----------
-        variants : slice or array of int, optional
-        samples : array of int, optional
-            Both in the order given; all, if left out.
+        variants, samples : slice, or array of int or bool, optional
+            In the order given; all, if left out.
 
         Returns
         -------
@@ -182,20 +180,23 @@ class Archive:
         FormatError
             If the archive is corrupt.
         """
-        at_variants, _ = _hull(slice(None) if variants is None else variants, self.shape[0], "variants", keep_order=True)
-        at_samples, _ = _hull(slice(None) if samples is None else samples, self.shape[1], "samples", keep_order=True)
+        at_variants, at_samples = (
+            _numbers(variants, self.shape[0], "variants"),
+            _numbers(samples, self.shape[1], "samples"),
+        )
         calls, phased = self._calls(at_variants, at_samples)
         names = [self.samples[i] for i in at_samples.tolist()]
         return Cohort(self.header, names, self._sites_at(at_variants), calls, phased, self.source, self.attributes)
 
-    def stream(self, variants: Sequence[int] | None = None, samples: Sequence[int] | None = None) -> CohortStream:
+    def stream(
+        self, variants: slice | ArrayLike | None = None, samples: slice | ArrayLike | None = None
+    ) -> CohortStream:
         """As `read`, window by window, so that memory holds some thousand variants at a time.
 
         Parameters
         ----------
-        variants : array of int, optional
-            Ascending.
-        samples : array of int, optional
+        variants, samples : slice, or array of int or bool, optional
+            In the order given; all, if left out.
 
         Returns
         -------
@@ -209,11 +210,14 @@ class Archive:
             If the archive is corrupt, also while the stream is read.
         """
         if variants is None:
-            parts: Iterable[np.ndarray] = (np.arange(a, b) for a, b in zip(self._starts, self._starts[1:], strict=False))
+            parts: Iterable[np.ndarray] = (
+                np.arange(a, b) for a, b in zip(self._starts, self._starts[1:], strict=False)
+            )
         else:
-            at, _ = _hull(variants, self.shape[0], "variants", keep_order=True)
-            parts = np.split(at, np.searchsorted(at, self._starts[1:-1]))
-        at_samples, _ = _hull(slice(None) if samples is None else samples, self.shape[1], "samples", keep_order=True)
+            at = _numbers(variants, self.shape[0], "variants")
+            window_of = np.searchsorted(self._starts, at, side="right")
+            parts = np.split(at, np.flatnonzero(np.diff(window_of)) + 1)
+        at_samples = _numbers(samples, self.shape[1], "samples")
         names = [self.samples[i] for i in at_samples.tolist()]
         blocks = (self.read(part, at_samples) for part in parts if len(part))
         return CohortStream(self.header, names, blocks, self.source, self.attributes)
@@ -241,8 +245,11 @@ class Archive:
         wanted = parse_regions(regions, {name for window in windows for name, _, _ in window.spans})
         found = []
         for number, window in enumerate(windows):
-            if any(n == c and first <= last_w and last >= first_w
-                   for n, first_w, last_w in window.spans for c, first, last in wanted):
+            if any(
+                n == c and first <= last_w and last >= first_w
+                for n, first_w, last_w in window.spans
+                for c, first, last in wanted
+            ):
                 sites = self._sites_of(number)
                 here = {name for name, _, _ in window.spans}
                 names = [f"{c}:{first}-{last}" for c, first, last in wanted if c in here]
@@ -312,8 +319,8 @@ class Archive:
         -------
         dict
             ``version``, ``source``, ``samples``, ``variants``, ``ploidy``, ``blocks`` (numbers), ``predictors`` (blocks
-            of each) and ``bytes``: ``total`` = ``genotypes`` + ``sites`` + ``samples`` + ``header``, where ``genotypes``
-            = ``latents`` + ``decoder`` + ``residual`` + ``index``.
+            of each) and ``bytes``: ``total`` = ``genotypes`` + ``sites`` + ``samples`` + ``header``, where
+            ``genotypes`` = ``latents`` + ``decoder`` + ``residual`` + ``index``.
         """
         sections = self._reader.index.sections
         length = {kind: sum(s.length for s in sections if s.kind == kind) for kind in range(container.BLOCK + 1)}
@@ -339,9 +346,7 @@ class Archive:
             "variants": n_variants,
             "ploidy": ploidy,
             "blocks": len(blocks),
-            "predictors": {
-                name: sum(s.predictor == number for s in blocks) for name, number in PREDICTORS.items()
-            },
+            "predictors": {name: sum(s.predictor == number for s in blocks) for name, number in PREDICTORS.items()},
             "bytes": size,
         }
 
@@ -353,6 +358,8 @@ class Archive:
         FormatError
             If any byte of the file is not as it was written.
         """
+        for section in self._reader.index.sections:  # also those that decoding would not need, or has already seen
+            self._reader.read_section(section)
         for _ in self.stream():
             pass
 
@@ -460,10 +467,24 @@ def _cross(rows: slice | np.ndarray, columns: slice | np.ndarray) -> tuple:
     return np.ix_(rows, columns)
 
 
-def _hull(key: object, n: int, axis: str, *, keep_order: bool = False) -> tuple[np.ndarray, object]:
+def _numbers(key: object, n: int, axis: str) -> np.ndarray:
+    """The numbers along an axis that a slice, a mask or an array of numbers names, in its order; all for None."""
+    if key is None or isinstance(key, slice):
+        return np.arange(n)[slice(None) if key is None else key]
+    return _integers(key, n, axis).ravel()
+
+
+def _hull(key: object, n: int, axis: str) -> tuple[np.ndarray, object]:
     """The numbers along an axis that an index needs, and the index of the result among those numbers."""
     if isinstance(key, slice):
         return np.arange(n)[key], slice(None)
+    at = _integers(key, n, axis)
+    numbers, place = np.unique(at, return_inverse=True)
+    return numbers, place.item() if at.ndim == 0 else place.reshape(at.shape)
+
+
+def _integers(key: object, n: int, axis: str) -> np.ndarray:
+    """Numbers 0..n-1, in the key's own shape."""
     at = np.asarray(key)
     if at.dtype == bool:
         if at.shape != (n,):
@@ -473,12 +494,8 @@ def _hull(key: object, n: int, axis: str, *, keep_order: bool = False) -> tuple[
         at = at.astype(np.int64)
     if at.dtype.kind not in "iu":
         raise IndexError(f"{axis} are indexed by integers, slices or masks, got {type(key).__name__}")
+    for extreme in (int(at.min(initial=0)), int(at.max(initial=0))):
+        if at.size and not -n <= extreme < n:
+            raise IndexError(f"index {extreme} is out of range for {n} {axis}")
     at = at.astype(np.int64)
-    if at.size and (at.min() < -n or at.max() >= n):
-        bad = at.max() if at.max() >= n else at.min()
-        raise IndexError(f"index {bad} is out of range for {n} {axis}")
-    at = np.where(at < 0, at + n, at)
-    if keep_order:
-        return at.ravel(), slice(None)
-    numbers, place = np.unique(at, return_inverse=True)
-    return numbers, int(place) if at.ndim == 0 else place.reshape(at.shape)
+    return np.where(at < 0, at + n, at)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A window's blocks, from bytes to calls, whatever predicted them. The writer checks its work with this, too."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -8,7 +9,6 @@ from fastae.archive.columns import ColumnTable, join
 from fastae.archive.predictors import autoencoder, frequency
 from fastae.errors import FormatError
 
-MAX_WINDOW_SITES = 1 << 16
 MAX_BLOCK_CELLS = 1 << 28  # what one block may ask for in memory, be it bits of columns or calls
 
 
@@ -32,10 +32,8 @@ class WindowDecoder:
     """
 
     def __init__(self, columns: bytes, model: bytes | None, n_sites: int, ploidy: int, max_samples: int) -> None:
-        if n_sites > MAX_WINDOW_SITES:
-            raise FormatError(f"a window has {n_sites} sites, {MAX_WINDOW_SITES} are allowed: the archive is corrupt")
         self.table = ColumnTable.from_bytes(columns, n_sites, ploidy)
-        most = max(n_sites * ploidy, self.table.n_columns * self.table.rows_per_sample) * max_samples
+        most = self.table.n_cells(max_samples)
         if most > MAX_BLOCK_CELLS:
             raise FormatError(f"a block has {most} cells, {MAX_BLOCK_CELLS} are allowed: the archive is corrupt")
         self.model = autoencoder.Model.from_bytes(model, self.table) if model is not None else None
@@ -83,5 +81,7 @@ class WindowDecoder:
 
     def _model_for(self, predictor: int) -> autoencoder.Model:
         if predictor != autoencoder.NUMBER or self.model is None:
-            raise FormatError(f"a block has predictor {predictor}, which its window does not provide: the archive is corrupt")
+            raise FormatError(
+                f"a block has predictor {predictor}, which its window does not provide: the archive is corrupt"
+            )
         return self.model

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cohort to archive: windows of sites are modelled, coded, decoded again and compared, and only then written."""
+
 from __future__ import annotations
 
 import os
@@ -14,13 +15,13 @@ import numpy as np
 
 from fastae import _validate
 from fastae.archive import container
-from fastae.archive.columns import split
+from fastae.archive.columns import MAX_COLUMNS, ColumnTable, split
 from fastae.archive.container import ContainerWriter, Index, Window, compress, counted, encode_text, varint
 from fastae.archive.predictors import PREDICTORS, autoencoder, frequency, training
 from fastae.archive.sites import decode_sites, encode_sites
-from fastae.archive.window import WindowDecoder
+from fastae.archive.window import MAX_BLOCK_CELLS, WindowDecoder
 from fastae.cohort import Cohort, CohortStream, Sites
-from fastae.errors import FastaeError
+from fastae.errors import FastaeError, InputError
 from fastae.fileio import atomic_output
 
 BLOCK_VARIANTS = 4096
@@ -28,7 +29,7 @@ BLOCK_SAMPLES = 256
 _WINDOW_CELLS = 1 << 27  # calls of all samples that are held at a time
 
 
-class _Cancelled(Exception):
+class _CancelledError(Exception):
     """Another window failed, or the user interrupted: this one's result is not wanted."""
 
 
@@ -97,13 +98,17 @@ def write_archive(
     block_samples = _validate.integer(block_samples, 1, 1 << 20, name="block_samples")
     if block_variants is None:
         block_variants = int(np.clip(_WINDOW_CELLS // max(2 * len(cohort.samples), 1), 64, BLOCK_VARIANTS))
-    block_variants = _validate.integer(block_variants, 1, 1 << 16, name="block_variants")
+    block_variants = _validate.integer(block_variants, 1, container.MAX_WINDOW_SITES, name="block_variants")
     n_threads = _validate.integer(n_threads, 1, 1024, name="n_threads")
+    seed = _validate.integer(seed, 0, None, name="seed")
+    if len(cohort.samples) > container.MAX_SAMPLES:
+        raise InputError(f"the cohort has {len(cohort.samples)} samples, an archive holds {container.MAX_SAMPLES}")
     with atomic_output(path, inputs) as file:
         # the ploidy is known when all sites have been seen: the index, written last, takes it then
         index = Index(len(cohort.samples), 0, min(block_samples, max(len(cohort.samples), 1)))
         writer = ContainerWriter(file, index)
-        head = [counted(encode_text(cohort.source)), counted(encode_text(cohort.header)), varint(len(cohort.attributes))]
+        head = [counted(encode_text(text)) for text in (cohort.source, cohort.header)]
+        head.append(varint(len(cohort.attributes)))
         head += [counted(encode_text(text)) for pair in cohort.attributes.items() for text in pair]
         writer.add(container.HEADER, compress(b"".join(head)))
         writer.add(container.SAMPLES, compress(b"".join(counted(encode_text(name)) for name in cohort.samples)))
@@ -187,6 +192,7 @@ def _code_window(
 ) -> _Coded:
     calls, phased = cohort.call_genotype, cohort.call_genotype_phased
     table, matrix = split(calls, phased)
+    _check_size(table, min(slab_samples, cohort.n_samples))
     slabs = [slice(start, start + slab_samples) for start in range(0, cohort.n_samples, slab_samples)]
     rows = [slice(slab.start * table.rows_per_sample, slab.stop * table.rows_per_sample) for slab in slabs]
     by_frequency = [_Block(frequency.NUMBER, b"", frequency.encode(matrix[:, part], table)) for part in rows]
@@ -195,7 +201,7 @@ def _code_window(
 
         def check_stop(_: object) -> None:
             if stop.is_set():
-                raise _Cancelled
+                raise _CancelledError
 
         fitted = training.fit(matrix, table, rows[0].stop, seed, check_stop)
         if fitted is not None:
@@ -221,6 +227,17 @@ def _code_window(
     return coded
 
 
+def _check_size(table: ColumnTable, n_samples: int) -> None:
+    """Refuse what a reader, which must not trust a file, would not take memory for."""
+    if table.ploidy > container.MAX_PLOIDY:
+        raise InputError(f"calls have {table.ploidy} alleles each, an archive holds up to {container.MAX_PLOIDY}")
+    if table.n_columns > MAX_COLUMNS or table.n_cells(n_samples) > MAX_BLOCK_CELLS:
+        raise InputError(
+            f"a block of {table.n_sites} sites and {n_samples} samples is too large for a reader's memory; "
+            "give smaller block_variants or block_samples"
+        )
+
+
 def _spans(sites: Sites) -> list[tuple[str, int, int]]:
     """First and last position of each chromosome of a window."""
     ends = sites.ends()
@@ -228,7 +245,8 @@ def _spans(sites: Sites) -> list[tuple[str, int, int]]:
     spans = []
     for name in dict.fromkeys(sites.chrom):
         here = chroms == name
-        spans.append((name, int(sites.pos[here].min()), int(ends[here].max())))
+        first = int(sites.pos[here].min())
+        spans.append((name, first, max(first, int(ends[here].max()))))
     return spans
 
 
@@ -238,7 +256,10 @@ def _check(coded: _Coded, cohort: Cohort, slabs: list[slice]) -> None:
     most = max((slab.stop - slab.start for slab in slabs), default=0)
     decoder = WindowDecoder(coded.columns, coded.model or None, window.n_sites, window.ploidy, most)
     same = decode_sites(coded.sites, window.n_sites).columns()
-    good = all(np.array_equal(a, b) for a, b in zip(same, cohort.sites.columns(), strict=True))
+    good = all(
+        a == b if isinstance(a, list) else np.array_equal(a, b)
+        for a, b in zip(same, cohort.sites.columns(), strict=True)
+    )
     for slab, block in zip(slabs, coded.blocks, strict=True):
         part = cohort.call_genotype[:, slab]
         calls, phased = decoder.calls(

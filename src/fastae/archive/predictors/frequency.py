@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The predictor that knows only how frequent each column's bits are: no latents, no model."""
+
 from __future__ import annotations
 
 import numpy as np
