@@ -127,13 +127,6 @@ def test_a_pipe_is_no_input(tmp_path, refused):
     assert "cannot be read twice" in refused("compress", tmp_path / "pipe", tmp_path / "out.fae")
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
-@pytest.mark.parametrize("command", ["compress", "decompress"])
-def test_a_full_destination_is_named(refused, good_archive, command):
-    source = good_archive.with_suffix(".vcf") if command == "compress" else good_archive
-    assert "/dev/full: No space left" in refused(command, source, "/dev/full")
-
-
 @pytest.mark.parametrize("name", ["out.fae", "out.vcf", "out.vcf.gz", "out.bcf"])
 def test_a_disk_that_fills_up_leaves_no_partial_output(tmp_path, good_archive, name):
     if name.endswith("bcf"):

@@ -381,6 +381,12 @@ def test_the_fast_parser_takes_only_what_the_general_one_reads_alike(text):
         np.testing.assert_array_equal(phased[0], expected_phased)
 
 
+@pytest.mark.parametrize("text", [b"0|0\t0|1\t", b"0|0\n0|1\n", b"0|0\t0-1\n", b"0|0\t0|:\n", b"0|0\t/|1\n"])
+def test_the_fast_parser_leaves_a_misplaced_byte_to_the_general_one(text):
+    assert parse_simple([b"0|0\t.|1\n"], 2)[2].all()
+    assert not parse_simple([text], 2)[2].any()
+
+
 def test_calls_in_blocks_of_different_ploidy_are_one_cohort(tmp_path):
     cohort = read_bytes(tmp_path, vcf(EVERYTHING), n_variants=2).read()
     assert cohort.ploidy == 4
