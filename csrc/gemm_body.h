@@ -103,23 +103,27 @@ ISA(gemm_dots)(size_t m, size_t n, size_t k, const REAL *a, size_t a_row, const 
     }
 }
 
-/* packed (k, width) = B (k, columns), columns <= width, zeros beyond. */
+/* packed (k, vecs * LANES) = B (k, columns), zeros beyond the columns. */
 INLINE void
-ISA(gemm_pack)(size_t k, size_t columns, const REAL *b, size_t b_row, size_t b_col, size_t width, REAL *packed)
+ISA(gemm_pack)(size_t k, size_t columns, const REAL *b, size_t b_row, size_t b_col, size_t vecs, REAL *packed)
 {
-    if (columns < width) {
-        memset(packed, 0, k * width * sizeof(REAL));
-    }
-    if (b_col == 1) {
-        for (size_t p = 0; p < k; p++) {
-            for (size_t j = 0; j < columns; j += LANES) {
-                ISA(store)(packed + p * width + j, ISA(load_some)(b + p * b_row + j, columns - j));
-            }
+    for (size_t j = 0; j < columns; j += LANES) {
+        for (size_t p = 0; p < k && b_col == 1; p++) {
+            ISA(store)(packed + p * vecs * LANES + j, ISA(load_some)(b + p * b_row + j, columns - j));
         }
-    } else {
-        for (size_t j = 0; j < columns; j++) {
-            for (size_t p = 0; p < k; p++) {
-                packed[p * width + j] = b[p + j * b_col];
+        for (size_t p = 0; p < k && b_col != 1; p += LANES) {
+            VEC square[LANES];
+
+            UNROLL
+            for (size_t i = 0; i < LANES; i++) {
+                square[i] = j + i < columns ? ISA(load_some)(b + (j + i) * b_col + p, k - p) : ISA(set)(0);
+            }
+            ISA(transpose)(square);
+            UNROLL
+            for (size_t i = 0; i < LANES; i++) {
+                if (p + i < k) {
+                    ISA(store)(packed + (p + i) * vecs * LANES + j, square[i]);
+                }
             }
         }
     }
@@ -145,7 +149,7 @@ ISA(gemm)(size_t m, size_t n, size_t k, const REAL *a, size_t a_row, size_t a_co
             const REAL *panel = b + p * b_row + j * b_col, *factors = a + p * a_col;
 
             if (b_col != 1 || columns < LANES || m > ROWS) {
-                ISA(gemm_pack)(depth, columns, panel, b_row, b_col, vecs * LANES, packed);
+                ISA(gemm_pack)(depth, columns, panel, b_row, b_col, vecs, packed);
                 panel = packed;
                 row = vecs * LANES;
             }

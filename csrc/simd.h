@@ -11,6 +11,9 @@
 #undef INLINE
 #undef MM
 #undef UNROLL
+#undef SHUFFLE
+#undef ZIP_LOW
+#undef ZIP_HIGH
 
 #define VEC ISA(vec)
 #define IVEC ISA(ivec)
@@ -183,4 +186,44 @@ ISA(sum)(VEC v)
         sum += v[i];
     }
     return sum;
+}
+
+/* ZIP_LOW (a, b) = a_0 b_0 a_1 b_1 ..., ZIP_HIGH the same of their upper halves. */
+#if defined(__clang__)
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (IVEC) { __VA_ARGS__ })
+#endif
+#if VECTOR_BYTES * 8 / REAL_BITS == 16
+#define ZIP_LOW(a, b) SHUFFLE(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define ZIP_HIGH(a, b) SHUFFLE(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+#elif VECTOR_BYTES * 8 / REAL_BITS == 8
+#define ZIP_LOW(a, b) SHUFFLE(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define ZIP_HIGH(a, b) SHUFFLE(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+#elif VECTOR_BYTES * 8 / REAL_BITS == 4
+#define ZIP_LOW(a, b) SHUFFLE(a, b, 0, 4, 1, 5)
+#define ZIP_HIGH(a, b) SHUFFLE(a, b, 2, 6, 3, 7)
+#else
+#define ZIP_LOW(a, b) SHUFFLE(a, b, 0, 2)
+#define ZIP_HIGH(a, b) SHUFFLE(a, b, 1, 3)
+#endif
+
+/* Turns LANES vectors, the rows of a square, into its columns: each round zips the halves, a perfect shuffle. */
+INLINE void
+ISA(transpose)(VEC rows[LANES])
+{
+    VEC zipped[LANES];
+
+    UNROLL
+    for (size_t half = 1; half < LANES; half *= 2) {
+        UNROLL
+        for (size_t i = 0; i < LANES / 2; i++) {
+            zipped[2 * i] = ZIP_LOW(rows[i], rows[i + LANES / 2]);
+            zipped[2 * i + 1] = ZIP_HIGH(rows[i], rows[i + LANES / 2]);
+        }
+        UNROLL
+        for (size_t i = 0; i < LANES; i++) {
+            rows[i] = zipped[i];
+        }
+    }
 }
