@@ -121,6 +121,11 @@ def test_each_field_is_checked_past_the_checksum(place, value):
         loads_model(sealed(body))
 
 
+def test_bytes_after_the_networks_are_refused():
+    with pytest.raises(FormatError, match="1 bytes too many"):
+        loads_model(sealed(dumps_model(MODELS["autoencoder"])[:-4] + b"\0"))
+
+
 def test_parameters_must_be_finite():
     with pytest.raises(ValueError, match="the Encoder has parameters that are not finite"):
         broken = Encoder([2, 1])

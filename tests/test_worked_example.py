@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastae import DNA
+from fastae import DNA, HammingLoss
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("FASTAE_DATA", ROOT / ".." / "shared" / "data"))
@@ -46,6 +46,26 @@ def test_the_autoencoder_is_better_than_pca_on_aligned_sequences(example, name):
     distances = example.compare(windows, seed=3)
     assert distances["autoencoder, 3 latents"] < distances["PCA, 3 components"] - 0.05
     assert distances["PCA, 3 components"] < distances["commonest base"]
+
+
+def test_the_networks_are_those_of_the_page(example, monkeypatch):
+    trained = []
+
+    class Watched(example.Trainer):
+        def __init__(self, encoder, decoder, *, loss, gradient, **options):
+            trained.append((encoder, decoder, loss, gradient))
+            super().__init__(encoder, decoder, loss=loss, gradient=gradient, **options)
+
+        def fit(self, X, *, n_epochs):
+            return super().fit(X, n_epochs=1)
+
+    monkeypatch.setattr(example, "Trainer", Watched)
+    windows = DNA.to_symbols(np.random.default_rng(0).integers(-1, 4, (80, 10)))
+    example.compare(windows, seed=0)
+    ((encoder, decoder, loss, gradient),) = trained
+    assert encoder.sizes == (10, 8, 6, 4, 3) and decoder.sizes == (3, 6, 10)
+    assert {*encoder.stack.activations, *decoder.stack.activations} == {"tanh"}
+    assert isinstance(loss, HammingLoss) and loss.alphabet is DNA and gradient == "forward"
 
 
 def test_forward_mode_and_difference_print_the_same_slope(example, capsys):
