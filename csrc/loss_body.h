@@ -10,16 +10,14 @@
 INLINE IVEC
 ISA(loss_codes)(const int8_t *codes, size_t count)
 {
-    typedef int8_t bytes __attribute__((vector_size(LANES)));
-    bytes narrow;
+    int8_t part[LANES];
 
-    if (count < LANES) {
-        memset(&narrow, -1, sizeof narrow);
-        memcpy(&narrow, codes, count);
-    } else {
-        memcpy(&narrow, codes, sizeof narrow);
+    if (count >= LANES) {
+        return ISA(widen)(codes);
     }
-    return __builtin_convertvector(narrow, IVEC);
+    memset(part, -1, sizeof part);
+    memcpy(part, codes, count);
+    return ISA(widen)(part);
 }
 
 /* Loss of cells with two levels, and its slope d loss / dx: the softmax is a logistic function of v, the log-odds of the

@@ -177,6 +177,32 @@ ISA(select)(IVEC mask, VEC a, VEC b)
     return (VEC) ((mask & (IVEC) a) | (~mask & (IVEC) b));
 }
 
+/* LANES signed bytes as the lanes of an IVEC. Compilers turn the generic conversion into code lane by lane. */
+INLINE IVEC
+ISA(widen)(const int8_t *p)
+{
+#if VECTOR_BYTES > 16
+    __m128i bytes = _mm_setzero_si128();
+
+    memcpy(&bytes, p, LANES);
+#if VECTOR_BYTES == 64 && REAL_BITS == 32
+    return (IVEC) _mm512_cvtepi8_epi32(bytes);
+#elif VECTOR_BYTES == 64
+    return (IVEC) _mm512_cvtepi8_epi64(bytes);
+#elif REAL_BITS == 32
+    return (IVEC) _mm256_cvtepi8_epi32(bytes);
+#else
+    return (IVEC) _mm256_cvtepi8_epi64(bytes);
+#endif
+#else
+    typedef int8_t bytes __attribute__((vector_size(LANES)));
+    bytes narrow;
+
+    memcpy(&narrow, p, sizeof narrow);
+    return __builtin_convertvector(narrow, IVEC);
+#endif
+}
+
 INLINE REAL
 ISA(sum)(VEC v)
 {
