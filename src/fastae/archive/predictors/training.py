@@ -19,7 +19,7 @@ from fastae.trainer import Trainer
 
 MIN_EVENTS = 26  # a column with fewer rare bits than this is not worth its weights
 MAX_TRAINING_ROWS = 20_000
-N_STEPS = 6_000
+MAX_STEPS, MAX_EPOCHS = 6_000, 300  # whichever comes first
 BATCH_SIZE = 128
 LEARNING_RATE = 4e-3
 BIAS_STEP = 0.1  # nats
@@ -101,14 +101,15 @@ def _train(rows: np.ndarray, rng: np.random.Generator, progress: Callable[[objec
         latent_bits=1,
         seed=rng,
     )
-    trainer.fit(sample, n_epochs=max(1, round(N_STEPS * BATCH_SIZE / len(sample))), progress=progress)
+    n_epochs = min(MAX_EPOCHS, -(-MAX_STEPS * BATCH_SIZE // len(sample)))
+    trainer.fit(sample, n_epochs=n_epochs, progress=progress)
     return encoder, decoder
 
 
 def shape_of(n_rows: int, width: int) -> tuple[int, int]:
     """Latents and hidden units for so many rows of so many columns: more rows pay for more weights."""
     n_latents = int(np.clip(width // 24, 1, 24))
-    n_hidden = int(np.clip(np.sqrt(n_rows) / 2, 4, 64))
+    n_hidden = int(np.clip(np.sqrt(n_rows), 4, 64))
     return n_latents, n_hidden
 
 
