@@ -22,12 +22,13 @@ import tempfile
 import time
 from pathlib import Path
 
+from common import ROOT, cpu_name
+
 from fastae import open_archive
 from fastae.cohort import first_difference
 from fastae.demo import packed_haplotypes, xz_size
 from fastae.io.vcf import read_vcf
 
-ROOT = Path(__file__).resolve().parents[1]
 N_REPEATS = 5
 TOOLS = ["VCF Zarr", "plink2 .pgen", "xSqueezeIt XSI", "GTShark"]  # of --anchors, its best setting of each
 
@@ -36,7 +37,7 @@ def machine():
     """One line of context: where and what was measured."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
     return {
-        "machine": platform.processor() or platform.machine(),
+        "cpu": cpu_name(),
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
         "commit": commit.stdout.strip(),
