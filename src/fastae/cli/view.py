@@ -51,7 +51,7 @@ def _names(args):
 
 
 def _indices(names, samples):
-    places = {}
+    places: dict[str, list[int]] = {}
     for index, name in enumerate(samples):
         places.setdefault(name, []).append(index)
     seen = set()

@@ -9,7 +9,7 @@ import os
 import stat
 import struct
 import zlib
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from ..errors import InputError
 
@@ -66,7 +66,7 @@ class BgzfWriter:
         self._file = file
         self._held = bytearray()
         self._pool = ThreadPoolExecutor(n_threads)
-        self._pending = collections.deque()
+        self._pending: collections.deque[Future[bytes]] = collections.deque()
         self._max_pending = 2 * n_threads
 
     def write(self, data):

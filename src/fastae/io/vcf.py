@@ -176,9 +176,8 @@ class _Records:
             if not fields[1].isdigit() or (fields[1][:1] == b"0" and fields[1] != b"0") or len(fields[1]) > 18:
                 self._refuse(number, line, f"has POS {_text(fields[1])!r}, which is not a plain whole number")
             rows.append(fields[:_FORMAT_COLUMN])
-        columns = [list(map(_text, column)) for column in zip(*rows, strict=True)]
-        columns[1] = np.array(columns[1], dtype=np.int64)
-        sites = Sites(*columns)
+        chrom, pos, *texts_of_sites = (list(map(_text, column)) for column in zip(*rows, strict=True))
+        sites = Sites(chrom, np.array(pos, dtype=np.int64), *texts_of_sites)
         calls, phased = self._calls(lines, texts, first_number)
         n_alleles = np.array([0 if alt == "." else alt.count(",") + 1 for alt in sites.alt])
         beyond = calls.max(axis=(1, 2), initial=0) > n_alleles

@@ -5,6 +5,7 @@ The decoder gives every cell of the common columns a score; its sign is the pred
 rarer columns are left to their frequencies. Rows of a block are coded in the order of their latents, so that rows of
 alike latents, which the decoder gets wrong alike, stand together (FORMAT.md §5.6).
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass

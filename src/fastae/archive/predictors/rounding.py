@@ -2,9 +2,10 @@
 """Rounds a decoder's last layer to integers where a weight costs bits and a wrong weight costs bits, too.
 
 Weights are rounded one input after the other; what a rounding loses is made up for, as far as it can be, by the inputs
-still to come. The loss is the cross-entropy's second-order change, so it is in bits, as the cost of storing a weight is,
-and the two are simply added. Frantar & Alistarh, *Optimal Brain Compression*, NeurIPS 2022, with the rate added.
+still to come. The loss is the cross-entropy's second-order change, so it is in bits, as the cost of storing a weight
+is, and the two are simply added. Frantar & Alistarh, *Optimal Brain Compression*, NeurIPS 2022, with the rate added.
 """
+
 from __future__ import annotations
 
 import numpy as np

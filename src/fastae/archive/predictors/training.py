@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Learns the autoencoder of a window: floats train here, integers decode elsewhere."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -66,28 +67,35 @@ def fit(
     rows = np.ascontiguousarray(matrix[modelled].T).view(np.int8)
     rng = np.random.default_rng(seed)
     encoder, decoder = _train(rows, rng, progress)
-    codes = np.concatenate([
-        quantize_latents(encoder.transform(HAPLOTYPE.to_levels(part, np.float32)), 1)
-        for part in np.array_split(rows, -(-n_rows // 4096))
-    ])
+    codes = np.concatenate(
+        [
+            quantize_latents(encoder.transform(HAPLOTYPE.to_levels(part, np.float32)), 1)
+            for part in np.array_split(rows, -(-n_rows // 4096))
+        ]
+    )
     _improve(codes, decoder, rows)
     integer, bias_step = _to_integers(decoder, codes)
     # |score| * score_scale is the logit's size; the level is that over LEVEL_WIDTH, in fixed point
     shift = 31
     multiplier = int(np.clip(round(integer.score_scale / LEVEL_WIDTH * 2**shift), 1, 2**31))
-    model = Model(max_rate, integer, bias_step, np.zeros(len(modelled), np.uint8), multiplier, shift, np.zeros(0, np.uint8))
+    groups, rates = np.zeros(len(modelled), np.uint8), np.zeros(0, np.uint8)
+    model = Model(max_rate, integer, bias_step, groups, multiplier, shift, rates)
     _fit_contexts(model, rows.view(np.uint8), codes, slab_rows)
     return model, codes
 
 
-def _train(rows: np.ndarray, rng: np.random.Generator, progress: Callable[[object], object] | None) -> tuple[Encoder, Decoder]:
+def _train(
+    rows: np.ndarray, rng: np.random.Generator, progress: Callable[[object], object] | None
+) -> tuple[Encoder, Decoder]:
     n_rows, width = rows.shape
     n_latents, n_hidden = shape_of(n_rows, width)
     encoder = Encoder([width, 2 * n_latents + 16, n_latents], seed=rng)
     decoder = Decoder([n_latents, n_hidden, width], output_activation="identity", seed=rng)
     share = (np.count_nonzero(rows, axis=0) + 0.5) / (n_rows + 1)
     decoder.layers[-1][1][:] = np.log(share / (1 - share))
-    sample = rows if n_rows <= MAX_TRAINING_ROWS else rows[np.sort(rng.choice(n_rows, MAX_TRAINING_ROWS, replace=False))]
+    sample = rows
+    if n_rows > MAX_TRAINING_ROWS:
+        sample = rows[np.sort(rng.choice(n_rows, MAX_TRAINING_ROWS, replace=False))]
     spacing = float(HAPLOTYPE.levels[1] - HAPLOTYPE.levels[0])
     trainer = Trainer(
         encoder,
