@@ -240,14 +240,11 @@ def _check_size(table: ColumnTable, n_samples: int) -> None:
 
 def _spans(sites: Sites) -> list[tuple[str, int, int]]:
     """First and last position of each chromosome of a window."""
-    ends = sites.ends()
-    chroms = np.array(sites.chrom, object)
-    spans = []
-    for name in dict.fromkeys(sites.chrom):
-        here = chroms == name
-        first = int(sites.pos[here].min())
-        spans.append((name, first, max(first, int(ends[here].max()))))
-    return spans
+    spans: dict[str, tuple[int, int]] = {}
+    for chrom, first, last in zip(sites.chrom, sites.pos.tolist(), sites.ends().tolist(), strict=True):
+        low, high = spans.get(chrom, (first, first))
+        spans[chrom] = min(low, first), max(high, first, last)
+    return [(chrom, *span) for chrom, span in spans.items()]
 
 
 def _check(coded: _Coded, cohort: Cohort, slabs: list[slice]) -> None:

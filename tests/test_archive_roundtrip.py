@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Any cohort comes back from an archive exactly, however it is cut into blocks and whoever predicts them."""
+
+import cohorts
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fastae import open_archive, write_archive
+from fastae.archive.predictors import training
+from fastae.cohort import Cohort, CohortStream, Sites, first_difference
+from fastae.errors import InputError
+
+PREDICTORS = ["auto", "frequency", "autoencoder"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_training():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "N_STEPS", 40)
+        yield
+
+
+def read_back(path):
+    with open_archive(path) as archive:
+        archive.verify()
+        return archive.read()
+
+
+@given(cohorts.cohorts(), st.sampled_from(PREDICTORS), st.integers(1, 9), st.integers(1, 7))
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+def test_any_cohort_comes_back(tmp_path_factory, cohort, predictor, block_variants, block_samples):
+    path = tmp_path_factory.getbasetemp() / "any.fae"
+    write_archive(
+        path, cohort, predictor=predictor, block_variants=block_variants, block_samples=block_samples, n_threads=2
+    )
+    back = read_back(path)
+    assert first_difference(cohort, back) is None
+    assert [a if isinstance(a, list) else a.tolist() for a in back.sites.columns()] == [
+        a if isinstance(a, list) else a.tolist() for a in cohort.sites.columns()
+    ]
+    if cohort.n_variants:
+        np.testing.assert_array_equal(back.call_genotype, cohort.call_genotype)
+
+
+@pytest.mark.parametrize("phased", [0.2, 0.9])
+@pytest.mark.parametrize("predictor", PREDICTORS)
+@pytest.mark.parametrize("block", [(4096, 256), (40, 13), (7, 1000), (45, 5)])
+def test_calls_of_every_kind_come_back(tmp_path, predictor, block, phased, rng):
+    cohort = cohorts.mixed(rng, phased=phased)
+    write_archive(tmp_path / "a", cohort, predictor=predictor, block_variants=block[0], block_samples=block[1])
+    assert first_difference(cohort, read_back(tmp_path / "a")) is None
+
+
+@pytest.mark.parametrize("ploidy", [1, 2, 3])
+@pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0), (1, 1), (1, 50), (50, 1)])
+def test_cohorts_of_every_shape_come_back(tmp_path, shape, ploidy, rng):
+    calls = cohorts.related(rng, *shape, ploidy=ploidy)
+    for predictor in PREDICTORS:
+        write_archive(tmp_path / "a", calls, predictor=predictor)
+        with open_archive(tmp_path / "a") as archive:
+            assert archive.shape == (*shape, ploidy if shape[0] else 1)
+            assert first_difference(Cohort.from_arrays(calls), archive.read()) is None
+            archive.verify()
+
+
+def test_a_stream_of_uneven_blocks_and_ploidies_comes_back(tmp_path, rng):
+    parts = [Cohort.from_arrays(cohorts.related(rng, n, 9, ploidy=p)) for n, p in ((7, 1), (30, 2), (1, 3), (12, 2))]
+    whole = Cohort.concatenate(parts)
+    stream = CohortStream(whole.header, whole.samples, iter(parts))
+    write_archive(tmp_path / "a", stream, block_variants=16, block_samples=4)
+    assert first_difference(whole, read_back(tmp_path / "a")) is None
+
+
+def test_each_predictor_writes_the_blocks_it_is_asked_for(tmp_path, rng):
+    calls = cohorts.related(rng, 120, 200, noise=0.002)
+    kinds = {}
+    for predictor in PREDICTORS:
+        write_archive(tmp_path / predictor, calls, predictor=predictor, block_samples=100)
+        with open_archive(tmp_path / predictor) as archive:
+            info = archive.info()
+        kinds[predictor] = info["predictors"], info["bytes"]["genotypes"]
+    assert kinds["frequency"][0] == {"frequency": 2, "autoencoder": 0}
+    assert kinds["autoencoder"][0] == {"frequency": 0, "autoencoder": 2}
+    assert kinds["auto"][0] == kinds["autoencoder"][0]
+    assert kinds["auto"][1] == kinds["autoencoder"][1] < kinds["frequency"][1]
+
+
+def test_auto_leaves_noise_to_the_frequencies(tmp_path, rng):
+    write_archive(tmp_path / "a", rng.integers(0, 2, (50, 60, 2)))
+    with open_archive(tmp_path / "a") as archive:
+        assert archive.info()["predictors"] == {"frequency": 1, "autoencoder": 0}
+        assert archive.info()["bytes"]["decoder"] == 0
+
+
+@pytest.mark.parametrize("predictor", PREDICTORS)
+def test_the_same_bytes_whatever_the_threads_and_the_source(tmp_path, predictor, rng):
+    cohort = cohorts.mixed(rng)
+    written = []
+    for number, (n_threads, seed) in enumerate([(1, 5), (2, 5), (1, 5), (1, 6)]):
+        given = cohort.to_stream(11) if number == 2 else cohort
+        options = {"predictor": predictor, "block_variants": 20, "block_samples": 16, "seed": seed}
+        write_archive(tmp_path / str(number), given, n_threads=n_threads, **options)
+        written.append((tmp_path / str(number)).read_bytes())
+    assert written[0] == written[1] == written[2]
+    if predictor == "autoencoder":
+        assert written[3] != written[0]
+
+
+def test_progress_counts_variants(tmp_path, rng):
+    seen = []
+    write_archive(tmp_path / "a", cohorts.related(rng, 25, 4), block_variants=10, progress=seen.append)
+    assert seen == [10, 20, 25]
+
+
+def test_long_texts_do_not_cost_memory_for_every_site(tmp_path):
+    """One allele of a megabase beside a thousand short ones."""
+    n = 1000
+    calls = np.ones((n, 1), np.int8)
+    sites = Sites.numbered(n)
+    sites.ref[500] = "ACGT" * 250_000
+    write_archive(tmp_path / "a", Cohort.from_arrays(calls, sites=sites))
+    assert read_back(tmp_path / "a").sites.ref == sites.ref
+
+
+# ---- refusals ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"predictor": "magic"}, ValueError, "predictor is 'magic'; it can be 'auto', 'frequency', 'autoencoder'"),
+        ({"block_variants": 0}, ValueError, "block_variants must be 1 to 65536, got 0"),
+        ({"block_variants": 65537}, ValueError, "block_variants must be 1 to 65536"),
+        ({"block_variants": 2.5}, TypeError, "block_variants must be an integer, got float"),
+        ({"block_samples": 0}, ValueError, "block_samples must be 1 to 1048576, got 0"),
+        ({"block_samples": "x"}, TypeError, "block_samples must be an integer, got str"),
+        ({"n_threads": 0}, ValueError, "n_threads must be 1 to 1024, got 0"),
+        ({"seed": -1}, ValueError, "seed must be 0 or more, got -1"),
+        ({"seed": None}, TypeError, "seed must be an integer"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(tmp_path, options, error, message):
+    with pytest.raises(error, match=message):
+        write_archive(tmp_path / "a", [[0, 1]], **options)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("calls", "error", "message"),
+    [
+        ([[0.5]], TypeError, "must be an array of integers"),
+        ([0, 1], ValueError, "shape"),
+        ([[127]], ValueError, "alleles run from"),
+        ([[[-2, 0]]], ValueError, "an allele follows a fill"),
+    ],
+)
+def test_arrays_that_are_no_calls_are_refused(tmp_path, calls, error, message):
+    with pytest.raises(error, match=message):
+        write_archive(tmp_path / "a", calls)
+    assert not list(tmp_path.iterdir())
+
+
+def cohort_with(**columns):
+    sites = Sites.numbered(2)
+    values = {name: columns.get(name, getattr(sites, name)) for name in sites.__dataclass_fields__}
+    return Cohort.from_arrays([[0, 1], [1, 1]], sites=Sites(**values))
+
+
+@pytest.mark.parametrize(
+    ("cohort", "message"),
+    [
+        (cohort_with(info=["a\nb", "."]), "INFO of a site holds a line break"),
+        (cohort_with(pos=np.array([-1, 4])), "sites lie at -1 to 4; positions are 0 or more"),
+        (cohort_with(pos=np.array([1, 2**62])), "sites lie at 1 to 4611686018427387904"),
+        (
+            Cohort.from_arrays(np.zeros((1, 1, 1025), np.int8)),
+            "calls have 1025 alleles each, an archive holds up",
+        ),
+    ],
+)
+def test_cohorts_that_no_archive_can_hold_are_refused(tmp_path, cohort, message):
+    with pytest.raises(InputError, match=message):
+        write_archive(tmp_path / "a", cohort)
+    assert not list(tmp_path.iterdir())
+
+
+def test_blocks_too_large_for_a_reader_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("fastae.archive.writer.MAX_BLOCK_CELLS", 100)
+    with pytest.raises(InputError, match="a block of 11 sites and 10 samples is too large"):
+        write_archive(tmp_path / "a", np.ones((11, 10, 1), np.int8))
+    write_archive(tmp_path / "a", np.ones((10, 10, 1), np.int8))
