@@ -59,6 +59,11 @@ def test_select_takes_variants_and_samples_in_the_order_given(cohort):
     assert part.samples == ["e", "a"]
     assert part.sites.pos.tolist() == [6, 3]
     np.testing.assert_array_equal(part.call_genotype, cohort.call_genotype[[5, 2]][:, [4, 0]])
+    mask = np.isin(np.arange(20), [2, 5])
+    assert cohort.select(mask, [True, False, False, False, True]).samples == ["a", "e"]
+    np.testing.assert_array_equal(cohort.select(mask).call_genotype, cohort.call_genotype[[2, 5]])
+    with pytest.raises(TypeError, match="float64"):
+        cohort.select([1.0])
     stepped = cohort.select(variants=slice(18, 2, -5))
     assert stepped.sites.pos.tolist() == [19, 14, 9, 4]
     np.testing.assert_array_equal(stepped.call_genotype, cohort.call_genotype[18:2:-5])

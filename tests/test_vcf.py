@@ -97,6 +97,13 @@ def test_bcf_is_read_with_the_exact_floats_it_holds(tmp_path):
     assert [info.endswith(",.") for info in sites.info] == [i % 3 > 0 for i in range(1, len(values) + 1)]
 
 
+def test_text_that_is_not_utf8_is_not_written_as_bcf(tmp_path):
+    pytest.importorskip("cyvcf2")
+    data = vcf(["1\t1\t.\tA\tC\t.\t.\tNOTE=Z\tGT\t0|1"], ["a"]).replace(b"NOTE=Z", b"NOTE=\xff")
+    with pytest.raises(InputError, match="1:1, which is not UTF-8"):
+        write_vcf(tmp_path / "out.bcf", read_bytes(tmp_path, data))
+
+
 def test_bcf_and_uncompressed_bcf_hold_the_same_cohort(tmp_path):
     pytest.importorskip("cyvcf2")
     records = [line for line in EVERYTHING if ";PASS" not in line]
@@ -200,7 +207,7 @@ def test_other_format_fields_are_refused_by_name_or_dropped_when_asked(tmp_path)
         "1\t3\t.\tA\tC\t.\t.\t.\tGT\t0|1\t1|1\t1|0\t0|0",
     ]
     message = refusal(tmp_path, vcf(lines))
-    assert "line 17 (1:1)" in message and "DP, GQ" in message and "--drop-format" in message
+    assert "line 18 (1:1)" in message and "DP, GQ" in message and "--drop-format" in message
     cohort = read_bytes(tmp_path, vcf(lines), drop_format=True).read()
     write_vcf(tmp_path / "out.vcf", cohort.to_stream())
     assert (tmp_path / "out.vcf").read_text().splitlines()[-3:] == [
@@ -238,7 +245,7 @@ GOOD = "1\t5\t.\tA\tC\t.\t.\t.\tGT\t{}\t0|1"
 )
 def test_a_call_that_cannot_be_held_is_refused_with_its_record_and_sample(tmp_path, call, message):
     found = refusal(tmp_path, vcf([GOOD.format("0|0"), GOOD.format(call)], ["s1", "s2"]))
-    assert "line 18 (1:5)" in found and message in found
+    assert "line 19 (1:5)" in found and message in found
     assert "s1" in found or "in ALT" in found
 
 
@@ -262,7 +269,7 @@ def test_a_call_that_cannot_be_held_is_refused_with_its_record_and_sample(tmp_pa
 )
 def test_a_malformed_record_is_refused_with_its_line(tmp_path, record, message):
     found = refusal(tmp_path, vcf([GOOD.format("0|0"), record], ["s1", "s2"]), drop_format=True)
-    assert "line 18" in found and message in found
+    assert "line 19" in found and message in found
 
 
 @pytest.mark.parametrize(
@@ -289,6 +296,7 @@ def test_a_file_or_header_that_is_no_vcf_or_contradicts_itself_is_refused(tmp_pa
 
 
 def test_a_repeated_definition_that_agrees_is_kept(tmp_path):
+    assert read_bytes(tmp_path, vcf([], header=HEADER + "##contig=<ID=1>\n##contig=<ID=chrX,length=9>\n")).samples
     data = vcf(EVERYTHING, header=HEADER + '##INFO=<ID=AC,Number=A,Type=Integer,Description="Other, Number=1">\n')
     write_vcf(tmp_path / "out.vcf", read_bytes(tmp_path, data))
     assert (tmp_path / "out.vcf").read_bytes() == data

@@ -8,6 +8,7 @@ HEADER = """\
 ##source=a tool, v1 = <odd>
 ##contig=<ID=1,length=1000>
 ##contig=<ID=chrX>
+##contig=<length=5,ID=unused>
 ##INFO=<ID=AF,Number=A,Type=Float,Description="Frequency">
 ##INFO=<ID=AC,Number=A,Type=Integer,Description="Count">
 ##INFO=<ID=DB,Number=0,Type=Flag,Description="Known">

@@ -31,6 +31,7 @@ MINIMAL_HEADER = (
 )
 
 _SPAN = re.compile(r"(\d+)(?:(-)(\d*))?")
+_CONTIG = re.compile(r"^##contig=<(?:[^\n]*,)?ID=([^,>\n]+)", re.MULTILINE)
 _END = re.compile(r"(?:^|;)END=(\d{1,18})(?:;|$)")  # as many digits as an int64 is sure to hold
 
 
@@ -76,8 +77,8 @@ class Sites:
         return Sites(*(column[start:stop] for column in self.columns()))
 
     def take(self, index: ArrayLike) -> Sites:
-        """The sites at `index` (integers), in that order."""
-        index = np.asarray(index, dtype=np.int64)
+        """The sites at `index` (integers or a mask), in that order."""
+        index = _numbers(index)
         order = index.tolist()
         columns: list = [c[index] if isinstance(c, np.ndarray) else [c[i] for i in order] for c in self.columns()]
         return Sites(*columns)
@@ -143,6 +144,15 @@ class Sites:
         return np.flatnonzero(keep)
 
 
+def _numbers(index: ArrayLike) -> np.ndarray:
+    index = np.asarray(index)
+    if index.dtype == bool:
+        return np.flatnonzero(index)
+    if index.size and index.dtype.kind not in "iu":
+        raise TypeError(f"an index must be integers, a slice or a mask, got {index.dtype}")
+    return index.astype(np.int64)
+
+
 def parse_regions(regions: str | Iterable[str], chroms: Collection[str]) -> list[tuple[str, int, int]]:
     """Split regions into (chrom, first, last), 1-based and inclusive; `chroms` are the names that exist.
 
@@ -172,6 +182,17 @@ def parse_regions(regions: str | Iterable[str], chroms: Collection[str]) -> list
             raise InputError(f"region {part!r} ends before it starts; give chrom:from-to with from <= to")
         parsed.append((chrom, first, last))
     return parsed
+
+
+def header_contigs(header: str) -> list[str]:
+    """Names of the chromosomes that a VCF header defines.
+
+    Examples
+    --------
+    >>> header_contigs("##contig=<ID=22,length=51304566>\\n##contig=<ID=X>\\n#CHROM")
+    ['22', 'X']
+    """
+    return _CONTIG.findall(header)
 
 
 def header_text(header: str, samples: Iterable[str]) -> str:
@@ -319,7 +340,7 @@ class Cohort:
         return cls(MINIMAL_HEADER, names, sites, calls, flags & several)
 
     def select(self, variants: slice | ArrayLike | None = None, samples: ArrayLike | None = None) -> Cohort:
-        """Part of the cohort: `variants` a slice or integers, `samples` integers; both keep the order given."""
+        """Part of the cohort: `variants` a slice, integers or a mask, `samples` integers or a mask, in the order given."""
         calls, phased, sites, names = self.call_genotype, self.call_genotype_phased, self.sites, self.samples
         if isinstance(variants, slice):
             start, stop, step = variants.indices(len(sites))
@@ -330,10 +351,10 @@ class Cohort:
             else:
                 variants = np.arange(start, stop, step)
         if variants is not None:
-            variants = np.asarray(variants, dtype=np.int64)
+            variants = _numbers(variants)
             calls, phased, sites = calls[variants], phased[variants], sites.take(variants)
         if samples is not None:
-            samples = np.asarray(samples, dtype=np.int64)
+            samples = _numbers(samples)
             calls, phased = calls[:, samples], phased[:, samples]
             names = [names[i] for i in samples.tolist()]
         return Cohort(self.header, names, sites, calls, phased, self.source, self.attributes)

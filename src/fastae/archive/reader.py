@@ -18,7 +18,7 @@ from fastae.archive.container import ByteReader, ContainerReader, Section, decom
 from fastae.archive.predictors import PREDICTORS
 from fastae.archive.sites import decode_sites
 from fastae.archive.window import WindowDecoder
-from fastae.cohort import FILL, Cohort, CohortStream, Sites, parse_regions
+from fastae.cohort import FILL, Cohort, CohortStream, Sites, header_contigs, parse_regions
 from fastae.errors import FormatError
 from fastae.latents import dequantize_latents
 
@@ -239,10 +239,11 @@ class Archive:
         Raises
         ------
         InputError
-            If a region is malformed or names a chromosome that no site is on.
+            If a region is malformed or names a chromosome that neither sites nor header know.
         """
         windows = self._reader.index.windows
-        wanted = parse_regions(regions, {name for window in windows for name, _, _ in window.spans})
+        known = {name for window in windows for name, _, _ in window.spans} | set(header_contigs(self.header))
+        wanted = parse_regions(regions, known)
         found = []
         for number, window in enumerate(windows):
             if any(

@@ -75,6 +75,8 @@ def _exact_floats(line, variant, float_keys):
     fields[_QUAL] = _exact(fields[_QUAL], variant.QUAL)
     if float_keys:
         entries = [entry.partition("=") for entry in fields[_INFO].split(";")]
+        if len({key for key, _, _ in entries}) != len(entries):
+            raise InputError(f"the record {_place(line)} has an INFO key twice, which BCF does not allow")
         for i, (key, equals, text) in enumerate(entries):
             if equals and key in float_keys:
                 values = variant.INFO[key]
@@ -126,7 +128,7 @@ def write(path, head, blocks, output_type):
             writer.write_header()
             for block in blocks:
                 for line in block:
-                    text = line.decode()
+                    text = _decode(line)
                     _check_defined(text, defined)
                     variant = writer.variant_from_string(text.rstrip("\n"))
                     if not _says_the_same(text, str(variant)):
@@ -139,6 +141,14 @@ def write(path, head, blocks, output_type):
         file.seek(max(os.fstat(file.fileno()).st_size - len(EOF_BLOCK), 0))
         if file.read() != EOF_BLOCK:
             raise OSError(errno.EIO, _INCOMPLETE)
+
+
+def _decode(line):
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        place = _place(line.decode("utf-8", "replace"))
+        raise InputError(f"BCF cannot hold the record {place}, which is not UTF-8; write VCF instead") from None
 
 
 def _place(text):
