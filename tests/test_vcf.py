@@ -97,6 +97,14 @@ def test_bcf_is_read_with_the_exact_floats_it_holds(tmp_path):
     assert [info.endswith(",.") for info in sites.info] == [i % 3 > 0 for i in range(1, len(values) + 1)]
 
 
+@needs_bcftools
+def test_a_bcf_with_an_info_key_twice_is_refused_rather_than_given_one_value_for_both(tmp_path):
+    (tmp_path / "in.vcf").write_bytes(vcf(["1\t1\t.\tA\tC\t.\t.\tAF=0.1234567;AF=0.2\tGT\t0|1"], ["a"]))
+    subprocess.run(["bcftools", "view", "-Ob", "-o", tmp_path / "in.bcf", tmp_path / "in.vcf"], check=True)
+    with pytest.raises(InputError, match="in.bcf: the record 1:1 has an INFO key twice"):
+        read_vcf(tmp_path / "in.bcf").read()
+
+
 def test_text_that_is_not_utf8_is_not_written_as_bcf(tmp_path):
     pytest.importorskip("cyvcf2")
     data = vcf(["1\t1\t.\tA\tC\t.\t.\tNOTE=Z\tGT\t0|1"], ["a"]).replace(b"NOTE=Z", b"NOTE=\xff")

@@ -340,7 +340,29 @@ class Cohort:
         return cls(MINIMAL_HEADER, names, sites, calls, flags & several)
 
     def select(self, variants: slice | ArrayLike | None = None, samples: ArrayLike | None = None) -> Cohort:
-        """Part of the cohort: `variants` a slice, integers or a mask, `samples` integers or a mask, in the order given."""
+        """Part of the cohort.
+
+        Parameters
+        ----------
+        variants : slice, array_like of int or mask, optional
+        samples : array_like of int or mask, optional
+            Both keep the order given; all of them if left out.
+
+        Returns
+        -------
+        Cohort
+            May share memory with this one.
+
+        Raises
+        ------
+        TypeError
+            If an index is of another kind.
+
+        Examples
+        --------
+        >>> Cohort.from_arrays([[0, 1], [1, 1], [1, 0]]).select([2, 0], [1]).call_genotype.tolist()
+        [[[0]], [[1]]]
+        """
         calls, phased, sites, names = self.call_genotype, self.call_genotype_phased, self.sites, self.samples
         if isinstance(variants, slice):
             start, stop, step = variants.indices(len(sites))

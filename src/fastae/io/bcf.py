@@ -59,7 +59,7 @@ def lines(path):
                 if variant is None:
                     return
                 text = str(variant)
-            yield _exact_floats(text, variant, float_keys).encode()
+            yield _exact_floats(path, text, variant, float_keys).encode()
 
 
 @contextlib.contextmanager
@@ -70,13 +70,13 @@ def _refusing(path):
         raise InputError(f"{path}: htslib cannot read this BCF: {error}") from error
 
 
-def _exact_floats(line, variant, float_keys):
+def _exact_floats(path, line, variant, float_keys):
     fields = line.split("\t", _INFO + 1)
     fields[_QUAL] = _exact(fields[_QUAL], variant.QUAL)
     if float_keys:
         entries = [entry.partition("=") for entry in fields[_INFO].split(";")]
         if len({key for key, _, _ in entries}) != len(entries):
-            raise InputError(f"the record {_place(line)} has an INFO key twice, which BCF does not allow")
+            raise InputError(f"{path}: the record {_place(line)} has an INFO key twice, which cannot be told apart")
         for i, (key, equals, text) in enumerate(entries):
             if equals and key in float_keys:
                 values = variant.INFO[key]
