@@ -18,7 +18,7 @@ PREDICTORS = ["auto", "frequency", "autoencoder"]
 @pytest.fixture(scope="module", autouse=True)
 def short_training():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "N_STEPS", 40)
+        patch.setattr(training, "MAX_EPOCHS", 40)
         yield
 
 
