@@ -31,7 +31,7 @@ HEADER, SAMPLES, SITES, COLUMNS, MODEL, BLOCK = range(6)
 
 @dataclass(frozen=True)
 class Section:
-    """Where a section lies and what it is; `latents` of a block's first bytes are its packed latents."""
+    """Where a section lies and what it is; the first `latents` bytes of a block or model are of latents."""
 
     kind: int
     window: int
@@ -200,7 +200,9 @@ def _index_bytes(index: Index) -> bytes:
         if section.kind >= SITES:
             out.append(varint(section.window))
         if section.kind == BLOCK:
-            out += [varint(section.slab), bytes([section.predictor]), varint(section.latents)]
+            out += [varint(section.slab), bytes([section.predictor])]
+        if section.kind >= MODEL:
+            out.append(varint(section.latents))
     return b"".join(out)
 
 
@@ -229,7 +231,9 @@ def _parse_index(data: bytes, sections_end: int) -> Index:
         if kind >= SITES:
             number = reader.varint(len(index.windows) - 1) if index.windows else -1
         if kind == BLOCK:
-            slab, predictor, latents = reader.varint(), reader.take(1)[0], reader.varint(length)
+            slab, predictor = reader.varint(), reader.take(1)[0]
+        if kind >= MODEL:
+            latents = reader.varint(length)
         if number < 0 or (kind == BLOCK and slab >= index.n_slabs):
             raise FormatError("the index lists a block outside the cohort: the archive is corrupt")
         index.sections.append(Section(kind, number, slab, offset, length, crc, predictor, latents))

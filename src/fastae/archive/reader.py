@@ -325,14 +325,14 @@ class Archive:
         """
         sections = self._reader.index.sections
         length = {kind: sum(s.length for s in sections if s.kind == kind) for kind in range(container.BLOCK + 1)}
-        latents = sum(s.latents for s in sections)
+        latents_of = {kind: sum(s.latents for s in sections if s.kind == kind) for kind in length}
         blocks = [s for s in sections if s.kind == container.BLOCK]
         size = {
             "total": self._reader.size,
             "genotypes": 0,
-            "latents": latents,
-            "decoder": length[container.MODEL],
-            "residual": length[container.COLUMNS] + length[container.BLOCK] - latents,
+            "latents": sum(latents_of.values()),
+            "decoder": length[container.MODEL] - latents_of[container.MODEL],
+            "residual": length[container.COLUMNS] + length[container.BLOCK] - latents_of[container.BLOCK],
             "index": self._reader.index_bytes,
             "sites": length[container.SITES],
             "samples": length[container.SAMPLES],
@@ -372,10 +372,14 @@ class Archive:
                 self._windows.move_to_end(number)
                 return self._windows[number]
         window, index = self._reader.index.windows[number], self._reader.index
-        has_model = self._reader.find(container.MODEL, number) is not None
+        section = self._reader.find(container.MODEL, number)
+        model = None
+        if section is not None:
+            data = self._reader.read_section(section)
+            model = data[: section.latents], data[section.latents :]
         decoder = WindowDecoder(
             self._reader.read(container.COLUMNS, number),
-            self._reader.read(container.MODEL, number) if has_model else None,
+            model,
             window.n_sites,
             window.ploidy,
             min(index.slab_samples, index.n_samples),

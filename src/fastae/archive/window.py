@@ -19,8 +19,8 @@ class WindowDecoder:
     ----------
     columns : bytes
         The window's table of columns.
-    model : bytes or None
-        Its autoencoder, if blocks use one.
+    model : tuple of bytes or None
+        Codebook and decoder of its autoencoder, if blocks use one.
     n_sites, ploidy : int
     max_samples : int
         Most samples that a block has.
@@ -31,12 +31,14 @@ class WindowDecoder:
         If the bytes are not such sections.
     """
 
-    def __init__(self, columns: bytes, model: bytes | None, n_sites: int, ploidy: int, max_samples: int) -> None:
+    def __init__(
+        self, columns: bytes, model: tuple[bytes, bytes] | None, n_sites: int, ploidy: int, max_samples: int
+    ) -> None:
         self.table = ColumnTable.from_bytes(columns, n_sites, ploidy)
         most = self.table.n_cells(max_samples)
         if most > MAX_BLOCK_CELLS:
             raise FormatError(f"a block has {most} cells, {MAX_BLOCK_CELLS} are allowed: the archive is corrupt")
-        self.model = autoencoder.Model.from_bytes(model, self.table) if model is not None else None
+        self.model = autoencoder.Model.from_bytes(*model, self.table) if model is not None else None
 
     def calls(self, payload: bytes, n_latents: int, predictor: int, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
         """Calls (n_sites, n_samples, ploidy) and phase (n_sites, n_samples) of a block.
@@ -76,7 +78,7 @@ class WindowDecoder:
     def latent_codes(self, latents: bytes, predictor: int, n_samples: int) -> np.ndarray:
         """Latent codes of a block, uint8 (n_samples, rows_per_sample, n_latents)."""
         per_sample = self.table.rows_per_sample
-        codes = autoencoder.decode_latents(latents, self._model_for(predictor), n_samples * per_sample)
+        codes = self._model_for(predictor).decode_latents(latents, n_samples * per_sample)
         return codes.reshape(n_samples, per_sample, codes.shape[1])
 
     def _model_for(self, predictor: int) -> autoencoder.Model:

@@ -24,7 +24,7 @@ from fastae.cohort import Cohort, CohortStream, Sites
 from fastae.errors import FastaeError, InputError
 from fastae.fileio import atomic_output
 
-BLOCK_VARIANTS = 4096
+BLOCK_VARIANTS = 2048
 BLOCK_SAMPLES = 256
 _WINDOW_CELLS = 1 << 27  # calls of all samples that are held at a time
 
@@ -59,7 +59,7 @@ def write_archive(
         ``"auto"`` takes for each block the one that makes it smallest; a name forces that one wherever a block has
         anything to predict.
     block_variants, block_samples : int
-        Sites and samples of a block, the unit of random access. By default 4096 sites, fewer where the samples are so
+        Sites and samples of a block, the unit of random access. By default 2048 sites, fewer where the samples are so
         many that a window of them would not fit in memory, and 256 samples.
     n_threads : int
     seed : int
@@ -120,8 +120,9 @@ def write_archive(
             index.ploidy = max(index.ploidy, coded.window.ploidy)
             writer.add(container.SITES, coded.sites, window=number)
             writer.add(container.COLUMNS, coded.columns, window=number)
-            if coded.model:
-                writer.add(container.MODEL, coded.model, window=number)
+            if coded.model is not None:
+                codebook, decoder = coded.model
+                writer.add(container.MODEL, codebook + decoder, window=number, latents=len(codebook))
             for slab, block in enumerate(coded.blocks):
                 writer.add(
                     container.BLOCK,
@@ -156,7 +157,7 @@ class _Coded:
     window: Window
     sites: bytes
     columns: bytes
-    model: bytes
+    model: tuple[bytes, bytes] | None  # codebook, decoder
     blocks: list[_Block]
 
 
@@ -215,12 +216,12 @@ def _code_window(
             else:
                 smallest = [min(pair, key=lambda b: b.size) for pair in zip(by_frequency, by_autoencoder, strict=True)]
                 saved = sum(b.size for b in by_frequency) - sum(b.size for b in smallest)
-                blocks, model = (smallest, model) if saved > len(model.to_bytes()) else (by_frequency, None)
+                blocks, model = (smallest, model) if saved > sum(map(len, model.to_bytes())) else (by_frequency, None)
     coded = _Coded(
         window=Window(cohort.n_variants, calls.shape[2], _spans(cohort.sites)),
         sites=encode_sites(cohort.sites),
         columns=table.to_bytes(),
-        model=model.to_bytes() if model is not None else b"",
+        model=model.to_bytes() if model is not None else None,
         blocks=blocks,
     )
     _check(coded, cohort, slabs)
@@ -251,7 +252,7 @@ def _check(coded: _Coded, cohort: Cohort, slabs: list[slice]) -> None:
     """Decode what is about to be written, from its bytes alone, and compare it with what it was made of."""
     window = coded.window
     most = max((slab.stop - slab.start for slab in slabs), default=0)
-    decoder = WindowDecoder(coded.columns, coded.model or None, window.n_sites, window.ploidy, most)
+    decoder = WindowDecoder(coded.columns, coded.model, window.n_sites, window.ploidy, most)
     same = decode_sites(coded.sites, window.n_sites).columns()
     good = all(
         a == b if isinstance(a, list) else np.array_equal(a, b)

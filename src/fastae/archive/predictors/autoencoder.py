@@ -17,6 +17,7 @@ from fastae.archive.columns import NEVER, ColumnTable
 from fastae.archive.container import ByteReader, counted, varint
 from fastae.archive.gaps import decode_columns, encode_columns
 from fastae.archive.packing import pack_array, unpack_array
+from fastae.archive.predictors.codebook import Codebook
 from fastae.bitpack import pack, unpack
 from fastae.errors import FormatError
 from fastae.quantize import IntDecoder
@@ -47,6 +48,8 @@ class Model:
         (|score| * multiplier) >> shift is the level of confidence.
     rates : ndarray of uint8, shape (N_GROUPS * N_LEVELS * 9,)
         How probable an error is in each context, as the residual coder has it.
+    codebook : Codebook or None
+        The distinct latents of all rows, where rows share them; else each row's latents are packed as they are.
     """
 
     max_rate: int
@@ -56,6 +59,7 @@ class Model:
     multiplier: int
     shift: int
     rates: np.ndarray
+    codebook: Codebook | None
 
     def columns(self, table: ColumnTable) -> tuple[np.ndarray, np.ndarray]:
         """Indices of the columns that the decoder predicts, and of the others."""
@@ -69,7 +73,21 @@ class Model:
         _core.residual_classify(scores, self.groups, N_LEVELS, self.multiplier, self.shift, classes)
         return classes
 
-    def to_bytes(self) -> bytes:
+    def encode_latents(self, latent_codes: np.ndarray) -> bytes:
+        """Bytes of the latent codes (n_rows, n_latents) of a block's rows."""
+        if self.codebook is not None:
+            return self.codebook.encode(latent_codes)
+        return bytes(pack(latent_codes.ravel(), self.decoder.latent_bits))
+
+    def decode_latents(self, data: bytes | memoryview, n_rows: int) -> np.ndarray:
+        """The inverse: latent codes, uint8 (n_rows, n_latents)."""
+        if self.codebook is not None:
+            return self.codebook.decode(data, n_rows)
+        n_latents = int(self.decoder.sizes[0])
+        return unpack(data, n_rows * n_latents, self.decoder.latent_bits).reshape(n_rows, n_latents)
+
+    def to_bytes(self) -> tuple[bytes, bytes]:
+        """The codebook, if any, and the rest."""
         decoder = self.decoder
         out = [bytes([self.max_rate, decoder.latent_bits]), varint(len(decoder.sizes) - 2)]
         out += [varint(int(size)) for size in decoder.sizes[:-1]]
@@ -83,10 +101,10 @@ class Model:
         steps = decoder.biases[-n_outputs:] // self.bias_step
         out += [varint(self.bias_step), pack_array((steps + 128).astype(np.uint8)), pack_array(self.groups)]
         out += [varint(self.multiplier), varint(self.shift), pack_array(self.rates)]
-        return b"".join(out)
+        return self.codebook.to_bytes() if self.codebook is not None else b"", b"".join(out)
 
     @classmethod
-    def from_bytes(cls, data: bytes, table: ColumnTable) -> Model:
+    def from_bytes(cls, codebook: bytes, data: bytes, table: ColumnTable) -> Model:
         reader = ByteReader(data, "decoder")
         max_rate, latent_bits = reader.take(2)
         n_outputs = int(np.count_nonzero((table.rate & NEVER) <= max_rate))
@@ -115,7 +133,8 @@ class Model:
             raise FormatError(f"the decoder is not valid, {error}: the archive is corrupt") from None
         if groups.max(initial=0) >= N_GROUPS or rates.max(initial=0) > 127:
             raise FormatError("the decoder's contexts are out of range: the archive is corrupt")
-        return cls(max_rate, decoder, bias_step, groups, multiplier, shift, rates)
+        book = Codebook.from_bytes(codebook, sizes[0], latent_bits) if codebook else None
+        return cls(max_rate, decoder, bias_step, groups, multiplier, shift, rates, book)
 
 
 def _zigzag(value: int) -> int:
@@ -142,14 +161,7 @@ def encode(matrix: np.ndarray, table: ColumnTable, model: Model, latent_codes: n
     contexts = np.empty(bits.size, np.uint16)
     out = np.empty(2 * bits.size + 64, np.uint8)  # 15 bits a cell at the very most
     used = _core.residual_encode(classes, bits, model.rates, history, contexts, out)
-    latents = bytes(pack(latent_codes.ravel(), model.decoder.latent_bits))
-    return latents, counted(sparse) + out[:used].tobytes()
-
-
-def decode_latents(data: bytes | memoryview, model: Model, n_rows: int) -> np.ndarray:
-    """Latent codes (n_rows, n_latents) of a block's latent bytes."""
-    n_latents = int(model.decoder.sizes[0])
-    return unpack(data, n_rows * n_latents, model.decoder.latent_bits).reshape(n_rows, n_latents)
+    return model.encode_latents(latent_codes), counted(sparse) + out[:used].tobytes()
 
 
 def decode(
@@ -160,7 +172,7 @@ def decode(
     reader = ByteReader(residual, "block")
     sparse = reader.take(reader.count())
     stream = np.frombuffer(reader.take(reader.left), np.uint8)
-    latent_codes = decode_latents(latents, model, n_rows)
+    latent_codes = model.decode_latents(latents, n_rows)
     order = row_order(latent_codes)
     classes = model.classify(latent_codes[order])
     bits = np.empty(classes.shape, np.uint8)
@@ -175,4 +187,4 @@ def decode(
 
 def predict(latents: bytes | memoryview, model: Model, n_rows: int) -> np.ndarray:
     """What the decoder makes of the latents alone: bits (n_outputs, n_rows)."""
-    return (model.classify(decode_latents(latents, model, n_rows)) >> 7).T
+    return (model.classify(model.decode_latents(latents, n_rows)) >> 7).T

@@ -11,6 +11,7 @@ from fastae import _core
 from fastae.alphabet import HAPLOTYPE
 from fastae.archive.columns import NEVER, ColumnTable
 from fastae.archive.predictors.autoencoder import LEVEL_WIDTH, N_GROUPS, N_LEVELS, Model, row_order
+from fastae.archive.predictors.codebook import Codebook
 from fastae.archive.predictors.rounding import round_layer
 from fastae.latents import dequantize_latents, quantize_latents
 from fastae.losses import CrossEntropyLoss
@@ -24,7 +25,7 @@ MAX_STEPS, MAX_EPOCHS = 6_000, 300  # whichever comes first
 BATCH_SIZE = 128
 LEARNING_RATE = 4e-3
 BIAS_STEP = 0.1  # nats
-N_SWEEPS = 2  # over the latents, in search of better ones
+N_SWEEPS = 3  # over the latents, in search of better ones; the first looks at errors only
 SEARCH_ROWS = 1024  # at a time: bounds the memory of the search
 MIN_GAIN = 0.1  # bits
 
@@ -79,7 +80,7 @@ def fit(
     shift = 31
     multiplier = int(np.clip(round(integer.score_scale / LEVEL_WIDTH * 2**shift), 1, 2**31))
     groups, rates = np.zeros(len(modelled), np.uint8), np.zeros(0, np.uint8)
-    model = Model(max_rate, integer, bias_step, groups, multiplier, shift, rates)
+    model = Model(max_rate, integer, bias_step, groups, multiplier, shift, rates, Codebook.fit(codes, 1))
     _fit_contexts(model, rows.view(np.uint8), codes, slab_rows)
     return model, codes
 
@@ -116,23 +117,46 @@ def _train(
 
 def shape_of(n_rows: int, width: int) -> tuple[int, int]:
     """Latents and hidden units for so many rows of so many columns: more rows pay for more weights."""
-    n_latents = int(np.clip(width // 24, 1, 24))
-    n_hidden = int(np.clip(np.sqrt(n_rows), 4, 64))
+    n_latents = int(np.clip(width // 24, 1, 16))
+    n_hidden = int(np.clip(0.57 * np.sqrt(n_rows), 4, 64))
     return n_latents, n_hidden
 
 
 def _improve(codes: np.ndarray, decoder: Decoder, rows: np.ndarray) -> None:
-    """Flip, in place, the latent bits whose flip makes their row cheaper: the encoder's guess is good, not the best."""
-    for start in range(0, len(rows), SEARCH_ROWS):
-        part, signs = codes[start : start + SEARCH_ROWS], 1 - 2 * rows[start : start + SEARCH_ROWS].astype(np.float32)
-        cost = _row_bits(part, decoder, signs)
-        for latent in np.tile(np.arange(codes.shape[1]), N_SWEEPS):
-            flipped = part.copy()
-            flipped[:, latent] ^= 1
-            flipped_cost = _row_bits(flipped, decoder, signs)
-            better = flipped_cost < cost - MIN_GAIN
-            part[better, latent] ^= 1
-            cost[better] = flipped_cost[better]
+    """Flip, in place, the latent bits whose flip makes their row cheaper: the encoder's guess is good, not the best.
+
+    A row costs the bits of its errors and those of its code, and codes that many rows share are cheap.
+    """
+    for sweep in range(N_SWEEPS):
+        prices = _CodePrices(codes)
+        for start in range(0, len(rows), SEARCH_ROWS):
+            part, signs = codes[start : start + SEARCH_ROWS], 1 - 2 * rows[start : start + SEARCH_ROWS].astype(np.float32)
+            cost = _row_bits(part, decoder, signs) + (prices(part) if sweep else 0)
+            for latent in range(codes.shape[1]):
+                flipped = part.copy()
+                flipped[:, latent] ^= 1
+                flipped_cost = _row_bits(flipped, decoder, signs) + (prices(flipped) if sweep else 0)
+                better = flipped_cost < cost - MIN_GAIN
+                part[better, latent] ^= 1
+                cost[better] = flipped_cost[better]
+
+
+class _CodePrices:
+    """Bits of a row's code where each distinct code is stored once, and rows say which: by how many rows share it."""
+
+    def __init__(self, codes: np.ndarray) -> None:
+        self._keys, counts = np.unique(self._key(codes), return_counts=True)
+        self._alone = np.log2(len(codes)) + codes.shape[1]
+        self._bits = np.where(counts > 1, np.log2(len(codes) / counts), self._alone)
+
+    @staticmethod
+    def _key(codes: np.ndarray) -> np.ndarray:
+        return codes @ (1 << np.arange(codes.shape[1], dtype=np.int64))
+
+    def __call__(self, codes: np.ndarray) -> np.ndarray:
+        key = self._key(codes)
+        at = np.minimum(np.searchsorted(self._keys, key), len(self._keys) - 1)
+        return np.where(self._keys[at] == key, self._bits[at], self._alone)
 
 
 def _row_bits(codes: np.ndarray, decoder: Decoder, signs: np.ndarray) -> np.ndarray:
