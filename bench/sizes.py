@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What archives of real cohorts cost: bytes, seconds, memory, and the bytes and milliseconds of the two small reads.
 
-    python bench/sizes.py [--data DIR] [--predictor auto autoencoder] [--anchors FILE] [--readme] [VCF ...]
+    python bench/sizes.py [--data DIR] [--predictor auto autoencoder] [VCF ...] > sizes.jsonl
+    python bench/sizes.py --readme sizes.jsonl [--anchors FILE]
 
 One JSON line per file and predictor, after a line that names machine and commit. `xz -9e` of the packed alleles is
-measured in the same run. `--anchors` names a table (tab-separated: dataset, tool, total_bytes, genotype_bytes) of other
-tools' sizes to set beside; `--readme` writes the table between README.md's `sizes` marks. The folder of VCF files
-is `--data`, else $FASTAE_DATA, else ../shared/data.
+measured in the same run. The second form measures nothing: it writes the table between README.md's `sizes` marks, and
+beside our sizes those of other tools from a tab-separated file with the columns dataset, tool and genotype_bytes. The
+folder of VCF files is `--data`, else $FASTAE_DATA, else ../shared/data.
 """
 
 from __future__ import annotations
@@ -123,24 +124,37 @@ def read_anchors(path):
     return best
 
 
-def table(cases, anchors):
-    """Markdown: one row per file and predictor, bytes of genotypes beside the rivals'."""
+def markdown(head, rows, n_text):
+    """A table whose first n_text columns are text and the others numbers."""
+    marks = "|" + "---|" * n_text + "---:|" * (len(head) - n_text)
+    return "\n".join(["| " + " | ".join(head) + " |", marks, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def tables(header, cases, anchors):
+    """Markdown: bytes of genotypes beside the rivals', then seconds and memory, a row per file and predictor."""
     tools = [tool for tool in TOOLS if any(name == tool for _, name in anchors)]
-    head = ["cohort", "people × sites", "predictor", "genotypes", "latents", "decoder", "residual", "whole file"]
-    head += ["xz -9e", *tools]
-    head += ["compress", "peak memory", "to NumPy", "one sample", "1 % of sites"]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * 3 + "---:|" * (len(head) - 3)]
+    sizes, times = [], []
     for case in cases:
-        size, name = case["bytes"], case["params"]["dataset"]
-        cells = [name, f"{case['samples']:,} × {case['variants']:,}", case["params"]["predictor"]]
-        cells += [f"{size[part]:,}" for part in ("genotypes", "latents", "decoder", "residual", "total")]
-        cells += [f"{case['baseline']['xz -9e']:,}"]
-        cells += [f"{anchors[name, tool]:,}" if (name, tool) in anchors else "" for tool in tools]
-        cells += [f"{case['seconds']:.1f} s", f"{case['peak_rss_bytes'] / 1e6:.0f} MB"]
-        cells += [f"{case['decompress_seconds']:.2f} s"]
-        cells += [f"{case[q]['ms']:.1f} ms, {case[q]['bytes_read']:,} B" for q in ("one_sample", "region_1pct")]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        params, size = case["params"], case["bytes"]
+        name = [params["dataset"], params["predictor"]]
+        row = [*name, f"{case['samples']:,} × {case['variants']:,}"]
+        row += [f"{size[part]:,}" for part in ("genotypes", "latents", "decoder", "residual", "total")]
+        row += [f"{case['baseline']['xz -9e']:,}"]
+        row += [f"{anchors[name[0], tool]:,}" if (name[0], tool) in anchors else "" for tool in tools]
+        sizes.append(row)
+        row = [*name, f"{case['seconds']:.1f} s", f"{case['peak_rss_bytes'] / 1e6:.0f} MB"]
+        row += [f"{case['decompress_seconds']:.2f} s"]
+        for part in ("one_sample", "region_1pct"):
+            row += [f"{case[part]['ms']:.1f} ms", f"{case[part]['bytes_read']:,}"]
+        times.append(row)
+    head = ["cohort", "predictor", "people × sites", "genotypes", "latents", "decoder", "residual", "whole file"]
+    size_table = markdown([*head, "xz -9e", *tools], sizes, 2)
+    head = ["cohort", "predictor", "compress", "peak memory", "all to NumPy"]
+    time_table = markdown([*head, "one sample", "bytes read", "1 % of sites", "bytes read"], times, 2)
+    where = (
+        f"{header['cpu']}, {cases[0]['params']['threads']} threads to compress, one to read, commit {header['commit']}."
+    )
+    return f"{size_table}\n\n{time_table}\n\n{where}"
 
 
 def write_readme(text):
@@ -156,24 +170,23 @@ def main():
     parser.add_argument("--data", type=Path, default=os.environ.get("FASTAE_DATA", ROOT.parent / "shared" / "data"))
     parser.add_argument("--predictor", nargs="+", default=["auto", "autoencoder"])
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--anchors", type=Path)
-    parser.add_argument("--readme", action="store_true")
+    parser.add_argument("--readme", type=Path, metavar="JSONL", help="write README.md's table from these lines")
+    parser.add_argument("--anchors", type=Path, metavar="TSV", help="sizes of other tools for that table")
     args = parser.parse_args()
+    if args.readme:
+        header, *cases = (json.loads(line) for line in args.readme.read_text().splitlines())
+        write_readme(tables(header, cases, read_anchors(args.anchors) if args.anchors else {}))
+        return
     files = args.vcf or sorted(Path(args.data).glob("*.vcf.gz"))
     if not files:
         raise SystemExit(f"no *.vcf.gz in {args.data}: name files, or their folder by --data")
-    anchors = read_anchors(args.anchors) if args.anchors else {}
     print(json.dumps(machine()), flush=True)
-    cases = []
     with tempfile.TemporaryDirectory() as folder:
         for vcf in files:
             with read_vcf(vcf) as stream:
                 xz_bytes = xz_size(packed_haplotypes(stream.read().call_genotype))
             for predictor in args.predictor:
-                cases.append(measure(vcf, predictor, args.threads, xz_bytes, folder))
-                print(json.dumps(cases[-1]), flush=True)
-    if args.readme:
-        write_readme(table(cases, anchors))
+                print(json.dumps(measure(vcf, predictor, args.threads, xz_bytes, folder)), flush=True)
 
 
 if __name__ == "__main__":

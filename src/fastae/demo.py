@@ -80,6 +80,8 @@ def run_demo(
     lap = time.perf_counter()
     history, Z = train(cohort)
     result["seconds"]["train"] = time.perf_counter() - lap
+    wrong = f"{history.heldout_hamming[-1]:.1%}"
+    say(f"autoencoder of the picture: {wrong} of the common alleles of people it has not seen are wrong")
     draw(picture_path, cohort, history, Z)
     say(f"wrote {archive_path} and {picture_path} in {time.perf_counter() - start:.0f} s")
     return result | {"history": history, "files": [archive_path, picture_path]}
