@@ -76,6 +76,7 @@ def test_train_learns_and_gives_a_row_of_latents_per_person(region, monkeypatch,
     history, Z = demo.train(part)
     assert len(history) == len(history.heldout_hamming) == 5
     assert history.hamming[-1] < history.hamming[0]
+    assert min(history.heldout_hamming) > 0  # there were people to get wrong
     assert Z.shape == (300, demo.N_LATENTS)
     assert np.abs(Z).max() < 1
     picture = tmp_path / "demo.png"
