@@ -28,6 +28,7 @@ N_LEVELS = 16  # of confidence
 LEVEL_WIDTH = 0.75  # of a level, in nats of the logit
 N_GROUPS = 5  # of columns, by how much oftener than expected the decoder errs
 _MAX_WIDTH = 1 << 12  # of a hidden layer
+_MAX_WEIGHTS = 1 << 24
 _CONTEXTS = N_GROUPS * N_LEVELS * _core.RESIDUAL_N_NEIGHBOURS
 
 
@@ -111,7 +112,10 @@ class Model:
         n_hidden = reader.varint(16)
         sizes = [reader.varint(_MAX_WIDTH) for _ in range(n_hidden + 1)] + [n_outputs]
         pairs = [(reader.varint(2**31 - 1), reader.varint(62)) for _ in range(n_hidden)]
-        layers = zip(sizes[:-1], sizes[1:], strict=True)
+        layers = list(zip(sizes[:-1], sizes[1:], strict=True))
+        n_weights = sum(d_in * d_out for d_in, d_out in layers)
+        if n_weights > _MAX_WEIGHTS:
+            raise FormatError(f"the decoder has {n_weights} weights, more than {_MAX_WEIGHTS}: the archive is corrupt")
         weights = [(unpack_array(reader, d_in * d_out) ^ 128).view(np.int8) for d_in, d_out in layers]
         biases = np.array([_unzigzag(reader.varint(2**32 - 1)) for _ in range(sum(sizes[1:-1]))], np.int64)
         bias_step = reader.varint(1 << 23)

@@ -20,6 +20,7 @@ from fastae.quantize import HIDDEN_ONE, IntDecoder
 from fastae.trainer import Trainer
 
 MIN_EVENTS = 26  # a column with fewer rare bits than this is not worth its weights
+MAX_OUTPUTS = 1 << 16  # of an integer decoder
 MAX_TRAINING_ROWS = 20_000
 MAX_STEPS, MAX_EPOCHS = 6_000, 300  # whichever comes first
 BATCH_SIZE = 128
@@ -58,12 +59,12 @@ def fit(
     -------
     model : Model
     latent_codes : ndarray of uint8, shape (n_rows, n_latents)
-    None if no column is common enough to be modelled.
+    None if no column is common enough to be modelled, or too many are.
     """
     n_rows = matrix.shape[1]
     max_rate = max_modelled_rate(n_rows)
     modelled = np.flatnonzero((table.rate & NEVER) <= max_rate)
-    if not len(modelled):
+    if not 0 < len(modelled) <= MAX_OUTPUTS:
         return None
     rows = np.ascontiguousarray(matrix[modelled].T).view(np.int8)
     rng = np.random.default_rng(seed)

@@ -1,0 +1,394 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Damaged archives are refused, hostile ones do no harm, and a write that fails leaves things as they were.
+
+A flipped bit is caught by a checksum. To see what stands behind the checksums, the second half mends them after the
+damage: then the archive is refused, or decodes to something, within bounded time and memory.
+"""
+
+import contextlib
+import dataclasses
+import lzma
+import resource
+import signal
+import struct
+import zlib
+
+import numpy as np
+import pytest
+
+from fastae import open_archive, write_archive
+from fastae.archive import container, writer
+from fastae.archive.container import ContainerReader, ContainerWriter, Index, Window, compress, decompress, varint
+from fastae.archive.packing import pack_array
+from fastae.archive.predictors import training
+from fastae.cohort import MINIMAL_HEADER, Cohort, CohortStream, Sites
+from fastae.errors import ChecksumError, FastaeError, FormatError, InputError
+
+SPARE_MEMORY = 1 << 30
+SECONDS = 10
+
+
+def small_cohort():
+    """32 people, 14 sites that two bits of each haplotype nearly explain, and some rare and odd calls."""
+    rng = np.random.default_rng(11)
+    a, b = rng.integers(0, 2, (2, 32, 2))
+    calls = np.stack([a, b, a ^ b, 1 - a, 1 - b, 1 - a ^ b] * 2 + [a * 0, a * 0]).astype(np.int8)
+    calls ^= (rng.random(calls.shape) < 0.03).astype(np.int8)
+    calls[3, 5], calls[6, 7, 1], calls[9, 2, 0] = -1, -2, 2
+    sites = Sites.numbered(14, 3)
+    sites.chrom[9:] = ["2"] * 5
+    return Cohort.from_arrays(calls, phased=np.arange(32) != 4, sites=sites)
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    """Bytes of an archive of 2 x 2 blocks, the first window's by an autoencoder."""
+    path = tmp_path_factory.mktemp("good") / "a.fae"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "MAX_EPOCHS", 40)
+        write_archive(path, small_cohort(), predictor="autoencoder", block_variants=9, block_samples=20)
+    with open_archive(path) as archive:
+        assert archive.info()["predictors"]["autoencoder"] >= 2
+        assert archive.info()["bytes"]["total"] < 3000
+    return path.read_bytes()
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "damaged.fae"
+
+
+def read_everything(path):
+    with open_archive(path) as archive:
+        archive.verify()
+        archive.latents()
+        archive.hamming()
+        archive.info()
+        with contextlib.suppress(InputError):  # a chromosome that a hostile index does not name
+            archive.query(archive.sites.chrom[:1])
+        return archive.read()
+
+
+# ---- damage ------------------------------------------------------------------------------------------
+
+
+def test_truncation_at_every_length_is_refused(good, path):
+    path.write_bytes(good)
+    read_everything(path)
+    for length in range(len(good)):
+        path.write_bytes(good[:length])
+        with pytest.raises(FormatError):
+            open_archive(path)
+
+
+def test_a_flip_of_every_bit_is_refused(good, path):
+    by_checksum = 0
+    for bit in range(8 * len(good)):
+        flipped = bytearray(good)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        with pytest.raises(FormatError) as refusal, open_archive(path) as archive:
+            archive.verify()
+        by_checksum += refusal.type is ChecksumError
+    assert by_checksum > 7 * len(good)
+
+
+def test_more_bytes_at_either_end_are_refused(good, path):
+    for data in (good + b"\0", b"\0" + good, good + good):
+        path.write_bytes(data)
+        with pytest.raises(FormatError):
+            open_archive(path)
+
+
+def test_verify_looks_at_sections_that_no_call_needs(path):
+    """Without samples no block is read, and what describes them would never be seen."""
+    write_archive(path, np.zeros((5, 0, 2), np.int8))
+    whole = path.read_bytes()
+    for position in range(len(whole)):
+        data = bytearray(whole)
+        data[position] ^= 1
+        path.write_bytes(data)
+        with pytest.raises(FormatError), open_archive(path) as archive:
+            archive.verify()
+
+
+# ---- hostile archives: all checksums fit -------------------------------------------------------------
+
+
+@pytest.fixture
+def bounds():
+    """A limit on memory, beyond which Python raises MemoryError, and on time, beyond which TimeoutError."""
+    with open("/proc/self/statm") as status:
+        used = int(status.read().split()[0]) * resource.getpagesize()
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (used + SPARE_MEMORY, limits[1]))
+
+    def ring(*_):
+        raise TimeoutError(f"an archive kept its reader busy for {SECONDS} seconds")
+
+    handler = signal.signal(signal.SIGALRM, ring)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, handler)
+    resource.setrlimit(resource.RLIMIT_AS, limits)
+
+
+class Outcomes:
+    """Reads archives that may be hostile; any exception but FormatError goes through."""
+
+    def __init__(self, path):
+        self.path, self.refused, self.decoded = path, 0, 0
+
+    def add(self, data):
+        self.path.write_bytes(data)
+        signal.setitimer(signal.ITIMER_REAL, SECONDS)
+        try:
+            read_everything(self.path)
+        except FormatError:
+            self.refused += 1
+        else:
+            self.decoded += 1
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def taken_apart(data, path):
+    """(index, sections' bytes) of an archive."""
+    path.write_bytes(data)
+    reader = ContainerReader(path)
+    payloads = [reader.read_section(section) for section in reader.index.sections]
+    reader.close()
+    return reader.index, payloads
+
+
+def put_together(index, payloads, path, sections=None):
+    """An archive of these sections with checksums that fit."""
+    blank = Index(index.n_samples, index.ploidy, index.slab_samples, index.windows)
+    with open(path, "wb") as file:
+        made = ContainerWriter(file, blank)
+        for s, payload in zip(sections or index.sections, payloads, strict=True):
+            made.add(s.kind, payload, window=s.window, slab=s.slab, predictor=s.predictor, latents=s.latents)
+        made.finish()
+    return path.read_bytes()
+
+
+def mutations(rng, data, n):
+    """Random small damage: flips, other bytes, extreme bytes, cuts, insertions, swaps."""
+    for _ in range(n):
+        damaged = bytearray(data)
+        for _ in range(rng.integers(1, 4)):
+            at = int(rng.integers(0, max(len(damaged), 1)))
+            kind = rng.integers(0, 6)
+            if kind == 0 and damaged:
+                damaged[at] ^= 1 << rng.integers(0, 8)
+            elif kind == 1 and damaged:
+                damaged[at] = rng.integers(0, 256)
+            elif kind == 2 and damaged:
+                damaged[at] = rng.choice([0, 1, 127, 128, 255])
+            elif kind == 3:
+                del damaged[at:]
+            elif kind == 4:
+                damaged[at:at] = rng.bytes(rng.integers(1, 12))
+            else:
+                other = int(rng.integers(0, max(len(damaged), 1)))
+                damaged[at : at + 5], damaged[other : other + 5] = damaged[other : other + 5], damaged[at : at + 5]
+        yield bytes(damaged)
+
+
+KINDS = {
+    "header": container.HEADER,
+    "samples": container.SAMPLES,
+    "sites": container.SITES,
+    "columns": container.COLUMNS,
+    "model": container.MODEL,
+    "block": container.BLOCK,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_hostile_sections_are_refused_or_decode(good, path, bounds, rng, kind):
+    index, payloads = taken_apart(good, path)
+    assert put_together(index, payloads, path) == good
+    outcomes = Outcomes(path)
+    for number, section in enumerate(index.sections):
+        if section.kind != KINDS[kind]:
+            continue
+        for damaged in mutations(rng, payloads[number], 150):
+            sections = list(index.sections)
+            sections[number] = dataclasses.replace(section, latents=min(section.latents, len(damaged)))
+            changed = [*payloads[:number], damaged, *payloads[number + 1 :]]
+            outcomes.add(put_together(index, changed, path, sections))
+        if section.kind <= container.SITES:  # behind the compression
+            for damaged in mutations(rng, decompress(payloads[number], "test"), 100):
+                changed = [*payloads[:number], compress(damaged), *payloads[number + 1 :]]
+                outcomes.add(put_together(index, changed, path))
+    assert outcomes.refused > 30
+    assert outcomes.decoded > 0 or kind == "samples"
+
+
+def with_index(data, change):
+    """The archive with other index bytes, and a footer that fits them."""
+    length = struct.unpack("<Q", data[-32:-24])[0]
+    body, index = data[: -32 - length], change(data[-32 - length : -32])
+    foot = struct.pack("<QIQ", len(index), zlib.crc32(index), len(body) + len(index) + 32)
+    return body + index + foot + struct.pack("<I", zlib.crc32(foot)) + container.END_MAGIC
+
+
+def test_hostile_indexes_are_refused_or_decode(good, path, bounds, rng):
+    outcomes = Outcomes(path)
+    index = with_index(good, lambda data: data)
+    assert index == good
+    length = struct.unpack("<Q", good[-32:-24])[0]
+    for at in range(length):
+        for byte in (0, 1, 0x7F, 0x80, 0xFF, None):
+            other = byte if byte is not None else good[-32 - length + at] ^ 1
+            outcomes.add(with_index(good, lambda data, at=at, new=other: data[:at] + bytes([new]) + data[at + 1 :]))
+    for damaged in mutations(rng, good[-32 - length : -32], 300):
+        outcomes.add(with_index(good, lambda data, damaged=damaged: damaged))
+    assert outcomes.refused > 5 * length
+    assert outcomes.decoded > 0
+
+
+@pytest.mark.parametrize("n_samples", [0, 1, 31, 33, 1 << 24])
+@pytest.mark.parametrize("slab_samples", [1, 20, 1 << 24])
+def test_hostile_sizes_are_refused(good, path, bounds, n_samples, slab_samples):
+    index, payloads = taken_apart(good, path)
+    for ploidy in (1, 2, 3, 1024):
+        for n_sites in (1, 9, 65536):
+            windows = [Window(n_sites, min(ploidy, 2), w.spans) for w in index.windows]
+            data = put_together(Index(n_samples, ploidy, slab_samples, windows, index.sections), payloads, path)
+            path.write_bytes(data)
+            with pytest.raises(FormatError):
+                read_everything(path)
+
+
+def with_sections(good, path, changed, n_sites=None):
+    """The archive with other bytes for all sections of some kinds."""
+    index, payloads = taken_apart(good, path)
+    if n_sites is not None:
+        index.windows = [Window(n_sites, 2, w.spans) for w in index.windows]
+    return put_together(index, [changed.get(s.kind, p) for s, p in zip(index.sections, payloads, strict=True)], path)
+
+
+def packed(*arrays):
+    return b"".join(pack_array(np.asarray(array, np.uint8)) for array in arrays)
+
+
+def test_tables_of_too_many_columns_are_refused_before_they_take_memory(good, path, bounds):
+    """Arrays of one value take two bytes however long they are said to be."""
+    for per_site in (255, 64):
+        columns = b"\0" + packed([0, 0], [255, 255], [per_site, per_site], [0, 0], [1, 1], [3, 3])
+        path.write_bytes(with_sections(good, path, {container.COLUMNS: columns}, n_sites=65536))
+        with pytest.raises(FormatError, match="is not one that a window can have"):
+            read_everything(path)
+
+
+def test_decoders_of_too_many_weights_are_refused_before_they_take_memory(good, path, bounds):
+    kinds = np.tile(np.arange(1, 31), 65536)
+    columns = b"\0" + packed([0, 0], [30, 30], [0, 0], [0, 0], kinds, [3, 3])
+    for n_hidden in (1, 16):
+        model = bytes([99, 1, n_hidden]) + b"\xff\x1f" * (n_hidden + 1) + b"\1\1" * n_hidden + b"\0\1" * 100
+        changed = {container.COLUMNS: columns, container.MODEL: model}
+        path.write_bytes(with_sections(good, path, changed, n_sites=65536))
+        with pytest.raises(FormatError, match="the decoder has"):
+            read_everything(path)
+
+
+def test_many_empty_texts_are_not_believed(good, path, bounds):
+    n = 1 << 27
+    quick = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 23}]
+    names = varint(n) + lzma.compress(bytes(n), format=lzma.FORMAT_RAW, filters=quick)
+    header = compress(b"\0\0" + varint(1 << 40) + bytes(1000))
+    for kind, data in ((container.SAMPLES, names), (container.HEADER, names), (container.HEADER, header)):
+        path.write_bytes(with_sections(good, path, {kind: data}))
+        with pytest.raises(FormatError):
+            open_archive(path)
+
+
+# ---- writes that fail --------------------------------------------------------------------------------
+
+
+def failing_stream(error):
+    cohort = small_cohort()
+
+    def blocks():
+        yield cohort.select(slice(0, 9))
+        raise error
+
+    return CohortStream(cohort.header, cohort.samples, blocks())
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("existing", [None, b"precious"])
+@pytest.mark.parametrize("error", [InputError("record 10 is ragged"), KeyboardInterrupt(), MemoryError()], ids=type)
+def test_a_stream_that_fails_leaves_files_as_they_were(path, error, existing, n_threads):
+    if existing is not None:
+        path.write_bytes(existing)
+    with pytest.raises(type(error)):
+        write_archive(path, failing_stream(error), predictor="frequency", block_variants=3, n_threads=n_threads)
+    assert [(file.name, file.read_bytes()) for file in path.parent.iterdir()] == [(path.name, existing)] * (
+        existing is not None
+    )
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_an_interrupt_while_writing_leaves_files_as_they_were(path, n_threads):
+    path.write_bytes(b"precious")
+
+    def interrupt(n_done):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_archive(path, small_cohort(), block_variants=2, progress=interrupt, n_threads=n_threads)
+    assert [file.read_bytes() for file in path.parent.iterdir()] == [b"precious"]
+
+
+def test_an_interrupt_stops_training_soon(path, monkeypatch, rng):
+    """The window being trained is not finished first: it would take minutes."""
+    monkeypatch.setattr(training, "MAX_EPOCHS", 10**6)
+    monkeypatch.setattr(training, "MAX_STEPS", 10**6)
+    calls = np.concatenate([np.zeros((4, 400, 2), np.int8), rng.integers(0, 2, (4, 400, 2), np.int8)])
+
+    def interrupt(n_done):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_archive(path, calls, block_variants=4, progress=interrupt, n_threads=2)
+
+
+def test_blocks_that_do_not_decode_are_never_written(path, monkeypatch):
+    """Each part of a window is spoilt in turn behind the writer's back."""
+    real_split, real_sites = writer.split, writer.encode_sites
+
+    def spoilt_split(calls, phased):
+        table, matrix = real_split(calls, phased)
+        matrix[2, 6] ^= 1
+        return table, matrix
+
+    for name, spoilt in (
+        ("split", spoilt_split),
+        ("encode_sites", lambda sites: real_sites(Sites.numbered(len(sites)))),
+    ):
+        for predictor in ("frequency", "autoencoder"):
+            with monkeypatch.context() as patch:
+                patch.setattr(training, "MAX_EPOCHS", 5)
+                patch.setattr(writer, name, spoilt)
+                with pytest.raises(FastaeError, match="did not decode to what they were made of: nothing was written"):
+                    write_archive(path, small_cohort(), predictor=predictor)
+                assert not list(path.parent.iterdir())
+
+
+def test_an_archive_cannot_be_written_over_its_input_or_a_directory(path):
+    path.write_bytes(b"precious")
+    with pytest.raises(InputError, match="the output is the input file"):
+        write_archive(path, small_cohort(), inputs=[path])
+    with pytest.raises(InputError, match="the output is a directory"):
+        write_archive(path.parent, small_cohort())
+    with pytest.raises(InputError, match="there is no directory"):
+        write_archive(path.parent / "none" / "a.fae", small_cohort())
+    assert [file.read_bytes() for file in path.parent.iterdir()] == [b"precious"]
+
+
+def test_an_archive_replaces_an_older_one_whole(good, path):
+    path.write_bytes(b"x" * 10_000)
+    write_archive(path, small_cohort(), predictor="frequency")
+    assert read_everything(path).header == MINIMAL_HEADER
