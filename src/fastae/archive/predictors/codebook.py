@@ -2,9 +2,10 @@
 """Latent codes of rows as bytes: packed as they are, or each distinct code once and a number per row. FORMAT.md §5.7.
 
 Few of the possible codes occur, and some in many rows. Codes are numbered by how many rows have them, the commonest
-first; a number is split, as Elias gamma codes do, into its magnitude, which rANS codes, and the bits below it, which are as
-good as random and packed.
+first; a number is split, as Elias gamma codes do, into its magnitude, which rANS codes, and the bits below it, which
+are as good as random and packed.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ class Codebook:
         reader = ByteReader(data, "latents")
         magnitude = rans.decode(bytes(reader.take(reader.count())), n_rows, self.magnitudes)
         width = _width(magnitude)
-        if width.max(initial=0) > 32:
+        if width.max(initial=0) > 32 or (width.sum() + 7) // 8 != reader.left:
             raise FormatError("the latents name codes beyond any codebook: the archive is corrupt")
         row, bit = _bit_positions(width)
         bits = unpack(bytes(reader.take(reader.left)), len(row), 1)
