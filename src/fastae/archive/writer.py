@@ -48,7 +48,7 @@ def write_archive(
     """Write a cohort to an archive, exactly.
 
     Every block is decoded again and compared before the file gets its name; a run that fails leaves an existing file
-    as it was. The same cohort, options and release give the same bytes whatever the number of threads.
+    as it was. On one machine the same cohort and options give the same bytes, whatever the number of threads.
 
     Parameters
     ----------
@@ -204,14 +204,15 @@ def _code_window(
             if stop.is_set():
                 raise _CancelledError
 
-        fitted = training.fit(matrix, table, rows[0].stop, seed, check_stop)
+        forced = predictor == autoencoder.NAME
+        fitted = training.fit(matrix, table, rows[0].stop, seed, forced=forced, progress=check_stop)
         if fitted is not None:
             model, codes = fitted
             by_autoencoder = [
                 _Block(autoencoder.NUMBER, *autoencoder.encode(matrix[:, part], table, model, codes[part]))
                 for part in rows
             ]
-            if predictor == autoencoder.NAME:
+            if forced:
                 blocks = by_autoencoder
             else:
                 smallest = [min(pair, key=lambda b: b.size) for pair in zip(by_frequency, by_autoencoder, strict=True)]

@@ -19,7 +19,7 @@ from fastae.models import Decoder, Encoder
 from fastae.quantize import HIDDEN_ONE, IntDecoder
 from fastae.trainer import Trainer
 
-MIN_EVENTS = 26  # a column with fewer rare bits than this is not worth its weights
+MIN_EVENTS = 13  # a column with fewer rare bits than this is not worth its weights
 MAX_OUTPUTS = 1 << 16  # of an integer decoder
 MAX_TRAINING_ROWS = 20_000
 MAX_STEPS, MAX_EPOCHS = 6_000, 300  # whichever comes first
@@ -31,9 +31,11 @@ SEARCH_ROWS = 1024  # at a time: bounds the memory of the search
 MIN_GAIN = 0.1  # bits
 
 
-def max_modelled_rate(n_rows: int) -> int:
-    """The highest rate of a column that a decoder predicts."""
-    return int(np.clip(np.round(-4 * np.log2(min(MIN_EVENTS / max(n_rows, 1), 0.5))) - 1, 0, 99))
+def max_modelled_rate(rates: np.ndarray, n_rows: int, forced: bool) -> int:
+    """The highest rate of a column that a decoder predicts; `forced`, the commonest columns are, however rare."""
+    worthwhile = int(np.clip(np.round(-4 * np.log2(min(MIN_EVENTS / max(n_rows, 1), 0.5))) - 1, 0, 99))
+    varying = rates[rates != NEVER]
+    return max(worthwhile, int(varying.min())) if forced and len(varying) else worthwhile
 
 
 def fit(
@@ -41,6 +43,8 @@ def fit(
     table: ColumnTable,
     slab_rows: int,
     seed: int | tuple[int, ...],
+    *,
+    forced: bool = False,
     progress: Callable[[object], object] | None = None,
 ) -> tuple[Model, np.ndarray] | None:
     """Train an autoencoder on a window.
@@ -52,6 +56,8 @@ def fit(
     slab_rows : int
         Rows of a block: the blocks the rates are for.
     seed : int or tuple of int
+    forced : bool
+        Model at least the commonest columns that vary, even if that cannot pay.
     progress : function, optional
         Called after every epoch.
 
@@ -59,10 +65,10 @@ def fit(
     -------
     model : Model
     latent_codes : ndarray of uint8, shape (n_rows, n_latents)
-    None if no column is common enough to be modelled, or too many are.
+    None if no column is to be modelled, or too many are.
     """
     n_rows = matrix.shape[1]
-    max_rate = max_modelled_rate(n_rows)
+    max_rate = max_modelled_rate(table.rate & NEVER, n_rows, forced)
     modelled = np.flatnonzero((table.rate & NEVER) <= max_rate)
     if not 0 < len(modelled) <= MAX_OUTPUTS:
         return None
