@@ -54,7 +54,8 @@ def measure(source, predictor, threads, folder):
     seconds, peak = compress(source, archive, predictor, threads)
     start = time.perf_counter()
     command = [sys.executable, "-m", "fastae", "decompress", archive, output, "--threads", str(threads)]
-    subprocess.run(command, check=True)
+    if status := subprocess.run(command).returncode:
+        raise SystemExit(f"decompressing the archive of {source} failed with status {status}")
     decompress_seconds = time.perf_counter() - start
     equal = {"text": text_digest(source) == text_digest(output)}
     if ".vcf" in source.name:
