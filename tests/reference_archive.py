@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A plain reader of archives, written from FORMAT.md §5 and not from the code: slow, trusting, one value at a time."""
+
+import lzma
+import struct
+from types import SimpleNamespace
+
+import numpy as np
+import reference_coders
+import reference_gaps
+
+from fastae.rans import FrequencyTable  # §2.2 has its own tests
+
+
+class Bytes:
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, n):
+        self.at += n
+        assert self.at <= len(self.data)
+        return self.data[self.at - n : self.at]
+
+    def rest(self):
+        return self.take(len(self.data) - self.at)
+
+    def u8(self):
+        return self.take(1)[0]
+
+    def varint(self):
+        value, shift = 0, 0
+        while True:
+            byte = self.u8()
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    def zigzag(self):
+        value = self.varint()
+        return value // 2 if value % 2 == 0 else -(value + 1) // 2
+
+    def counted(self):
+        return self.take(self.varint())
+
+    def text(self):
+        return self.counted().decode("utf-8", "surrogateescape")
+
+    def stream(self, data, n, table):
+        return reference_coders.rans_decode(data, n, table.frequencies, table.precision)
+
+    def packed_array(self, n):
+        """§5.3"""
+        form = self.u8()
+        if form == 0:
+            return [self.u8()] * n
+        data = self.counted()
+        if form == 2:
+            return list(unfold(data))
+        table, used = FrequencyTable.from_bytes(data)
+        return self.stream(data[used:], n, table)
+
+
+def unfold(data):
+    source = Bytes(data)
+    n = source.varint()
+    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 23}]
+    out = lzma.decompress(source.rest(), format=lzma.FORMAT_RAW, filters=filters)
+    assert len(out) == n
+    return out
+
+
+def unpacked(data, n, bits):
+    """§1"""
+    number = int.from_bytes(data, "little")
+    assert len(data) == (n * bits + 7) // 8
+    return [number >> i * bits & ((1 << bits) - 1) for i in range(n)]
+
+
+def read_container(data):
+    """§5.1: the index, and the bytes of sections by (kind, window, slab)."""
+    assert data[:12] == bytes.fromhex("894641450d0a1a0a") + bytes(4)
+    length, _, total = struct.unpack("<QIQ", data[-32:-12])
+    assert total == len(data)
+    index = Bytes(data[-32 - length : -32])
+    out = SimpleNamespace(n_samples=index.varint(), ploidy=index.varint(), slab=index.varint(), windows=[], sections={})
+    names = [index.text() for _ in range(index.varint())]
+    for _ in range(index.varint()):
+        window = SimpleNamespace(n_sites=index.varint(), ploidy=index.varint(), spans=[])
+        for _ in range(index.varint()):
+            name, first = names[index.varint()], index.varint()
+            window.spans.append((name, first, first + index.varint()))
+        out.windows.append(window)
+    at = 16
+    for _ in range(index.varint()):
+        kind, length, _ = index.u8(), index.varint(), index.take(4)
+        window = index.varint() if kind >= 2 else 0
+        slab, predictor = (index.varint(), index.u8()) if kind == 5 else (0, 0)
+        n_latents = index.varint() if kind >= 4 else 0
+        out.sections[kind, window, slab] = data[at : at + length], predictor, n_latents
+        at += length
+    assert index.rest() == b""
+    return out
+
+
+def read_sites(data, n_sites):
+    """§5.2"""
+    source = Bytes(unfold(data))
+    columns = []
+    for number in range(8):
+        part = Bytes(source.counted())
+        if number == 1:
+            positions = [part.zigzag() for _ in range(n_sites)]
+            columns.append(np.cumsum(positions).tolist())
+        else:
+            columns.append(part.rest().decode("utf-8", "surrogateescape").split("\n"))
+    return columns
+
+
+def read_columns(data, n_sites):
+    """§5.4: rows are samples?, usual phase of sites, [(site, slot, kind, rho, common bit)]."""
+    source = Bytes(data)
+    by_sample = source.u8()
+    phase = source.packed_array((n_sites + 7) // 8)
+    low, high = source.packed_array(n_sites), source.packed_array(n_sites)
+    site = [i for i in range(n_sites) for _ in range(low[i] + 256 * high[i])]
+    slot, kind, rate = (source.packed_array(len(site)) for _ in range(3))
+    assert source.rest() == b""
+    usual = [phase[i // 8] >> 7 - i % 8 & 1 for i in range(n_sites)]
+    return by_sample, usual, [(s, t, k, r & 127, r >> 7) for s, t, k, r in zip(site, slot, kind, rate, strict=True)]
+
+
+def read_gaps(data, columns, n_rows):
+    """§5.5: bits (n_columns, n_rows)."""
+    bits = [[common] * n_rows for *_, common in columns]
+    by_rho = {}
+    for number, (*_, rho, _) in enumerate(columns):
+        if rho < 127:
+            by_rho.setdefault(rho, []).append(number)
+    if not by_rho:
+        assert data == b""
+        return bits
+    classes = sorted(by_rho.items())
+    source = Bytes(data)
+    n_events = source.varint()
+    events = reference_gaps.gaps_decode(
+        source.rest(), [len(c) * n_rows for _, c in classes], [rho for rho, _ in classes]
+    )
+    assert sum(map(len, events)) == n_events
+    for (_, members), found in zip(classes, events, strict=True):
+        for cell in found:
+            bits[members[cell // n_rows]][cell % n_rows] ^= 1
+    return bits
+
+
+def read_model(data, n_latents, columns):
+    """§5.6 and the codebook of §5.7."""
+    source = Bytes(data[n_latents:])
+    model = SimpleNamespace(max_rate=source.u8(), latent_bits=source.u8(), codebook=None)
+    n_hidden = source.varint()
+    model.outputs = [i for i, column in enumerate(columns) if column[3] <= model.max_rate]
+    model.sizes = [source.varint() for _ in range(n_hidden + 1)] + [len(model.outputs)]
+    pairs = [(source.varint(), source.varint()) for _ in range(n_hidden)]
+    model.multipliers, model.shifts = [m for m, _ in pairs], [s for _, s in pairs]
+    weights = [source.packed_array(a * b) for a, b in zip(model.sizes[:-1], model.sizes[1:], strict=True)]
+    model.weights = np.concatenate([np.array(w) for w in weights]) - 128
+    biases = [source.zigzag() for _ in range(sum(model.sizes[1:-1]))]
+    step = source.varint()
+    model.biases = np.array(biases + [(y - 128) * step for y in source.packed_array(len(model.outputs))])
+    model.groups = source.packed_array(len(model.outputs))
+    model.m, model.sigma = source.varint(), source.varint()
+    model.rates = source.packed_array(720)
+    assert source.rest() == b""
+    if n_latents:
+        book = Bytes(data[:n_latents])
+        n = book.varint()
+        model.table, used = FrequencyTable.from_bytes(data[book.at : n_latents])
+        book.take(used)
+        codes = unpacked(book.rest(), n * model.sizes[0], model.latent_bits)
+        model.codebook = np.array(codes).reshape(n, model.sizes[0])
+    return model
+
+
+def read_latents(data, model, n_rows):
+    if model.codebook is None:
+        return np.array(unpacked(data, n_rows * model.sizes[0], model.latent_bits)).reshape(n_rows, model.sizes[0])
+    source = Bytes(data)
+    magnitudes = source.stream(source.counted(), n_rows, model.table)
+    widths = [max(magnitude // 2 - 1, 0) for magnitude in magnitudes]
+    bits = iter(unpacked(source.rest(), sum(widths), 1))
+    numbers = []
+    for magnitude, width in zip(magnitudes, widths, strict=True):
+        rest = sum(next(bits) << i for i in range(width))
+        numbers.append(((2 + magnitude % 2) << width | rest) - 1 if magnitude else 0)
+    return model.codebook[numbers]
+
+
+def read_cells(data, latents, model):
+    """§5.6: bits (n_outputs, n_rows)."""
+    scores = reference_coders.intdec_scores(model, latents)
+    n_rows, n_outputs = scores.shape
+    order = sorted(range(n_rows), key=lambda row: latents[row].tolist())
+    errors = np.zeros((n_rows, n_outputs), int)  # in coded order
+    bits = np.zeros((n_outputs, n_rows), int)
+    coder = reference_gaps.RansDecoder(data)
+    for place, row in enumerate(order):
+        for output in range(n_outputs):
+            z = int(scores[row, output])
+            number = 16 * model.groups[output] + min(15, abs(z) * model.m >> model.sigma)
+            above = errors[max(place - 2, 0) : place, output].sum()
+            before = min(errors[place, max(output - 8, 0) : output].sum(), 2)
+            f = reference_gaps.EVENT_FREQUENCY[model.rates[(number * 3 + above) * 3 + before]]
+            error = coder.slot(15) < f
+            coder.advance(*(0, f) if error else (f, 2**15 - f), 15)
+            errors[place, output] = error
+            bits[output, row] = (z > 0) ^ error
+    assert coder.is_done()
+    return bits
+
+
+def read_calls(bits, by_sample, usual, columns, n_sites, n_samples, ploidy):
+    """§5.4: calls (n_sites, n_samples, ploidy) and phase (n_sites, n_samples)."""
+    calls = np.zeros((n_sites, n_samples, ploidy), np.int8)
+    phased = np.repeat(np.array(usual, bool)[:, None], n_samples, axis=1)
+    swapped = np.zeros((n_sites, n_samples), bool)
+    for row_bits, (site, slot, kind, *_) in zip(bits, columns, strict=True):
+        for row in np.flatnonzero(row_bits):
+            sample, haplotype = (row, slot) if by_sample else divmod(row, ploidy)
+            if kind == 0:
+                phased[site, sample] ^= True
+            elif kind == 129:
+                swapped[site, sample] = True
+            else:
+                calls[site, sample, haplotype] = {127: -1, 128: -2}.get(kind, kind)
+    calls[swapped] = calls[swapped][:, ::-1]
+    several = calls[:, :, 1] != -2 if ploidy > 1 else np.zeros((n_sites, n_samples), bool)
+    return calls, phased & several
+
+
+def read_archive(data):
+    """Everything: source, header, attributes, samples, the eight site columns, calls, phase, latents by block."""
+    index = read_container(data)
+    head = Bytes(unfold(index.sections[0, 0, 0][0]))
+    out = SimpleNamespace(source=head.text(), header=head.text(), sites=[[] for _ in range(8)], latents={})
+    out.attributes = {head.text(): head.text() for _ in range(head.varint())}
+    names = Bytes(unfold(index.sections[1, 0, 0][0]))
+    out.samples = [names.text() for _ in range(index.n_samples)]
+    n_all = sum(window.n_sites for window in index.windows)
+    out.calls = np.full((n_all, index.n_samples, index.ploidy), -2, np.int8)
+    out.phased = np.zeros((n_all, index.n_samples), bool)
+    start = 0
+    for number, window in enumerate(index.windows):
+        for column, more in zip(out.sites, read_sites(index.sections[2, number, 0][0], window.n_sites), strict=True):
+            column += more
+        by_sample, usual, columns = read_columns(index.sections[3, number, 0][0], window.n_sites)
+        if (4, number, 0) in index.sections:
+            model_bytes, _, n_latents = index.sections[4, number, 0]
+            model = read_model(model_bytes, n_latents, columns)
+        for slab, first in enumerate(range(0, index.n_samples, index.slab)):
+            n_samples = min(index.slab, index.n_samples - first)
+            n_rows = n_samples * (1 if by_sample else window.ploidy)
+            payload, predictor, n_latents = index.sections[5, number, slab]
+            if predictor == 0:
+                bits = read_gaps(payload, columns, n_rows)
+            else:
+                latents = read_latents(payload[:n_latents], model, n_rows)
+                residual = Bytes(payload[n_latents:])
+                others = [i for i in range(len(columns)) if i not in set(model.outputs)]
+                bits = [None] * len(columns)
+                for i, row_bits in zip(
+                    others, read_gaps(residual.counted(), [columns[i] for i in others], n_rows), strict=True
+                ):
+                    bits[i] = row_bits
+                for i, row_bits in zip(model.outputs, read_cells(residual.rest(), latents, model), strict=True):
+                    bits[i] = row_bits
+                out.latents[number, slab] = latents
+            where = slice(start, start + window.n_sites), slice(first, first + n_samples)
+            calls, phased = read_calls(bits, by_sample, usual, columns, window.n_sites, n_samples, window.ploidy)
+            out.calls[where][:, :, : window.ploidy] = calls
+            out.phased[where] = phased
+        start += window.n_sites
+    return out

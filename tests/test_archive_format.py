@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Archives are what FORMAT.md says: a reader written from it alone gets the same, and golden files decode for ever."""
+
+import cohorts
+import numpy as np
+import pytest
+import reference_archive
+
+from fastae import open_archive, write_archive
+from fastae.archive.predictors import training
+from fastae.cohort import Cohort
+
+
+def check_agrees(path):
+    """The plain reader and the product see the same archive."""
+    plain = reference_archive.read_archive(path.read_bytes())
+    with open_archive(path) as archive:
+        cohort = archive.read()
+        levels = archive.latents()
+        slab = archive._reader.index.slab_samples
+    assert (plain.source, plain.header, plain.attributes) == (cohort.source, cohort.header, cohort.attributes)
+    assert plain.samples == cohort.samples
+    assert plain.sites == [c if isinstance(c, list) else c.tolist() for c in cohort.sites.columns()]
+    np.testing.assert_array_equal(plain.calls, cohort.call_genotype, strict=True)
+    np.testing.assert_array_equal(plain.phased, cohort.call_genotype_phased)
+    for (window, number), codes in plain.latents.items():
+        some = levels[window][number * slab : (number + 1) * slab]
+        np.testing.assert_array_equal(2 * codes - 1, some.reshape(len(codes), -1))
+    return plain
+
+
+@pytest.mark.parametrize("predictor", ["frequency", "autoencoder"])
+@pytest.mark.parametrize("phased", [0.1, 0.8])
+def test_a_reader_written_from_the_format_agrees(tmp_path, predictor, phased, rng, monkeypatch):
+    monkeypatch.setattr(training, "MAX_EPOCHS", 20)
+    cohort = cohorts.mixed(rng, 60, 30, phased=phased)
+    cohort.attributes["line_width"] = "60"
+    write_archive(tmp_path / "a", cohort, predictor=predictor, block_variants=25, block_samples=12)
+    plain = check_agrees(tmp_path / "a")
+    np.testing.assert_array_equal(plain.calls, cohort.call_genotype)
+    np.testing.assert_array_equal(plain.phased, cohort.call_genotype_phased)
+    assert bool(plain.latents) == (predictor == "autoencoder")
+
+
+@pytest.mark.parametrize("ploidy", [1, 3])
+def test_a_reader_written_from_the_format_agrees_on_other_ploidies(tmp_path, ploidy, rng):
+    narrow = Cohort.from_arrays(cohorts.related(rng, 5, 7))
+    wide = Cohort.from_arrays(cohorts.related(rng, 20, 7, ploidy=ploidy))
+    write_archive(tmp_path / "a", Cohort.concatenate([narrow, wide]), block_variants=5, block_samples=3)
+    check_agrees(tmp_path / "a")
+
+
+def test_a_reader_written_from_the_format_agrees_on_shared_latents(tmp_path, rng, monkeypatch):
+    """Rows copied from few founders share their latents, so the archive has a codebook."""
+    monkeypatch.setattr(training, "MAX_EPOCHS", 5)
+    monkeypatch.setattr(training, "shape_of", lambda n_rows, width: (9, 4))
+    calls = cohorts.related(rng, 40, 150, n_founders=3, noise=0.01)
+    write_archive(tmp_path / "a", calls, predictor="autoencoder", block_samples=80)
+    with open_archive(tmp_path / "a") as archive:
+        assert archive._decoder(0).model.codebook is not None
+    check_agrees(tmp_path / "a")
