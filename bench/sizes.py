@@ -143,7 +143,7 @@ def tables(header, cases, anchors):
         row += [f"{anchors[name[0], tool]:,}" if (name[0], tool) in anchors else "" for tool in tools]
         sizes.append(row)
         row = [*name, f"{case['seconds']:.1f} s", f"{case['peak_rss_bytes'] / 1e6:.0f} MB"]
-        row += [f"{case['decompress_seconds']:.2f} s"]
+        row += [f"{1e3 * case['decompress_seconds']:.0f} ms"]
         for part in ("one_sample", "region_1pct"):
             row += [f"{case[part]['ms']:.1f} ms", f"{case[part]['bytes_read']:,}"]
         times.append(row)

@@ -137,7 +137,8 @@ def _improve(codes: np.ndarray, decoder: Decoder, rows: np.ndarray) -> None:
     for sweep in range(N_SWEEPS):
         prices = _CodePrices(codes)
         for start in range(0, len(rows), SEARCH_ROWS):
-            part, signs = codes[start : start + SEARCH_ROWS], 1 - 2 * rows[start : start + SEARCH_ROWS].astype(np.float32)
+            part = codes[start : start + SEARCH_ROWS]
+            signs = 1 - 2 * rows[start : start + SEARCH_ROWS].astype(np.float32)
             cost = _row_bits(part, decoder, signs) + (prices(part) if sweep else 0)
             for latent in range(codes.shape[1]):
                 flipped = part.copy()
