@@ -105,11 +105,23 @@ def read_container(data):
 
 def read_sites(data, n_sites):
     """§5.2"""
-    source = Bytes(unfold(data))
+    outer = Bytes(data)
+    flags, apart = outer.u8(), {}
+    if flags & 1:
+        numbers = zip(*(outer.packed_array(n_sites) for _ in range(4)), strict=True)
+        numbers = [int.from_bytes(bytes(number), "little") for number in numbers]
+        apart[2] = [f"rs{number}" if number else "." for number in numbers]
+    if flags & 2:
+        pairs = outer.packed_array(n_sites)
+        apart[3], apart[4] = (["ACGT"[pair // 4] for pair in pairs], ["ACGT"[pair % 4] for pair in pairs])
+    source = Bytes(unfold(outer.rest()))
     columns = []
     for number in range(8):
         part = Bytes(source.counted())
-        if number == 1:
+        if number in apart:
+            assert part.rest() == b""
+            columns.append(apart[number])
+        elif number == 1:
             positions = [part.zigzag() for _ in range(n_sites)]
             columns.append(np.cumsum(positions).tolist())
         else:

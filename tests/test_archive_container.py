@@ -26,6 +26,7 @@ from fastae.archive.container import (
     encode_text,
     varint,
 )
+from fastae.archive.packing import pack_array
 from fastae.archive.sites import decode_sites, encode_sites
 from fastae.cohort import Sites
 from fastae.errors import ChecksumError, FormatError, VersionError
@@ -104,7 +105,7 @@ def test_compressed_bytes_that_are_none_are_refused():
 
 def raw_sites(n_sites, texts=b"a\nb", positions=b"\2\2", end=b""):
     parts = [texts, positions, *[texts] * 6]
-    return compress(b"".join(map(counted, parts)) + end), n_sites
+    return b"\0" + compress(b"".join(map(counted, parts)) + end), n_sites
 
 
 def test_sites_come_back_wherever_they_lie():
@@ -311,3 +312,37 @@ def test_files_are_closed_after_a_refusal(tmp_path):
 def test_text_columns_of_one_empty_text_come_back():
     sites = Sites([""], np.zeros(1, np.int64), [""], [""], [""], [""], [""], [""])
     assert decode_sites(encode_sites(sites), 1).columns()[2:] == sites.columns()[2:]
+
+
+def snps(ids, refs, alts):
+    sites = Sites.numbered(len(ids))
+    sites.id[:], sites.ref[:], sites.alt[:] = ids, refs, alts
+    return sites
+
+
+@pytest.mark.parametrize("flags", [0, 1, 2, 3])
+def test_numbered_ids_and_bases_come_back_as_the_texts_they_were(flags):
+    ids = ["rs1", ".", "rs4294967295" if flags & 1 == 0 else "rs3999999999"]
+    sites = snps(ids, ["A", "C", "T"], ["G", "T", "A" if flags & 2 else "a"])
+    data = encode_sites(sites)
+    assert data[0] == flags
+    assert [column[:] for column in decode_sites(data, 3).columns() if isinstance(column, list)] == [
+        column for column in sites.columns() if isinstance(column, list)
+    ]
+
+
+@pytest.mark.parametrize("odd", ["rs01", "rs0", "rs", "RS1", "rs1;rs2", "rs+1", "rs9999999999", "rs１", ""])
+def test_ids_that_no_number_gives_back_stay_text(odd):
+    sites = snps(["rs7", odd], ["A", "A"], ["G", "G"])
+    data = encode_sites(sites)
+    assert data[0] == 2
+    assert decode_sites(data, 2).id == ["rs7", odd]
+
+
+def test_sites_of_unknown_flags_or_bases_are_refused():
+    data = encode_sites(snps(["rs7"] * 2, ["A", "C"], ["G", "T"]))
+    with pytest.raises(FormatError, match="flags 4"):
+        decode_sites(b"\4" + data[1:], 2)
+    pair = data.index(pack_array(np.array([2, 7], np.uint8)))
+    with pytest.raises(FormatError, match="beyond T and T"):
+        decode_sites(data[:pair] + pack_array(np.array([16, 16], np.uint8)) + data[pair:], 2)

@@ -106,6 +106,8 @@ def decode_sites(data: bytes, n_sites: int) -> Sites:
     for name in FIXED_COLUMNS:
         part = reader.take(reader.count())
         if name in apart:
+            if len(part):
+                raise FormatError(f"the {what} hold {name} twice: the archive is corrupt")
             columns.append(apart[name])
         elif name == "POS":
             steps = ByteReader(part, what)
