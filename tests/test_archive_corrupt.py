@@ -217,11 +217,11 @@ def test_hostile_sections_are_refused_or_decode(good, path, bounds, rng, kind):
             sections[number] = dataclasses.replace(section, latents=min(section.latents, len(damaged)))
             changed = [*payloads[:number], damaged, *payloads[number + 1 :]]
             outcomes.add(put_together(index, changed, path, sections))
-        if section.kind <= container.SITES:  # behind the compression, before which a flag of no numbers stands in sites
-            flags = b"\0"[: section.kind == container.SITES]
-            assert payloads[number].startswith(flags)
-            for damaged in mutations(rng, decompress(payloads[number][len(flags) :], "test"), 100):
-                changed = [*payloads[:number], flags + compress(damaged), *payloads[number + 1 :]]
+        if section.kind <= container.SITES:  # behind the compression; these sites have their IDs, all ".", before it
+            ids = b"\1" + bytes(8) if section.kind == container.SITES else b""
+            assert payloads[number].startswith(ids)
+            for damaged in mutations(rng, decompress(payloads[number][len(ids) :], "test"), 100):
+                changed = [*payloads[:number], ids + compress(damaged), *payloads[number + 1 :]]
                 outcomes.add(put_together(index, changed, path))
     assert outcomes.refused > 30
     assert outcomes.decoded > 0 or kind == "samples"
