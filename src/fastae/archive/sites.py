@@ -93,7 +93,9 @@ def decode_sites(data: bytes, n_sites: int) -> Sites:
         raise FormatError(f"the {what} have the flags {flags}: the archive is corrupt")
     apart: dict[str, list[str]] = {}
     if flags & _NUMBERED:
-        numbers = sum(unpack_array(outer, n_sites).astype(np.int64) << shift for shift in (0, 8, 16, 24))
+        numbers = np.zeros(n_sites, np.int64)
+        for shift in (0, 8, 16, 24):
+            numbers |= unpack_array(outer, n_sites).astype(np.int64) << shift
         apart["ID"] = [f"rs{number}" if number else "." for number in numbers.tolist()]
     if flags & _BASES:
         pairs = unpack_array(outer, n_sites)
