@@ -94,3 +94,5 @@ def test_numbers_beyond_the_book_are_refused():
         stream = bytes(rans.encode(np.array([magnitude], np.uint8), book.magnitudes))
         with pytest.raises(FormatError, match=message):
             book.decode(counted(stream) + bytes((width + 7) // 8), 1)
+        with pytest.raises(FormatError, match=f"take {width} bits, not 9 bytes"):
+            book.decode(counted(stream) + bytes(9), 1)

@@ -11,6 +11,7 @@ import lzma
 import resource
 import signal
 import struct
+import time
 import zlib
 
 import numpy as np
@@ -18,7 +19,15 @@ import pytest
 
 from fastae import open_archive, write_archive
 from fastae.archive import container, writer
-from fastae.archive.container import ContainerReader, ContainerWriter, Index, Window, compress, decompress, varint
+from fastae.archive.container import (
+    ContainerReader,
+    ContainerWriter,
+    Index,
+    Window,
+    compress,
+    decompress,
+    varint,
+)
 from fastae.archive.packing import pack_array
 from fastae.archive.predictors import training
 from fastae.cohort import MINIMAL_HEADER, Cohort, CohortStream, Sites
@@ -256,9 +265,10 @@ def test_hostile_sizes_are_refused(good, path, bounds, n_samples, slab_samples):
     index, payloads = taken_apart(good, path)
     for ploidy in (1, 2, 3, 1024):
         for n_sites in (1, 9, 65536):
-            windows = [Window(n_sites, min(ploidy, 2), w.spans) for w in index.windows]
-            data = put_together(Index(n_samples, ploidy, slab_samples, windows, index.sections), payloads, path)
-            path.write_bytes(data)
+            windows = [Window(n_sites, ploidy, w.spans) for w in index.windows]
+            path.write_bytes(
+                put_together(Index(n_samples, ploidy, slab_samples, windows, index.sections), payloads, path)
+            )
             with pytest.raises(FormatError):
                 read_everything(path)
 
@@ -282,6 +292,17 @@ def test_tables_of_too_many_columns_are_refused_before_they_take_memory(good, pa
         path.write_bytes(with_sections(good, path, {container.COLUMNS: columns}, n_sites=65536))
         with pytest.raises(FormatError, match="is not one that a window can have"):
             read_everything(path)
+
+
+def test_blocks_of_too_many_calls_are_refused_before_they_take_memory(good, path, bounds):
+    index, payloads = taken_apart(good, path)
+    index.ploidy = 1024
+    index.windows = [Window(65536, 1024, w.spans) for w in index.windows]
+    columns = b"\0" + packed([0, 0], [0, 0], [0, 0], [0, 0], [0, 0], [0, 0])
+    payloads = [columns if s.kind == container.COLUMNS else p for s, p in zip(index.sections, payloads, strict=True)]
+    path.write_bytes(put_together(index, payloads, path))
+    with pytest.raises(FormatError, match="a block has 1342177280 cells, 268435456 are allowed"):
+        read_everything(path)
 
 
 def test_decoders_of_too_many_weights_are_refused_before_they_take_memory(good, path, bounds):
@@ -348,6 +369,7 @@ def test_an_interrupt_stops_training_soon(path, monkeypatch, rng):
     """The window being trained is not finished first: it would take minutes."""
     monkeypatch.setattr(training, "MAX_EPOCHS", 10**6)
     monkeypatch.setattr(training, "MAX_STEPS", 10**6)
+    start = time.monotonic()
     calls = np.concatenate([np.zeros((4, 400, 2), np.int8), rng.integers(0, 2, (4, 400, 2), np.int8)])
 
     def interrupt(n_done):
@@ -355,6 +377,7 @@ def test_an_interrupt_stops_training_soon(path, monkeypatch, rng):
 
     with pytest.raises(KeyboardInterrupt):
         write_archive(path, calls, block_variants=4, progress=interrupt, n_threads=2)
+    assert time.monotonic() - start < 15
 
 
 def test_blocks_that_do_not_decode_are_never_written(path, monkeypatch):

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fastae import open_archive, write_archive
-from fastae.archive.predictors import training
+from fastae.archive.predictors import autoencoder, training
 from fastae.cohort import Cohort, CohortStream, Sites, first_difference
 from fastae.errors import InputError
 
@@ -85,6 +85,24 @@ def test_each_predictor_writes_the_blocks_it_is_asked_for(tmp_path, rng):
     assert kinds["autoencoder"][0] == {"frequency": 0, "autoencoder": 2}
     assert kinds["auto"][0] == kinds["autoencoder"][0]
     assert kinds["auto"][1] == kinds["autoencoder"][1] < kinds["frequency"][1]
+
+
+def test_auto_chooses_for_each_block(tmp_path, rng, monkeypatch):
+    """The second block alone would be far larger by the autoencoder."""
+    real, done = autoencoder.encode, []
+
+    def encode(*args):
+        latents, residual = real(*args)
+        done.append(len(residual))
+        return latents, residual + bytes(10_000 * (len(done) == 2))
+
+    monkeypatch.setattr(autoencoder, "encode", encode)
+    calls = cohorts.related(rng, 120, 300, noise=0.002)
+    write_archive(tmp_path / "a", calls, block_samples=100)
+    with open_archive(tmp_path / "a") as archive:
+        assert [np.isnan(archive.latents()[0][slab]).all() for slab in (slice(100), slice(100, 200))] == [False, True]
+        assert archive.info()["predictors"] == {"frequency": 1, "autoencoder": 2}
+        np.testing.assert_array_equal(archive[:], calls)
 
 
 def test_auto_leaves_noise_to_the_frequencies(tmp_path, rng):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -361,8 +361,15 @@ class Archive:
         """
         for section in self._reader.index.sections:  # also those that decoding would not need, or has already seen
             self._reader.read_section(section)
-        for _ in self.stream():
-            pass
+
+        def decode(number: int, section: Section, slab: slice) -> None:
+            payload = self._reader.read_section(section)
+            self._decoder(number).calls(payload, section.latents, section.predictor, slab.stop - slab.start)
+
+        for number in range(len(self._reader.index.windows)):
+            self._decoder(number)
+            self._do_all(decode, [(number, *block) for block in self._blocks(number)])
+            self._sites_of(number)
 
     # ---- windows and blocks ------------------------------------------------------------------------------------
 
@@ -422,10 +429,8 @@ class Archive:
         phased = np.zeros((len(variants), len(samples)), bool)
         of_window = np.searchsorted(self._starts, variants, side="right") - 1
         of_slab = samples // index.slab_samples
-        jobs = [(int(w), int(s)) for w in np.unique(of_window) for s in np.unique(of_slab)]
 
-        def decode(job: tuple[int, int]) -> None:
-            window, slab = job
+        def decode(window: int, slab: int) -> None:
             decoder, where = self._decoder(window), self._slab(slab)
             section = self._reader.find(container.BLOCK, window, slab)
             if section is None:
@@ -439,14 +444,18 @@ class Archive:
             calls[(*at, slice(part.shape[2]))] = part[_cross(sites, people)]
             phased[at] = part_phased[_cross(sites, people)]
 
+        self._do_all(decode, [(int(w), int(s)) for w in np.unique(of_window) for s in np.unique(of_slab)])
+        return calls, phased
+
+    def _do_all(self, work: Callable[..., None], jobs: list[tuple]) -> None:
+        """Call `work` with each tuple of arguments, some at a time."""
         if self._n_threads == 1 or len(jobs) == 1:
             for job in jobs:
-                decode(job)
+                work(*job)
         else:
             with ThreadPoolExecutor(self._n_threads) as pool:
-                for _ in pool.map(decode, jobs):
-                    pass
-        return calls, phased
+                for done in [pool.submit(work, *job) for job in jobs]:
+                    done.result()
 
 
 def _keep(cache: OrderedDict, key: int, value: object) -> None:

@@ -77,7 +77,9 @@ class Codebook:
         reader = ByteReader(data, "latents")
         magnitude = rans.decode(bytes(reader.take(reader.count())), n_rows, self.magnitudes)
         width = _width(magnitude)
-        if width.max(initial=0) > 32 or (width.sum() + 7) // 8 != reader.left:
+        if (width.sum() + 7) // 8 != reader.left:  # before so many bits take memory
+            raise FormatError(f"the latents take {width.sum()} bits, not {reader.left} bytes: the archive is corrupt")
+        if width.max(initial=0) > 32:
             raise FormatError("the latents name codes beyond any codebook: the archive is corrupt")
         row, bit = _bit_positions(width)
         bits = unpack(bytes(reader.take(reader.left)), len(row), 1)
