@@ -124,6 +124,8 @@ def test_sites_come_back_wherever_they_lie():
         (raw_sites(1), "hold 2 values for 1 sites"),
         (raw_sites(2, positions=b"\2"), "needs 1 more bytes"),
         (raw_sites(2, positions=b"\2\2\2"), "1 bytes too many"),
+        (raw_sites(2, positions=b"\2\3"), "lie where no site can"),  # 1, then 2 before it
+        (raw_sites(2, positions=varint(2**63 - 2) * 2), "lie where no site can"),
         (raw_sites(2, end=b"\0"), "1 bytes too many"),
         (raw_sites(2, texts=b"\n" * 1_000_000), "hold 1000001 values for 2 sites"),
     ],
@@ -216,6 +218,7 @@ def changed(**fields):
         (changed(windows=[Window(0, 1, [])] * 2), "a window holds no alleles"),
         (changed(windows=[Window(1, 0, [])] * 2), "a window holds no alleles"),
         (changed(windows=[Window(1, 3, [])] * 2), "holds 3 where at most 2 can be"),
+        (changed(windows=[Window(1, 1, [])] * 2), "calls have 2 alleles, none has"),
         (changed(windows=[Window(1, 1, [])]), "holds 1 where at most 0 can be"),
         (changed(windows=[]), "a block outside the cohort"),
     ],
@@ -288,6 +291,12 @@ def test_a_path_without_an_archive_is_an_os_error(tmp_path):
         open_archive(tmp_path / "none")
     with pytest.raises(IsADirectoryError, match="is a directory, an archive is a file"):
         open_archive(tmp_path)
+
+
+def test_a_pipe_is_no_archive_and_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(FormatError, match="is not a fastae archive"):
+        open_archive(tmp_path / "pipe")
 
 
 def test_a_file_cut_while_open_is_noticed(tmp_path, rng):

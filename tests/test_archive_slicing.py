@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parts of an archive: indices as NumPy has them, regions, streams, latents, and the bytes read for each."""
 
+import time
+
 import cohorts
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastae import open_archive, write_archive
+from fastae.archive.columns import ColumnTable
 from fastae.archive.predictors import training
 from fastae.cohort import Cohort, first_difference
 from fastae.errors import InputError
@@ -298,10 +301,21 @@ def test_a_part_reads_its_blocks_and_little_else(wide):
     assert path.stat().st_size > 40_000
 
 
-def test_two_threads_read_the_same(wide):
+def test_several_threads_read_the_same_and_no_byte_more(wide, monkeypatch):
     path, calls = wide
-    with open_archive(path, n_threads=2) as archive:
-        np.testing.assert_array_equal(archive[::-3, 5:300:7], calls[::-3, 5:300:7])
+    from_bytes = ColumnTable.from_bytes
+
+    def slow(*args):
+        time.sleep(0.01)  # so that threads which need the same table meet
+        return from_bytes(*args)
+
+    monkeypatch.setattr(ColumnTable, "from_bytes", slow)
+    n_bytes = set()
+    for n_threads in (1, 4):
+        with open_archive(path, n_threads=n_threads) as archive:
+            np.testing.assert_array_equal(archive[::-3, 5:300:7], calls[::-3, 5:300:7])
+            n_bytes.add(archive.bytes_read)
+    assert len(n_bytes) == 1
 
 
 def test_a_closed_archive_says_so(written):

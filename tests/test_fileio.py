@@ -30,6 +30,16 @@ def test_any_exception_leaves_the_old_file_and_no_other(tmp_path, kind):
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+def test_writers_of_one_file_do_not_take_away_what_the_other_writes(tmp_path):
+    with atomic_output(tmp_path / "out") as first:
+        first.write(b"first")
+        with pytest.raises(KeyboardInterrupt), atomic_output(tmp_path / "out") as second:
+            second.write(b"second")
+            raise KeyboardInterrupt
+    assert (tmp_path / "out").read_bytes() == b"first"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
 def test_an_output_that_is_an_input_is_refused_by_any_name(tmp_path):
     (tmp_path / "in").write_bytes(b"data")
     (tmp_path / "hard").hardlink_to(tmp_path / "in")

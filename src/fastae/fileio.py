@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import stat
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
@@ -101,7 +102,8 @@ def _is_temporary(name):
 
 
 def _beside(target):
-    temporary = f"{target}.{os.getpid()}.tmp"
+    # no other thread, nor a process of the same number on another machine, may have the name: it would be taken away
+    temporary = f"{target}.{secrets.token_hex(4)}.{os.getpid()}.tmp"
     try:
         with open(temporary, "xb") as file:
             if os.path.exists(target):

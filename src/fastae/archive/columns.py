@@ -17,9 +17,9 @@ import numpy as np
 
 from fastae.archive.container import ByteReader
 from fastae.archive.packing import pack_array, unpack_array
+from fastae.cohort import FILL, MISSING
 from fastae.errors import FormatError
 
-FILL, MISSING = -2, -1  # in calls
 # Kinds of column: allele numbers 1..126, and
 PHASE, KIND_MISSING, KIND_FILL, SWAPPED = 0, 127, 128, 129
 _VALUE_OF_KIND = {KIND_MISSING: MISSING, KIND_FILL: FILL}

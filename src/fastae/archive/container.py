@@ -9,6 +9,7 @@ from __future__ import annotations
 import lzma
 import os
 import struct
+import threading
 import zlib
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -239,6 +240,8 @@ def _parse_index(data: bytes, sections_end: int) -> Index:
         index.sections.append(Section(kind, number, slab, offset, length, crc, predictor, latents))
         offset += length
     reader.finish()
+    if index.windows and index.ploidy != max(window.ploidy for window in index.windows):
+        raise FormatError(f"the index says that calls have {index.ploidy} alleles, none has: the archive is corrupt")
     if offset != sections_end:
         raise FormatError(
             f"the index describes {offset} bytes of sections, {sections_end} are there: the archive is corrupt"
@@ -251,8 +254,10 @@ class ContainerReader:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
-        self._fd = os.open(self.path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        # a pipe is opened without waiting for its other end, and refused, for it is empty until then
+        self._fd = os.open(self.path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
         self.bytes_read = 0
+        self._counting = threading.Lock()
         try:
             self.index = self._open()
             self._by_key = {(s.kind, s.window, s.slab): s for s in self.index.sections}
@@ -299,7 +304,8 @@ class ContainerReader:
             parts.append(part)
             length -= len(part)
             offset += len(part)
-            self.bytes_read += len(part)
+            with self._counting:
+                self.bytes_read += len(part)
         return b"".join(parts)
 
     def find(self, kind: int, window: int = 0, slab: int = 0) -> Section | None:

@@ -8,6 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,6 +25,7 @@ from fastae.latents import dequantize_latents
 
 _KEPT_WINDOWS = 64  # whose tables, models and sites stay in memory
 _MAX_ATTRIBUTES = 1 << 16
+_T = TypeVar("_T")
 
 
 def open_archive(path: str | os.PathLike[str], *, n_threads: int = 1) -> Archive:
@@ -374,32 +376,27 @@ class Archive:
     # ---- windows and blocks ------------------------------------------------------------------------------------
 
     def _decoder(self, number: int) -> WindowDecoder:
-        with self._lock:
-            if number in self._windows:
-                self._windows.move_to_end(number)
-                return self._windows[number]
+        with self._lock:  # held while a decoder is made: all threads begin with the same window and need it once
+            if number not in self._windows:
+                self._windows[number] = self._make_decoder(number)
+            return _kept(self._windows, number)
+
+    def _make_decoder(self, number: int) -> WindowDecoder:
         window, index = self._reader.index.windows[number], self._reader.index
         section = self._reader.find(container.MODEL, number)
         model = None
         if section is not None:
             data = self._reader.read_section(section)
             model = data[: section.latents], data[section.latents :]
-        decoder = WindowDecoder(
-            self._reader.read(container.COLUMNS, number),
-            model,
-            window.n_sites,
-            window.ploidy,
-            min(index.slab_samples, index.n_samples),
-        )
-        with self._lock:
-            _keep(self._windows, number, decoder)
-        return decoder
+        columns, most = self._reader.read(container.COLUMNS, number), min(index.slab_samples, index.n_samples)
+        return WindowDecoder(columns, model, window.n_sites, window.ploidy, most)
 
     def _sites_of(self, number: int) -> Sites:
-        if number not in self._window_sites:
-            data = self._reader.read(container.SITES, number)
-            _keep(self._window_sites, number, decode_sites(data, self._reader.index.windows[number].n_sites))
-        return self._window_sites[number]
+        with self._lock:
+            if number not in self._window_sites:
+                data = self._reader.read(container.SITES, number)
+                self._window_sites[number] = decode_sites(data, self._reader.index.windows[number].n_sites)
+            return _kept(self._window_sites, number)
 
     def _sites_at(self, variants: np.ndarray) -> Sites:
         """Sites in the order given, each window's text unpacked once."""
@@ -458,10 +455,12 @@ class Archive:
                     done.result()
 
 
-def _keep(cache: OrderedDict, key: int, value: object) -> None:
-    cache[key] = value
-    while len(cache) > _KEPT_WINDOWS:
+def _kept(cache: OrderedDict[int, _T], key: int) -> _T:
+    """What a cache has of a key; the key used longest ago leaves a cache that is too large."""
+    cache.move_to_end(key)
+    if len(cache) > _KEPT_WINDOWS:
         cache.popitem(last=False)
+    return cache[key]
 
 
 def _span(mask: np.ndarray) -> slice | np.ndarray:

@@ -115,7 +115,10 @@ def decode_sites(data: bytes, n_sites: int) -> Sites:
             steps = ByteReader(part, what)
             zigzag = np.array([steps.varint() for _ in range(n_sites)], np.int64)
             steps.finish()
-            columns.append(np.cumsum((zigzag >> 1) ^ -(zigzag & 1)))
+            positions = np.cumsum((zigzag >> 1) ^ -(zigzag & 1))
+            if not 0 <= positions.min(initial=0) <= positions.max(initial=0) <= _MAX_POSITION:
+                raise FormatError(f"the {what} lie where no site can: the archive is corrupt")
+            columns.append(positions)
         else:
             text = decode_text(bytes(part), what)
             n_texts = text.count("\n") + 1  # before a hostile text becomes a list

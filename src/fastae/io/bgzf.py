@@ -60,7 +60,7 @@ def _compress(data):
 
 
 class BgzfWriter:
-    """Write BGZF to a binary file: ``write`` bytes, then ``close`` (which leaves the file itself open)."""
+    """Writes BGZF to a binary file in a ``with`` block; the file itself stays open."""
 
     def __init__(self, file, n_threads=2):
         self._file = file
