@@ -204,6 +204,25 @@ def test_cohorts_that_no_archive_can_hold_are_refused(tmp_path, cohort, message)
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("calls", "phased", "samples", "message"),
+    [
+        ([[[0], [127]]], False, ["a", "b"], "alleles run from 0 to 127, allowed are -2 to 126"),
+        ([[[0], [-3]]], False, ["a", "b"], "alleles run from -3 to 0"),
+        ([[[0, -2], [0, 1]]], True, ["a", "b"], "a call of fewer than two alleles is phased"),
+        ([[[0], [1]]], True, ["a", "b"], "a call of fewer than two alleles is phased"),
+        ([[[0], [1]]], False, ["a", "c"], "a block of the stream has other samples than the stream"),
+        ([[[0]]], False, ["a"], "a block of the stream has other samples than the stream"),
+    ],
+)
+def test_blocks_put_together_wrongly_are_refused(tmp_path, calls, phased, samples, message):
+    calls = np.array(calls, np.int8)
+    block = Cohort("", samples, Sites.numbered(1), calls, np.full(calls.shape[:2], phased))
+    with pytest.raises(InputError, match=message):
+        write_archive(tmp_path / "a", CohortStream("", ["a", "b"], iter([block])))
+    assert not list(tmp_path.iterdir())
+
+
 def test_blocks_too_large_for_a_reader_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("fastae.archive.writer.MAX_BLOCK_CELLS", 100)
     with pytest.raises(InputError, match="a block of 11 sites and 10 samples is too large"):

@@ -20,7 +20,7 @@ from fastae.archive.container import ContainerWriter, Index, Window, compress, c
 from fastae.archive.predictors import PREDICTORS, autoencoder, frequency, training
 from fastae.archive.sites import decode_sites, encode_sites
 from fastae.archive.window import MAX_BLOCK_CELLS, WindowDecoder
-from fastae.cohort import Cohort, CohortStream, Sites
+from fastae.cohort import FILL, MAX_ALLELE, Cohort, CohortStream, Sites
 from fastae.errors import FastaeError, InputError
 from fastae.fileio import atomic_output
 
@@ -114,7 +114,8 @@ def write_archive(
         writer.add(container.SAMPLES, compress(b"".join(counted(encode_text(name)) for name in cohort.samples)))
         windows = cohort.to_stream(block_variants) if isinstance(cohort, Cohort) else cohort.rebatch(block_variants)
         n_done = 0
-        for coded in _code_in_order(windows, index.slab_samples, predictor, seed, n_threads):
+        checked = _holdable(windows, cohort.samples)
+        for coded in _code_in_order(checked, index.slab_samples, predictor, seed, n_threads):
             number = len(index.windows)
             index.windows.append(coded.window)
             index.ploidy = max(index.ploidy, coded.window.ploidy)
@@ -173,6 +174,20 @@ def _code_in_order(
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+
+
+def _holdable(windows: Iterable[Cohort], samples: list[str]) -> Iterator[Cohort]:
+    """The same windows; refuses what only a cohort that was put together by hand can hold."""
+    for window in windows:
+        calls = window.call_genotype
+        if window.samples != samples:
+            raise InputError("a block of the stream has other samples than the stream; give all blocks the same")
+        if calls.size and not (FILL <= calls.min() and calls.max() <= MAX_ALLELE):
+            raise InputError(f"alleles run from {calls.min()} to {calls.max()}, allowed are {FILL} to {MAX_ALLELE}")
+        single = calls[:, :, 1] == FILL if window.ploidy > 1 else np.True_
+        if (window.call_genotype_phased & single).any():
+            raise InputError("a call of fewer than two alleles is phased, which means nothing; make it False")
+        yield window
 
 
 @contextmanager
