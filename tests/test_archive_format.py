@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Archives are what FORMAT.md says: a reader written from it alone gets the same, and golden files decode for ever."""
 
+from pathlib import Path
+
 import cohorts
 import numpy as np
 import pytest
 import reference_archive
 
 from fastae import open_archive, write_archive
+from fastae.archive import container
 from fastae.archive.predictors import training
-from fastae.cohort import Cohort
+from fastae.cohort import Cohort, first_difference
+from fastae.io import read_cohort
 
 
 def check_agrees(path):
@@ -59,3 +63,41 @@ def test_a_reader_written_from_the_format_agrees_on_shared_latents(tmp_path, rng
     with open_archive(tmp_path / "a") as archive:
         assert archive._decoder(0).model.codebook is not None
     check_agrees(tmp_path / "a")
+
+
+# ---- golden files: never made again, never edited ----------------------------------------------------
+
+GOLDEN = Path(__file__).parent / "golden" / "archive-v0"
+
+
+@pytest.mark.parametrize("name", ["phased", "unphased", "aligned"])
+def test_golden_archives_decode_to_what_they_always_did(name):
+    want = np.load(GOLDEN / f"{name}.npz")
+    with open_archive(GOLDEN / f"{name}.fae") as archive:
+        archive.verify()
+        cohort = archive.read()
+        assert archive.hamming() == tuple(want["hamming"])  # what the integer decoder predicts
+        for number, latents in enumerate(archive.latents()):
+            np.testing.assert_array_equal(latents, want[f"latents{number}"], strict=True)
+    np.testing.assert_array_equal(cohort.call_genotype, want["calls"], strict=True)
+    np.testing.assert_array_equal(cohort.call_genotype_phased, want["phased"], strict=True)
+    check_agrees(GOLDEN / f"{name}.fae")
+
+
+@pytest.mark.parametrize("name", ["phased.vcf", "unphased.vcf", "aligned.fa"])
+def test_golden_archives_hold_the_files_they_were_made_from(name):
+    with read_cohort(GOLDEN / name) as original, open_archive((GOLDEN / name).with_suffix(".fae")) as archive:
+        assert first_difference(original, archive.read()) is None
+
+
+def test_golden_archives_have_every_kind_of_block():
+    layouts, predictors, codebooks, flags = set(), set(), set(), set()
+    for path in GOLDEN.glob("*.fae"):
+        index = reference_archive.read_container(path.read_bytes())
+        for (kind, *_), (payload, predictor, n_latents) in index.sections.items():
+            layouts |= {payload[0]} if kind == container.COLUMNS else set()
+            flags |= {payload[0]} if kind == container.SITES else set()
+            predictors |= {predictor} if kind == container.BLOCK else set()
+            codebooks |= {n_latents > 0} if kind == container.MODEL else set()
+    assert (layouts, predictors, codebooks) == ({0, 1}, {0, 1}, {False, True})
+    assert flags >= {1, 3}
