@@ -145,6 +145,15 @@ def test_a_disk_that_fills_up_leaves_no_partial_output(tmp_path, good_archive, n
     assert snapshot(tmp_path) == {tmp_path / name: b"old"}
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
+@pytest.mark.parametrize("args", [["info"], ["verify"], ["view"], ["view", "-O", "z"]], ids=" ".join)
+def test_a_full_standard_output_is_one_sentence(good_archive, args):
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-m", "fastae", *args, good_archive]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (1, b"fastae: No space left on device\n")
+
+
 COMMANDS = (["decompress", None, "out.vcf"], ["view", None, "-o", "out.vcf"], ["verify", None], ["info", None])
 
 
