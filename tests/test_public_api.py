@@ -58,6 +58,24 @@ def test_public_methods_have_docstrings_and_exceptions_too(name):
     assert [m for m in methods if not inspect.getdoc(getattr(thing, m))] == []
 
 
+@pytest.mark.parametrize("name", sorted(set(DOCUMENTED) - EXCEPTIONS))
+def test_every_argument_and_result_of_the_public_api_has_a_type(name):
+    thing = DOCUMENTED[name]
+    functions = {name: thing}
+    if inspect.isclass(thing):
+        members = [getattr(thing, member) for member in dir(thing) if not member.startswith("_")]
+        functions |= {member.__qualname__: member for member in members if inspect.isroutine(member)}
+    untyped = [
+        f"{where}: {argument}"
+        for where, function in functions.items()
+        for argument, known in inspect.signature(function).parameters.items()
+        if known.annotation is inspect.Parameter.empty and argument != "self"
+    ]
+    results = [where for where, function in functions.items() if not inspect.isclass(function)]
+    untyped += [where for where in results if inspect.signature(functions[where]).return_annotation is inspect._empty]
+    assert untyped == []
+
+
 @pytest.mark.parametrize("name", sorted(EXCEPTIONS))
 def test_every_exception_of_ours_is_a_fastae_error(name):
     assert issubclass(PUBLIC[name], fastae.FastaeError)

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fastae import _core, _validate
 from fastae.quantize import latent_codes
+
+Pull: TypeAlias = Callable[[ArrayLike], tuple[NDArray[Any], ...]]  # a cotangent to those of the primals
 
 MAX_LAYERS = 64
 ACTIVATIONS = {"identity": 0, "tanh": 1}  # the numbers are those of the kernels and of saved models
@@ -145,21 +147,23 @@ class DenseStack:
         work = np.empty(_core.stack_unit_tangents_work(self.kernel_sizes, len(x)), dtype=self.dtype)
         return self._pull(_core.stack_unit_tangents, x, h, y_bar, work)
 
-    def jvp_rule(self, params, x, params_dot, x_dot):
+    def jvp_rule(
+        self, params: ArrayLike | None, x: ArrayLike, params_dot: ArrayLike | None, x_dot: ArrayLike | None
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         """See `fastae.jvp`: tangents may come one at a time or with a leading axis."""
         stack, x = self._at(params, x)
-        params_dot, many_params = _tangents(params_dot, stack.params, "params")
-        x_dot, many_x = _tangents(x_dot, x, "X")
-        if params_dot is not None and x_dot is not None and (many_params, len(params_dot)) != (many_x, len(x_dot)):
+        of_params, many_params = _tangents(params_dot, stack.params, "params")
+        of_x, many_x = _tangents(x_dot, x, "X")
+        if of_params is not None and of_x is not None and (many_params, len(of_params)) != (many_x, len(of_x)):
             raise ValueError(
-                f"{len(params_dot)} tangents of params and {len(x_dot)} of X; "
+                f"{len(of_params)} tangents of params and {len(of_x)} of X; "
                 "give as many of each, either both with a leading axis or both without"
             )
         h = stack.forward(x)
-        y_dot = stack.tangent(x, h, params_dot, x_dot)
+        y_dot = stack.tangent(x, h, of_params, of_x)
         return stack.output(h), y_dot if many_params or many_x else y_dot[0]
 
-    def vjp_rule(self, params, x):
+    def vjp_rule(self, params: ArrayLike | None, x: ArrayLike) -> tuple[NDArray[Any], Pull]:
         """See `fastae.vjp`."""
         stack, x = self._at(params, x)
         h = stack.forward(x)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastae import _validate
-from fastae.layers import DenseStack, count_params, round_latents
+from fastae.layers import DenseStack, Pull, count_params, round_latents
 
 _BLOCK_ROWS = 1024  # rows that pass through the layers together: bounds the memory of the layers between
 
@@ -78,11 +78,13 @@ class _Network:
             y[start : start + len(block)] = stack.output(stack.forward(block, h[: len(block) * stack.n_outputs]))
         return y
 
-    def jvp_rule(self, params, x, params_dot, x_dot):
+    def jvp_rule(
+        self, params: ArrayLike | None, x: ArrayLike, params_dot: ArrayLike | None, x_dot: ArrayLike | None
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         """See `fastae.jvp`."""
         return self.stack.jvp_rule(params, x, params_dot, x_dot)
 
-    def vjp_rule(self, params, x):
+    def vjp_rule(self, params: ArrayLike | None, x: ArrayLike) -> tuple[NDArray[Any], Pull]:
         """See `fastae.vjp`."""
         return self.stack.vjp_rule(params, x)
 
@@ -303,7 +305,9 @@ class Autoencoder:
         """Reconstructions (n_samples, n_features) of rows X (n_samples, n_features)."""
         return self.decoder.inverse_transform(self.transform(X))
 
-    def jvp_rule(self, params, x, params_dot, x_dot):
+    def jvp_rule(
+        self, params: ArrayLike | None, x: ArrayLike, params_dot: ArrayLike | None, x_dot: ArrayLike | None
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         """See `fastae.jvp`; rounding passes tangents straight through."""
         split = self.encoder.params.size
         encoder_params, decoder_params = _halves(params, split)
@@ -311,7 +315,7 @@ class Autoencoder:
         z, z_dot = self.encoder.jvp_rule(encoder_params, x, encoder_dot, x_dot)
         return self.decoder.jvp_rule(decoder_params, self._rounded(z), decoder_dot, z_dot)
 
-    def vjp_rule(self, params, x):
+    def vjp_rule(self, params: ArrayLike | None, x: ArrayLike) -> tuple[NDArray[Any], Pull]:
         """See `fastae.vjp`; rounding passes cotangents straight through."""
         encoder_params, decoder_params = _halves(params, self.encoder.params.size)
         z, pull_encoder = self.encoder.vjp_rule(encoder_params, x)
