@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fastae import open_archive, write_archive
 from fastae.archive.predictors import autoencoder, training
 from fastae.cohort import Cohort, CohortStream, Sites, first_difference
-from fastae.errors import InputError
+from fastae.errors import FormatError, InputError
 
 PREDICTORS = ["auto", "frequency", "autoencoder"]
 
@@ -221,6 +221,16 @@ def test_blocks_put_together_wrongly_are_refused(tmp_path, calls, phased, sample
     with pytest.raises(InputError, match=message):
         write_archive(tmp_path / "a", CohortStream("", ["a", "b"], iter([block])))
     assert not list(tmp_path.iterdir())
+
+
+def test_windows_too_large_for_a_reader_are_refused_by_both(tmp_path, monkeypatch):
+    write_archive(tmp_path / "a", np.ones((11, 10, 1), np.int8))
+    monkeypatch.setattr("fastae.archive.container.MAX_WINDOW_CALLS", 100)
+    with pytest.raises(FormatError, match="more than 2\\^32 alleles"):
+        open_archive(tmp_path / "a")
+    with pytest.raises(InputError, match="11 sites hold 110 alleles, more than a reader takes"):
+        write_archive(tmp_path / "b", np.ones((11, 10, 1), np.int8))
+    write_archive(tmp_path / "b", np.ones((10, 10, 1), np.int8))
 
 
 def test_blocks_too_large_for_a_reader_are_refused(tmp_path, monkeypatch):

@@ -25,6 +25,7 @@ MAX_TEXT = 1 << 31  # bytes one compressed text may unfold to
 MAX_SAMPLES = 1 << 24
 MAX_WINDOW_SITES = 1 << 16
 MAX_PLOIDY = 1 << 10
+MAX_WINDOW_CALLS = 1 << 32  # alleles of all samples that a reader may have to hold at a time
 
 # What a section holds. The order is the order of writing: all that a window's blocks share comes before them.
 HEADER, SAMPLES, SITES, COLUMNS, MODEL, BLOCK = range(6)
@@ -217,6 +218,8 @@ def _parse_index(data: bytes, sections_end: int) -> Index:
         window = Window(reader.varint(MAX_WINDOW_SITES), reader.varint(index.ploidy), [])
         if window.n_sites == 0 or window.ploidy == 0:
             raise FormatError("the index says that a window holds no alleles: the archive is corrupt")
+        if window.n_sites * index.n_samples * window.ploidy > MAX_WINDOW_CALLS:
+            raise FormatError("the index says that a window holds more than 2^32 alleles: the archive is corrupt")
         for _ in range(reader.count(3)):
             name = names[reader.varint(len(names) - 1)] if names else ""
             first = reader.varint()

@@ -208,7 +208,7 @@ def _code_window(
 ) -> _Coded:
     calls, phased = cohort.call_genotype, cohort.call_genotype_phased
     table, matrix = split(calls, phased)
-    _check_size(table, min(slab_samples, cohort.n_samples))
+    _check_size(table, calls.size, min(slab_samples, cohort.n_samples))
     slabs = [slice(start, start + slab_samples) for start in range(0, cohort.n_samples, slab_samples)]
     rows = [slice(slab.start * table.rows_per_sample, slab.stop * table.rows_per_sample) for slab in slabs]
     by_frequency = [_Block(frequency.NUMBER, b"", frequency.encode(matrix[:, part], table)) for part in rows]
@@ -244,10 +244,15 @@ def _code_window(
     return coded
 
 
-def _check_size(table: ColumnTable, n_samples: int) -> None:
+def _check_size(table: ColumnTable, n_alleles: int, n_samples: int) -> None:
     """Refuse what a reader, which must not trust a file, would not take memory for."""
     if table.ploidy > container.MAX_PLOIDY:
         raise InputError(f"calls have {table.ploidy} alleles each, an archive holds up to {container.MAX_PLOIDY}")
+    if n_alleles > container.MAX_WINDOW_CALLS:
+        raise InputError(
+            f"{table.n_sites} sites hold {n_alleles} alleles, more than a reader takes at a time; "
+            "give smaller block_variants"
+        )
     if table.n_columns > MAX_COLUMNS or table.n_cells(n_samples) > MAX_BLOCK_CELLS:
         raise InputError(
             f"a block of {table.n_sites} sites and {n_samples} samples is too large for a reader's memory; "
