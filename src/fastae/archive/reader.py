@@ -93,7 +93,11 @@ class Archive:
     ...     write_archive(path, [[0, 1, 1], [1, 0, 0]])
     ...     with open_archive(path) as archive:
     ...         archive[::-1, [0, 2], 0].tolist()
+    ...         archive.query("1:2-"), archive.read(samples=[2]).samples
+    ...         len(archive.latents()), archive.info()["blocks"], archive.hamming()
     [[1, 0], [0, 1]]
+    (array([1]), ['S3'])
+    (1, 1, (2, 6))
     """
 
     def __init__(self, reader: ContainerReader, n_threads: int) -> None:
