@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from vcftext import COLUMNS, EVERYTHING, HEADER, vcf
 
-from fastae.cohort import FILL, Cohort, Sites, first_difference
+from fastae.cohort import FILL, Cohort, CohortStream, Sites, first_difference
 from fastae.errors import InputError
 from fastae.io.bgzf import BLOCK_BYTES, EOF_BLOCK, BgzfWriter
 from fastae.io.calltext import format_calls, parse_any, parse_simple
@@ -185,6 +185,13 @@ def test_the_smallest_cohorts_come_back(tmp_path, suffix, records, samples):
     assert (cohort.n_variants, cohort.samples) == (len(records), samples or [])
     write_vcf(tmp_path / f"out.{suffix}", cohort.to_stream())
     assert first_difference(cohort, read_vcf(tmp_path / f"out.{suffix}")) is None
+
+
+def test_a_block_without_variants_writes_nothing(tmp_path):
+    cohort = Cohort.from_arrays([[[0, 1]]])
+    blocks = [cohort.select(slice(0, 0)), cohort, cohort.select(slice(1, 1))]
+    write_vcf(tmp_path / "out.vcf", CohortStream(cohort.header, cohort.samples, iter(blocks)))
+    assert first_difference(cohort, read_vcf(tmp_path / "out.vcf")) is None
 
 
 def test_a_format_column_without_samples_comes_back(tmp_path):

@@ -21,6 +21,7 @@ from fastae.alphabet import HAPLOTYPE
 from fastae.archive import open_archive, write_archive
 from fastae.cohort import Cohort, first_difference
 from fastae.errors import FastaeError
+from fastae.fileio import atomic_output
 from fastae.io.vcf import read_vcf
 from fastae.losses import CrossEntropyLoss
 from fastae.models import Decoder, Encoder
@@ -180,7 +181,8 @@ def draw(path: Path, cohort: Cohort, history: History, Z: NDArray[np.floating]) 
     left.set_title("autoencoder of the common alleles, forward-mode gradients")
     plot_latents(right, Z, [populations.get(name, "") for name in cohort.samples])
     right.set_title(f"{len(Z)} people by their {Z.shape[1]} latents")
-    figure.savefig(path, dpi=120)
+    with atomic_output(path) as file:
+        figure.savefig(file, format="png", dpi=120)
 
 
 def read_populations() -> dict[str, str]:

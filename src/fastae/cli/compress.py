@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """``fastae compress``: a cohort file into an archive."""
 
+from ..archive.predictors import PREDICTORS
 from .options import add_threads
 from .progress import watched
-
-PREDICTORS = ("auto", "frequency", "autoencoder")
 
 
 def add_parser(subparsers):
@@ -12,7 +11,10 @@ def add_parser(subparsers):
     parser.add_argument("input", metavar="IN", help="VCF (plain, gzip or bgzip), BCF or aligned FASTA")
     parser.add_argument("output", metavar="OUT", help="the archive, by habit *.fae")
     parser.add_argument(
-        "--predictor", choices=PREDICTORS, default="auto", help="force one on every block [%(default)s: the smallest]"
+        "--predictor",
+        choices=("auto", *PREDICTORS),
+        default="auto",
+        help="force one on every block [%(default)s: the smallest]",
     )
     add_threads(parser)
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random weights [%(default)s]")

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from ..cohort import FILL, MAX_ALLELE, MISSING
@@ -157,5 +159,5 @@ def format_calls(alleles, phased):
     text = cells.reshape(n, -1)
     written = text != 0
     stops = np.cumsum(written.sum(axis=1)).tolist()
-    data = text.tobytes() if stops[-1] == text.size else text[written].tobytes()
-    return [data[start:stop] for start, stop in zip([0, *stops[:-1]], stops, strict=True)]
+    data = text.tobytes() if written.all() else text[written].tobytes()
+    return [data[start:stop] for start, stop in itertools.pairwise([0, *stops])]
