@@ -156,7 +156,7 @@ def format_calls(alleles, phased):
         cells[:, :, :-1, width][alleles[:, :, 1:] == FILL] = 0
     cells[:, :, -1, width] = ord("\t")
     cells[:, -1, -1, width] = ord("\n")
-    text = cells.reshape(n, -1)
+    text = cells.reshape(n, n_samples * ploidy * (width + 1))
     written = text != 0
     stops = np.cumsum(written.sum(axis=1)).tolist()
     data = text.tobytes() if written.all() else text[written].tobytes()
