@@ -10,7 +10,7 @@
 
 #define GAPS_PRECISION 15
 #define GAPS_ESCAPE 63u /* buckets 0..62, then the escape */
-#define GAPS_OFFSET_CHUNK 12
+#define GAPS_OFFSET_PIECE 12
 
 typedef struct {
     uint32_t cumulative[GAPS_ESCAPE + 2];
@@ -58,9 +58,9 @@ gaps_put(rans_byte_encoder *coder, const gaps_table *table, uint32_t symbol)
 static int
 gaps_put_offset(rans_byte_encoder *coder, uint32_t offset, unsigned k)
 {
-    /* the decoder reads the high chunk first, so the low one goes in first */
+    /* the decoder reads the high piece first, so the low one goes in first */
     while (k > 0) {
-        unsigned bits = k < GAPS_OFFSET_CHUNK ? k : GAPS_OFFSET_CHUNK;
+        unsigned bits = k < GAPS_OFFSET_PIECE ? k : GAPS_OFFSET_PIECE;
         int err = rans_byte_put(coder, offset & ((1u << bits) - 1), 1, bits);
 
         if (err) {
@@ -181,20 +181,20 @@ gaps_get(rans_byte_decoder *coder, const gaps_table *table, uint32_t *symbol)
 static int
 gaps_get_offset(rans_byte_decoder *coder, unsigned k, uint32_t *offset)
 {
-    unsigned first = k % GAPS_OFFSET_CHUNK;
-    unsigned bits = first ? first : GAPS_OFFSET_CHUNK;
+    unsigned first = k % GAPS_OFFSET_PIECE;
+    unsigned bits = first ? first : GAPS_OFFSET_PIECE;
 
     *offset = 0;
     while (k > 0) {
-        uint32_t chunk = rans_byte_peek(coder, bits);
-        int err = rans_byte_advance(coder, chunk, 1, bits);
+        uint32_t piece = rans_byte_peek(coder, bits);
+        int err = rans_byte_advance(coder, piece, 1, bits);
 
         if (err) {
             return err;
         }
-        *offset = *offset << bits | chunk;
+        *offset = *offset << bits | piece;
         k -= bits;
-        bits = GAPS_OFFSET_CHUNK;
+        bits = GAPS_OFFSET_PIECE;
     }
     return 0;
 }

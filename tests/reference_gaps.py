@@ -57,7 +57,7 @@ def gap_table(rate):
     return k, [*cumulative, 2**15]
 
 
-def chunks(k):
+def pieces(k):
     """Widths of the pieces of an offset of k bits, the highest bits first."""
     return [k % 12] * (k % 12 > 0) + [12] * (k // 12)
 
@@ -79,7 +79,7 @@ def gaps_encode(events_of_classes, n_cells, rates):
                 gap -= ESCAPE << k
             put(gap >> k)
             left = k
-            for width in chunks(k):
+            for width in pieces(k):
                 left -= width
                 steps.append((gap >> left & ((1 << width) - 1), 1, width))
         buckets = int(cells) - at + (1 << k) - 1 >> k
@@ -104,7 +104,7 @@ def gaps_decode(data, n_cells, rates):
             if symbol == ESCAPE or at >= cells:
                 continue
             offset = 0
-            for width in chunks(k):
+            for width in pieces(k):
                 piece = decoder.slot(width)
                 decoder.advance(piece, 1, width)
                 offset = offset << width | piece

@@ -174,13 +174,15 @@ def test_fasta_comes_back_and_is_viewed_as_fasta(tmp_path, width):
     assert fastae("view", tmp_path / "in.fae", "-O", "v").returncode == 1
 
 
-def test_a_bar_shows_on_a_terminal_and_not_in_a_pipe(archive, tmp_path):
+@pytest.mark.parametrize("args", [["decompress", "in.fae", "out.vcf"], ["verify", "in.fae"]], ids=lambda args: args[0])
+def test_a_bar_shows_on_a_terminal_and_not_in_a_pipe(archive, tmp_path, args):
     pytest.importorskip("tqdm")
-    command = [sys.executable, "-m", "fastae", "decompress", archive, tmp_path / "out.vcf"]
+    shutil.copy(archive, tmp_path)
+    command = [sys.executable, "-m", "fastae", args[0], *(tmp_path / name for name in args[1:])]
     assert subprocess.run(command, capture_output=True, check=True).stderr == b""
     ours, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
-    subprocess.run(command, stderr=theirs, check=True)
+    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=theirs, check=True)
     os.close(theirs)
     shown = os.read(ours, 10000)
     os.close(ours)

@@ -357,8 +357,13 @@ class Archive:
             "bytes": size,
         }
 
-    def verify(self) -> None:
+    def verify(self, *, progress: Callable[[int], object] | None = None) -> None:
         """Read and decode everything.
+
+        Parameters
+        ----------
+        progress : function, optional
+            Called with the number of variants decoded so far.
 
         Raises
         ------
@@ -376,6 +381,8 @@ class Archive:
             self._decoder(number)
             self._do_all(decode, [(number, *block) for block in self._blocks(number)])
             self._sites_of(number)
+            if progress is not None:
+                progress(int(self._starts[number + 1]))
 
     # ---- windows and blocks ------------------------------------------------------------------------------------
 

@@ -9,10 +9,15 @@ def watched(stream, description, total=None):
     return dataclasses.replace(stream, blocks=_counted(stream, description, total))
 
 
-def _counted(blocks, description, total):
+def variants_bar(description, total=None):
+    """A bar of variants, which only a terminal shows."""
     from tqdm import tqdm
 
-    with tqdm(desc=description, total=total, unit=" variants", unit_scale=True, disable=None) as bar:
+    return tqdm(desc=description, total=total, unit=" variants", unit_scale=True, disable=None)
+
+
+def _counted(blocks, description, total):
+    with variants_bar(description, total) as bar:
         for block in blocks:
             yield block
             bar.update(block.n_variants)

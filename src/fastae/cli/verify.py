@@ -3,7 +3,7 @@
 
 from ..errors import InputError
 from .options import add_threads
-from .progress import watched
+from .progress import variants_bar, watched
 
 
 def add_parser(subparsers):
@@ -21,14 +21,15 @@ def run(args):
     from ..io import read_cohort
 
     with open_archive(args.archive, n_threads=args.threads) as archive:
-        archive.verify()
         n_variants, n_samples = archive.shape[:2]
+        with variants_bar("decode", n_variants) as bar:
+            archive.verify(progress=lambda n_done: bar.update(n_done - bar.n))
         what = f"{n_samples:,} samples at {n_variants:,} sites"
         if args.original is None:
             print(f"{args.archive}: every block is whole: {what}")
             return
         with read_cohort(args.original, drop_format=args.drop_format) as original:
-            found = first_difference(watched(archive.stream(), "verify", n_variants), original)
+            found = first_difference(watched(archive.stream(), "compare", n_variants), original)
     if found:
         raise InputError(f"{args.archive} (first) and {args.original} (second) differ: {found}")
     print(f"{args.archive}: every call, site column and name is that of {args.original}: {what}")
