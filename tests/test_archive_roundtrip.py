@@ -238,3 +238,28 @@ def test_blocks_too_large_for_a_reader_are_refused(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="a block of 11 sites and 10 samples is too large"):
         write_archive(tmp_path / "a", np.ones((11, 10, 1), np.int8))
     write_archive(tmp_path / "a", np.ones((10, 10, 1), np.int8))
+
+
+def test_more_common_columns_than_a_decoder_predicts_go_by_frequency_or_are_refused_by_name(tmp_path, monkeypatch, rng):
+    monkeypatch.setattr(training, "MAX_OUTPUTS", 20)
+    calls = rng.integers(0, 2, (21, 30, 2)).astype(np.int8)
+    write_archive(tmp_path / "a", calls)
+    with open_archive(tmp_path / "a") as archive:
+        assert archive.info()["predictors"] == {"frequency": 1, "autoencoder": 0}
+    with pytest.raises(
+        InputError, match="at most 20 columns and 21 sites have 21 common ones; give smaller block_variants"
+    ):
+        write_archive(tmp_path / "b", calls, predictor="autoencoder")
+    write_archive(tmp_path / "b", calls, predictor="autoencoder", block_variants=20)
+
+
+def test_texts_longer_than_a_reader_unfolds_are_refused_by_name(tmp_path, monkeypatch):
+    monkeypatch.setattr("fastae.archive.container.MAX_TEXT", 1000)
+    cohort = Cohort.from_arrays([[0, 1]])
+    cohort.header = "#" * 1001
+    with pytest.raises(InputError, match="bytes of text are to be held in one piece, a reader unfolds at most 1000"):
+        write_archive(tmp_path / "a", cohort)
+    cohort.header, cohort.attributes = "", {str(i): "" for i in range(65537)}
+    with pytest.raises(InputError, match="65537 attributes, 65536 can be held"):
+        write_archive(tmp_path / "a", cohort)
+    assert not list(tmp_path.iterdir())

@@ -14,17 +14,18 @@ import zlib
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from fastae.errors import ChecksumError, FormatError, VersionError
+from fastae.errors import ChecksumError, FormatError, InputError, VersionError
 
 MAGIC = b"\x89FAE\r\n\x1a\n"
 END_MAGIC = b"FAEEND\r\n"
 VERSION = 0
 _HEADER = struct.Struct("<8sHHI")  # magic, version, reserved, crc32 of what precedes it
 _FOOTER = struct.Struct("<QIQI8s")  # index length, index crc32, file length, crc32 of what precedes it, magic
-MAX_TEXT = 1 << 31  # bytes one compressed text may unfold to
+MAX_TEXT = 1 << 28  # bytes one compressed text may unfold to
 MAX_SAMPLES = 1 << 24
 MAX_WINDOW_SITES = 1 << 16
 MAX_PLOIDY = 1 << 10
+MAX_ATTRIBUTES = 1 << 16
 MAX_WINDOW_CALLS = 1 << 32  # alleles of all samples that a reader may have to hold at a time
 
 # What a section holds. The order is the order of writing: all that a window's blocks share comes before them.
@@ -143,7 +144,18 @@ _LZMA = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size
 
 
 def compress(data: bytes) -> bytes:
-    """Length, then the bytes as one raw LZMA2 stream."""
+    """Length, then the bytes as one raw LZMA2 stream.
+
+    Raises
+    ------
+    InputError
+        If the bytes are more than a reader unfolds.
+    """
+    if len(data) > MAX_TEXT:
+        raise InputError(
+            f"{len(data)} bytes of text are to be held in one piece, a reader unfolds at most {MAX_TEXT}; "
+            "give smaller block_variants, or a shorter header or list of samples"
+        )
     return varint(len(data)) + lzma.compress(data, format=lzma.FORMAT_RAW, filters=_LZMA)
 
 
@@ -252,6 +264,9 @@ def _parse_index(data: bytes, sections_end: int) -> Index:
     return index
 
 
+_READERS = {0: _parse_index}  # of the index, by version: all else is read alike
+
+
 class ContainerReader:
     """An archive's sections, each read and checked when asked for. `bytes_read` counts what was read from the file."""
 
@@ -282,7 +297,7 @@ class ContainerReader:
         _, version, _, crc = _HEADER.unpack(head)
         if zlib.crc32(head[:-4]) != crc:
             raise ChecksumError(f"{self.path}: the header does not match its checksum: the archive is corrupt")
-        if version > VERSION:
+        if version not in _READERS:
             raise VersionError(
                 f"{self.path} is an archive of version {version}, this release reads up to {VERSION}: update fastae"
             )
@@ -296,7 +311,7 @@ class ContainerReader:
         if zlib.crc32(data) != index_crc:
             raise ChecksumError(f"{self.path}: the index does not match its checksum: the archive is corrupt")
         self.version, self.size, self.header_bytes, self.index_bytes = version, size, len(head), length + _FOOTER.size
-        return _parse_index(data, size - _FOOTER.size - length)
+        return _READERS[version](data, size - _FOOTER.size - length)
 
     def _pread(self, length: int, offset: int) -> bytes:
         parts = []

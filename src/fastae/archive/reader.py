@@ -24,7 +24,6 @@ from fastae.errors import FormatError
 from fastae.latents import dequantize_latents
 
 _KEPT_WINDOWS = 64  # whose tables, models and sites stay in memory
-_MAX_ATTRIBUTES = 1 << 16
 _T = TypeVar("_T")
 
 
@@ -115,7 +114,7 @@ class Archive:
         index = self._reader.index
         data = ByteReader(decompress(self._reader.read(container.HEADER), "header"), "header")
         self.source, self.header = data.text(), data.text()
-        self.attributes = {data.text(): data.text() for _ in range(data.varint(_MAX_ATTRIBUTES))}
+        self.attributes = {data.text(): data.text() for _ in range(data.varint(container.MAX_ATTRIBUTES))}
         data.finish()
         names = ByteReader(decompress(self._reader.read(container.SAMPLES), "list of samples"), "list of samples")
         self.samples = [names.text() for _ in range(index.n_samples)]

@@ -110,6 +110,10 @@ def write_archive(
         head = [counted(encode_text(text)) for text in (cohort.source, cohort.header)]
         head.append(varint(len(cohort.attributes)))
         head += [counted(encode_text(text)) for pair in cohort.attributes.items() for text in pair]
+        if len(cohort.attributes) > container.MAX_ATTRIBUTES:
+            raise InputError(
+                f"the cohort has {len(cohort.attributes)} attributes, {container.MAX_ATTRIBUTES} can be held"
+            )
         writer.add(container.HEADER, compress(b"".join(head)))
         writer.add(container.SAMPLES, compress(b"".join(counted(encode_text(name)) for name in cohort.samples)))
         windows = cohort.to_stream(block_variants) if isinstance(cohort, Cohort) else cohort.rebatch(block_variants)

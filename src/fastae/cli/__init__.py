@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from importlib import metadata
 
@@ -76,6 +77,9 @@ def _sigterm_raises():
     def terminate(*_):
         raise _Terminated
 
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
     previous = signal.signal(signal.SIGTERM, terminate)
     try:
         yield

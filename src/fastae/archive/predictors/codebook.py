@@ -9,6 +9,7 @@ are as good as random and packed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -51,6 +52,10 @@ class Codebook:
         packed = codes.size * bits
         return book if 8 * len(book.to_bytes()) + entropy + width.sum() < packed else None
 
+    @cached_property
+    def _numbers(self) -> dict[bytes, int]:
+        return {code.tobytes(): number for number, code in enumerate(self.codes)}
+
     def to_bytes(self) -> bytes:
         return varint(len(self.codes)) + self.magnitudes.to_bytes() + bytes(pack(self.codes.ravel(), self.bits))
 
@@ -64,10 +69,8 @@ class Codebook:
 
     def encode(self, codes: np.ndarray) -> bytes:
         """Bytes of the codes of some rows, all of which are in the book."""
-        _, numbers = np.unique(np.concatenate([self.codes, codes]), axis=0, return_inverse=True)
-        place = np.empty(len(self.codes), np.int64)
-        place[numbers.ravel()[: len(self.codes)]] = np.arange(len(self.codes))
-        magnitude, width, below = _split(place[numbers.ravel()[len(self.codes) :]])
+        numbers = np.fromiter((self._numbers[row.tobytes()] for row in codes), np.int64, len(codes))
+        magnitude, width, below = _split(numbers)
         row, bit = _bit_positions(width)
         bits = (below[row] >> bit & 1).astype(np.uint8)
         return counted(bytes(rans.encode(magnitude, self.magnitudes))) + bytes(pack(bits, 1))

@@ -58,7 +58,7 @@ def _inverse_curvature(weights: np.ndarray, biases: np.ndarray, hidden: np.ndarr
     sample = hidden[:: max(1, n_rows // _SAMPLE)]
     inputs = np.column_stack([sample, np.ones(len(sample))]).astype(np.float32)
     logits = inputs[:, :-1] @ weights.T.astype(np.float32) + biases.astype(np.float32)
-    logits *= _SOFTENING
+    logits = np.clip(_SOFTENING * logits, -80, 80)  # beyond lie overflow and certainty
     spread = 1 / (np.exp(logits) + 2 + np.exp(-logits))  # p (1 - p)
     spread *= n_rows / len(sample) / np.log(2)
     width = inputs.shape[1]

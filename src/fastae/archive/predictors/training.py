@@ -13,6 +13,7 @@ from fastae.archive.columns import NEVER, ColumnTable
 from fastae.archive.predictors.autoencoder import LEVEL_WIDTH, N_GROUPS, N_LEVELS, Model, row_order
 from fastae.archive.predictors.codebook import Codebook
 from fastae.archive.predictors.rounding import round_layer
+from fastae.errors import InputError
 from fastae.latents import dequantize_latents, quantize_latents
 from fastae.losses import CrossEntropyLoss
 from fastae.models import Decoder, Encoder
@@ -20,7 +21,7 @@ from fastae.quantize import HIDDEN_ONE, IntDecoder
 from fastae.trainer import Trainer
 
 MIN_EVENTS = 13  # a column with fewer rare bits than this is not worth its weights
-MAX_OUTPUTS = 1 << 16  # of an integer decoder
+MAX_OUTPUTS = 1 << 13  # of a decoder: bounds the memory of its rounding
 MAX_TRAINING_ROWS = 20_000
 MAX_STEPS, MAX_EPOCHS = 6_000, 300  # whichever comes first
 BATCH_SIZE = 128
@@ -66,10 +67,20 @@ def fit(
     model : Model
     latent_codes : ndarray of uint8, shape (n_rows, n_latents)
     None if no column is to be modelled, or too many are.
+
+    Raises
+    ------
+    InputError
+        If too many columns are to be modelled, and `forced`.
     """
     n_rows = matrix.shape[1]
     max_rate = max_modelled_rate(table.rate & NEVER, n_rows, forced)
     modelled = np.flatnonzero((table.rate & NEVER) <= max_rate)
+    if len(modelled) > MAX_OUTPUTS and forced:
+        raise InputError(
+            f"an autoencoder predicts at most {MAX_OUTPUTS} columns and {table.n_sites} sites have {len(modelled)} "
+            "common ones; give smaller block_variants"
+        )
     if not 0 < len(modelled) <= MAX_OUTPUTS:
         return None
     rows = np.ascontiguousarray(matrix[modelled].T).view(np.int8)
