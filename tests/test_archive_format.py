@@ -71,7 +71,7 @@ GOLDEN = Path(__file__).parent / "golden" / "archive-v0"
 
 
 @pytest.mark.parametrize("name", ["phased", "unphased", "aligned"])
-def test_golden_archives_decode_to_what_they_always_did(name):
+def test_golden_archives_decode_to_what_they_always_did(name, isa):
     want = np.load(GOLDEN / f"{name}.npz")
     with open_archive(GOLDEN / f"{name}.fae") as archive:
         archive.verify()
