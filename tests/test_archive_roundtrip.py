@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Any cohort comes back from an archive exactly, however it is cut into blocks and whoever predicts them."""
 
+import os
+
 import cohorts
 import numpy as np
 import pytest
@@ -263,3 +265,53 @@ def test_texts_longer_than_a_reader_unfolds_are_refused_by_name(tmp_path, monkey
     with pytest.raises(InputError, match="65537 attributes, 65536 can be held"):
         write_archive(tmp_path / "a", cohort)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("spend", [CohortStream.read, CohortStream.close, lambda stream: next(iter(stream))])
+def test_a_spent_stream_is_not_written_as_an_empty_archive(tmp_path, spend, rng):
+    write_archive(tmp_path / "a", cohorts.mixed(rng), block_variants=7)
+    before = (tmp_path / "a").read_bytes()
+    with open_archive(tmp_path / "a") as archive:
+        stream = archive.stream()
+        spend(stream)
+        for name in "a", "b":
+            with pytest.raises(ValueError, match="this stream has been (read|closed)"):
+                write_archive(tmp_path / name, stream)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_bytes() == before
+
+
+def test_an_archive_is_copied_with_its_names_sites_and_header(tmp_path, rng):
+    cohort = cohorts.mixed(rng)
+    write_archive(tmp_path / "a", cohort, block_variants=40, block_samples=13)
+    with open_archive(tmp_path / "a") as archive:
+        write_archive(tmp_path / "b", archive, block_variants=7, block_samples=5)
+        with open_archive(tmp_path / "b") as copy:
+            assert copy.info()["blocks"] > archive.info()["blocks"]
+            assert first_difference(archive.stream(), copy.stream()) is None
+    assert first_difference(cohort, read_back(tmp_path / "b")) is None
+
+
+def test_an_archive_is_not_copied_onto_itself(tmp_path, rng):
+    write_archive(tmp_path / "a", cohorts.mixed(rng))
+    before = (tmp_path / "a").read_bytes()
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    with open_archive(tmp_path / "a") as archive:
+        for name in "a", "link":
+            with pytest.raises(InputError, match="the output is the input"):
+                write_archive(tmp_path / name, archive)
+    assert (tmp_path / "a").read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", [str, os.fsencode, lambda path: path, lambda path: [path], lambda path: {str(path)}])
+def test_inputs_may_be_one_path_or_several(tmp_path, kind):
+    write_archive(tmp_path / "a", [[0, 1]], inputs=kind(tmp_path / "b"))
+    with pytest.raises(InputError, match="the output is the input"):
+        write_archive(tmp_path / "a", [[0, 1]], inputs=kind(tmp_path / "a"))
+
+
+def test_a_path_of_bytes_names_the_same_file(tmp_path):
+    write_archive(os.fsencode(tmp_path / "a"), [[0, 1]])
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    with open_archive(os.fsencode(tmp_path / "a")) as archive:
+        assert archive[0, :, 0].tolist() == [0, 1]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from fastae import open_archive, write_archive
 from fastae.archive.columns import ColumnTable
+from fastae.archive.container import ContainerReader
 from fastae.archive.predictors import training
 from fastae.cohort import Cohort, first_difference
 from fastae.errors import InputError
@@ -326,3 +327,23 @@ def test_a_closed_archive_says_so(written):
         archive[0]
     with pytest.raises(ValueError, match="n_threads must be 1 to 1024, got 0"):
         open_archive(written[0], n_threads=0)
+
+
+def test_iterating_gives_each_variant_and_decodes_each_block_once(written, calls, monkeypatch):
+    decoded = []
+    read_section = ContainerReader.read_section
+
+    def counting(reader, section):
+        decoded.append((section.window, section.slab))
+        return read_section(reader, section)
+
+    with open_archive(written[0]) as archive:
+        monkeypatch.setattr(ContainerReader, "read_section", counting)
+        rows = list(archive)
+    assert len(rows) == len(calls) and all(map(np.array_equal, rows, calls))
+    assert decoded.count((1, 2)) == 1
+
+
+def test_an_archive_has_the_attributes_of_the_array_it_stands_for(archive, calls):
+    assert (archive.shape, archive.ndim, archive.dtype, len(archive)) == (calls.shape, 3, np.int8, len(calls))
+    np.testing.assert_array_equal(np.asarray(archive), calls)

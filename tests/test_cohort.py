@@ -150,3 +150,65 @@ def test_format_call_writes_the_text_of_a_file():
     unphased = [[0, 1], [-1, -1], [-1, -2], [-2, -2]]
     assert [format_call(call, False) for call in unphased] == ["0/1", "./.", ".", "."]
     assert [format_call(call, True) for call in ([0, 1], [0, 12, 3])] == ["0|1", "0|12|3"]
+
+
+def three_blocks():
+    return Cohort.from_arrays(np.arange(6).reshape(6, 1) % 2).to_stream(2)
+
+
+def take_one(stream):
+    next(iter(stream))
+
+
+WAYS_TO_SPEND = {
+    "read": CohortStream.read,
+    "iterated": list,
+    "begun": take_one,
+    "rebatched": lambda stream: stream.rebatch(1),
+    "closed": CohortStream.close,
+    "compared": lambda stream: first_difference(stream, three_blocks()),
+}
+WAYS_TO_READ = {
+    "read": CohortStream.read,
+    "iter": iter,
+    "rebatch": lambda stream: stream.rebatch(2),
+    "first_difference": lambda stream: first_difference(three_blocks(), stream),
+}
+
+
+@pytest.mark.parametrize("spend", WAYS_TO_SPEND)
+@pytest.mark.parametrize("read", WAYS_TO_READ)
+def test_a_stream_that_is_spent_is_not_taken_for_an_empty_one(spend, read):
+    stream = three_blocks()
+    WAYS_TO_SPEND[spend](stream)
+    with pytest.raises(ValueError, match="this stream has been (read|closed); open the file again"):
+        WAYS_TO_READ[read](stream)
+
+
+def test_a_stream_closed_half_way_does_not_seem_to_end_there():
+    stream = three_blocks()
+    blocks = iter(stream)
+    next(blocks)
+    stream.close()
+    with pytest.raises(ValueError, match="closed while it was being read"):
+        next(blocks)
+    source = three_blocks()
+    rebatched = iter(source.rebatch(1))
+    next(rebatched)
+    source.close()
+    with pytest.raises(ValueError, match="closed while it was being read"):
+        list(rebatched)
+
+
+def test_a_stream_read_to_its_end_may_be_closed():
+    with three_blocks() as stream:
+        assert stream.read().n_variants == 6
+
+
+def test_a_repr_counts_rather_than_lists():
+    cohort = Cohort.from_arrays(np.zeros((3, 1000, 2), int))
+    assert repr(cohort) == "<Cohort: 3 variants, 1000 samples, ploidy 2>"
+    stream = cohort.to_stream()
+    assert repr(stream) == "<CohortStream: 1000 samples, not read yet>"
+    stream.read()
+    assert repr(stream) == "<CohortStream: 1000 samples, read>"

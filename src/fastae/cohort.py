@@ -217,7 +217,7 @@ def format_call(alleles: Iterable[int], phased: bool) -> str:
     return ("|" if phased else "/").join(texts) or "."
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Cohort:
     """Genotypes of some samples at some sites, with everything needed to write the file they came from.
 
@@ -264,6 +264,9 @@ class Cohort:
             raise TypeError(
                 f"call_genotype must be int8 and call_genotype_phased bool, got {calls.dtype} and {phased.dtype}"
             )
+
+    def __repr__(self) -> str:
+        return f"<Cohort: {self.n_variants} variants, {self.n_samples} samples, ploidy {self.ploidy}>"
 
     @property
     def n_variants(self) -> int:
@@ -417,12 +420,13 @@ class Cohort:
         return CohortStream(self.header, self.samples, blocks, self.source, self.attributes)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class CohortStream:
     """A cohort that comes in blocks, so that memory holds only some variants at a time.
 
-    Iterating gives `Cohort` objects of consecutive variants, once. Blocks may differ in ploidy: each is as wide as
-    its own widest call. Close the stream, or use it in a ``with`` statement, to let its file go before the end.
+    Iterating gives `Cohort` objects of consecutive variants, once: a stream that has been read, even in part, or that
+    is closed raises ValueError, so that what was taken before is never missed. Blocks may differ in ploidy: each is as
+    wide as its own widest call. Close the stream, or use it in a ``with`` statement, to let its file go before the end.
 
     Examples
     --------
@@ -437,8 +441,24 @@ class CohortStream:
     source: str = "vcf"
     attributes: dict[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self._is_taken = self._is_closed = False
+
+    def __repr__(self) -> str:
+        state = "closed" if self._is_closed else "read" if self._is_taken else "not read yet"
+        return f"<CohortStream: {len(self.samples)} samples, {state}>"
+
     def __iter__(self) -> Iterator[Cohort]:
-        return iter(self.blocks)
+        if self._is_taken or self._is_closed:
+            state = "read" if self._is_taken else "closed"
+            raise ValueError(f"this stream has been {state}; open the file again")
+        self._is_taken = True
+        return self._take()
+
+    def _take(self) -> Iterator[Cohort]:
+        yield from self.blocks
+        if self._is_closed:  # blocks that are closed half-way just end
+            raise ValueError("this stream was closed while it was being read; open the file again")
 
     def __enter__(self) -> CohortStream:
         return self
@@ -448,6 +468,7 @@ class CohortStream:
 
     def close(self) -> None:
         """Let go of whatever the blocks are read from."""
+        self._is_closed = True
         close = getattr(self.blocks, "close", None)
         if close is not None:
             close()
@@ -461,12 +482,15 @@ class CohortStream:
         )
 
     def read(self) -> Cohort:
-        """Everything that is left, as one `Cohort`."""
+        """All blocks, as one `Cohort`; raises ValueError if the stream has been read or closed."""
         return Cohort.concatenate([self.empty(), *self])
 
     def rebatch(self, n_variants: int) -> CohortStream:
-        """The same variants in blocks of exactly `n_variants`, the last one maybe shorter."""
-        return CohortStream(self.header, self.samples, _rebatch(self, n_variants), self.source, self.attributes)
+        """The same variants in blocks of exactly `n_variants`, the last one maybe shorter; takes this stream's blocks.
+
+        Raises ValueError if this stream has been read or closed.
+        """
+        return CohortStream(self.header, self.samples, _rebatch(iter(self), n_variants), self.source, self.attributes)
 
 
 def _rebatch(blocks: Iterable[Cohort], n_variants: int) -> Iterator[Cohort]:

@@ -67,12 +67,17 @@ class Archive:
     """A cohort in a file; `open_archive` makes it.
 
     ``archive[variants, samples, alleles]`` gives int8 calls as NumPy would give them from an array of `shape`: -1 is a
-    missing allele, -2 stands behind the last allele of a call of lower ploidy.
+    missing allele, -2 stands behind the last allele of a call of lower ploidy. Iterating gives the calls of one variant
+    after the other, each (n_samples, ploidy).
 
     Attributes
     ----------
+    path : path-like
+        Of the file.
     shape : tuple of int
         (n_variants, n_samples, ploidy).
+    ndim, dtype
+        Of the array that it stands for: 3, int8.
     samples : list of str
     header : str
         Of the file the cohort came from, verbatim.
@@ -98,6 +103,9 @@ class Archive:
     (array([1]), ['S3'])
     (1, 1, (2, 6))
     """
+
+    ndim = 3
+    dtype = np.dtype(np.int8)
 
     def __init__(self, reader: ContainerReader, n_threads: int) -> None:
         self._reader, self._n_threads = reader, n_threads
@@ -137,6 +145,15 @@ class Archive:
 
     def __len__(self) -> int:
         return self.shape[0]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        samples = np.arange(self.shape[1])
+        for start, stop in zip(self._starts, self._starts[1:], strict=False):  # each block is decoded once
+            yield from self._calls(np.arange(start, stop), samples)[0]
+
+    @property
+    def path(self) -> str | os.PathLike[str]:
+        return self._reader.path
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -18,6 +18,7 @@ from fastae.archive import container
 from fastae.archive.columns import MAX_COLUMNS, ColumnTable, split
 from fastae.archive.container import ContainerWriter, Index, Window, compress, counted, encode_text, varint
 from fastae.archive.predictors import PREDICTORS, autoencoder, frequency, training
+from fastae.archive.reader import Archive
 from fastae.archive.sites import decode_sites, encode_sites
 from fastae.archive.window import MAX_BLOCK_CELLS, WindowDecoder
 from fastae.cohort import FILL, MAX_ALLELE, Cohort, CohortStream, Sites
@@ -35,7 +36,7 @@ class _CancelledError(Exception):
 
 def write_archive(
     path: str | os.PathLike[str],
-    cohort: Cohort | CohortStream | np.ndarray,
+    cohort: Cohort | CohortStream | Archive | np.ndarray,
     *,
     predictor: str = "auto",
     block_variants: int | None = None,
@@ -43,7 +44,7 @@ def write_archive(
     n_threads: int = 1,
     seed: int = 0,
     progress: Callable[[int], object] | None = None,
-    inputs: Iterable[str | os.PathLike[str]] = (),
+    inputs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = (),
 ) -> None:
     """Write a cohort to an archive, exactly.
 
@@ -53,7 +54,7 @@ def write_archive(
     Parameters
     ----------
     path : path-like
-    cohort : Cohort, CohortStream or array_like
+    cohort : Cohort, CohortStream, Archive or array_like
         An array is taken as `Cohort.from_arrays` does: int8 calls (variants, samples, ploidy), -1 missing, -2 fill.
     predictor : {"auto", "frequency", "autoencoder"}
         ``"auto"`` takes for each block the one that makes it smallest; a name forces that one wherever a block has
@@ -66,13 +67,13 @@ def write_archive(
         Of the autoencoders' weights and of the order of their training rows.
     progress : function, optional
         Called with the number of variants written so far.
-    inputs : iterable of path-like, optional
-        Files the cohort is being read from, which `path` must not be.
+    inputs : path-like or iterable of path-like, optional
+        Files the cohort is being read from, which `path` must not be. An `Archive` adds its own.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind or value.
+        If an argument is of the wrong kind or value, or the stream has been read or closed.
     InputError
         If the cohort cannot be read to its end, or `path` is a directory or one of `inputs`.
     OSError
@@ -93,7 +94,12 @@ def write_archive(
     if predictor != "auto" and predictor not in PREDICTORS:
         names = ", ".join(map(repr, ("auto", *PREDICTORS)))
         raise ValueError(f"predictor is {predictor!r}; it can be {names}")
-    if not isinstance(cohort, (Cohort, CohortStream)):
+    path = os.fsdecode(path)
+    inputs = [inputs] if isinstance(inputs, (str, bytes, os.PathLike)) else list(inputs)
+    if isinstance(cohort, Archive):
+        inputs.append(cohort.path)
+        cohort = cohort.stream()
+    elif not isinstance(cohort, (Cohort, CohortStream)):
         cohort = Cohort.from_arrays(cohort)
     block_samples = _validate.integer(block_samples, 1, 1 << 20, name="block_samples")
     if block_variants is None:
