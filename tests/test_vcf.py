@@ -112,6 +112,19 @@ def test_text_that_is_not_utf8_is_not_written_as_bcf(tmp_path):
         write_vcf(tmp_path / "out.bcf", read_bytes(tmp_path, data))
 
 
+@pytest.mark.parametrize("samples", [["a"], ["\u00e4", "\u65e5\u672c"], None])
+def test_text_beyond_ascii_goes_into_bcf_and_back(tmp_path, samples):
+    pytest.importorskip("cyvcf2")
+    calls = "" if samples is None else "\tGT" + "\t1|0" * len(samples)
+    data = vcf([f"1\t{i}\t.\tA\tC\t.\t.\tNOTE=m\u00fc\u00df\u20ac{i}{calls}" for i in (9, 10)], samples)
+    cohort = read_bytes(tmp_path, data).read()
+    write_vcf(tmp_path / "out.bcf", cohort.to_stream())
+    back = read_vcf(tmp_path / "out.bcf").read()
+    assert back.sites.info == ["NOTE=m\u00fc\u00df\u20ac9", "NOTE=m\u00fc\u00df\u20ac10"]
+    assert back.samples == (samples or [])
+    np.testing.assert_array_equal(back.call_genotype, cohort.call_genotype)
+
+
 def test_bcf_and_uncompressed_bcf_hold_the_same_cohort(tmp_path):
     pytest.importorskip("cyvcf2")
     records = [line for line in EVERYTHING if ";PASS" not in line]

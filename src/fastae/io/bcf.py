@@ -130,17 +130,19 @@ def write(path, head, blocks, output_type):
                 for line in block:
                     text = _decode(line)
                     _check_defined(text, defined)
-                    variant = writer.variant_from_string(text.rstrip("\n"))
+                    # cyvcf2 takes the number of characters for that of bytes: nulls, which end the text, make up for it
+                    padding = "\0" * (len(line) - len(text))
+                    variant = writer.variant_from_string(text.rstrip("\n") + padding)
                     if not _says_the_same(text, str(variant)):
                         raise InputError(f"BCF cannot hold the record {_place(text)} as it is; write VCF instead")
                     if writer.write_record(variant) != 0:
-                        raise OSError(errno.EIO, _INCOMPLETE)
+                        raise OSError(errno.EIO, _INCOMPLETE, path)
         finally:
             writer.close()
     with open(path, "rb") as file:  # cyvcf2 does not tell whether closing wrote what was left
         file.seek(max(os.fstat(file.fileno()).st_size - len(EOF_BLOCK), 0))
         if file.read() != EOF_BLOCK:
-            raise OSError(errno.EIO, _INCOMPLETE)
+            raise OSError(errno.EIO, _INCOMPLETE, path)
 
 
 def _decode(line):
