@@ -151,7 +151,7 @@ def test_a_full_standard_output_is_one_sentence(good_archive, args):
     with open("/dev/full", "wb") as full:
         command = [sys.executable, "-m", "fastae", *args, good_archive]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE)
-    assert (done.returncode, done.stderr) == (1, b"fastae: No space left on device\n")
+    assert (done.returncode, done.stderr) == (1, b"fastae: standard output: No space left on device\n")
 
 
 COMMANDS = (["decompress", None, "out.vcf"], ["view", None, "-o", "out.vcf"], ["verify", None], ["info", None])

@@ -12,11 +12,13 @@ import subprocess
 import sys
 import termios
 import time
+from importlib import metadata
 
 import numpy as np
 import pytest
 from vcftext import COLUMNS, EVERYTHING, HEADER, vcf
 
+import _fastae_command
 from fastae.cli import get_parser, main
 
 needs_bcftools = pytest.mark.skipif(shutil.which("bcftools") is None, reason="bcftools is not installed")
@@ -201,7 +203,10 @@ def test_a_closed_pipe_ends_view_quietly(tmp_path):
         assert process.stderr.read() == b""
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU")]
+
+
+@pytest.mark.parametrize("number", STOPPING, ids=lambda number: number.name)
 @pytest.mark.parametrize("name", ["out.fae", "out.vcf", "out.vcf.gz", "out.bcf"])
 def test_an_interrupt_leaves_the_old_file_and_no_partial_output(archive, tmp_path, monkeypatch, capfd, name, number):
     """The signal arrives between two blocks, when the output is half written."""
@@ -223,7 +228,94 @@ def test_an_interrupt_leaves_the_old_file_and_no_partial_output(archive, tmp_pat
     assert capfd.readouterr() == ("", "")
     assert len(seen) == 1 and len(seen[0]) == 2
     assert os.listdir(tmp_path) == [name] and out.read_bytes() == b"old"
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert [signal.getsignal(n) for n in STOPPING] == [signal.default_int_handler] + [signal.SIG_DFL] * 3
+
+
+def test_a_second_signal_does_not_stop_the_cleaning_up(archive, tmp_path, monkeypatch):
+    def interrupted(blocks, *_):
+        try:
+            yield next(iter(blocks))
+            os.kill(os.getpid(), signal.SIGHUP)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("fastae.cli.progress._counted", interrupted)
+    assert main(["decompress", str(archive), str(tmp_path / "out.vcf")]) == 128 + signal.SIGHUP
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_signal_that_the_caller_ignores_stays_ignored(archive, monkeypatch):
+    seen = []
+    monkeypatch.setattr("fastae.cli.info.run", lambda args: seen.append(signal.getsignal(signal.SIGHUP)))
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert main(["info", str(archive)]) == 0
+        assert seen == [signal.SIG_IGN] == [signal.getsignal(signal.SIGHUP)]
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_ctrl_c_while_the_command_is_being_imported_is_quiet():
+    code = """if True:
+        import os, signal, sys
+        import _fastae_command
+
+        class Interrupted:
+            def find_spec(self, name, *_):
+                if name == "numpy":
+                    os.kill(os.getpid(), signal.SIGINT)
+
+        sys.meta_path.insert(0, Interrupted())
+        _fastae_command.main()
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGINT, b"", b"")
+
+
+def test_the_command_is_the_entry_point():
+    (entry,) = metadata.entry_points(group="console_scripts", name="fastae")
+    assert entry.load() is _fastae_command.main
+    code = "import sys, _fastae_command; print('fastae' in sys.modules or 'numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"False\n"
+
+
+def closing(*numbers):
+    """For `preexec_fn`: what `>&-` of a shell does."""
+    return lambda: [os.close(number) for number in numbers]
+
+
+def test_compress_works_with_every_standard_stream_closed(archive, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "fastae", "compress", archive.with_suffix(".vcf"), tmp_path / "out.fae"],
+        preexec_fn=closing(0, 1, 2),
+    )
+    assert done.returncode == 0
+    assert (tmp_path / "out.fae").read_bytes() == archive.read_bytes()
+
+
+@pytest.mark.parametrize("command", ["info", "verify", "view"])
+def test_a_closed_standard_output_is_named(archive, command):
+    done = fastae(command, archive, preexec_fn=closing(1))
+    assert (done.returncode, done.stderr) == (1, b"fastae: standard output: Bad file descriptor\n")
+
+
+def test_a_closed_standard_error_is_no_reason_to_print_errors_elsewhere(tmp_path):
+    done = fastae("info", tmp_path / "absent", preexec_fn=closing(2))
+    assert (done.returncode, done.stdout) == (1, b"")
+
+
+def test_without_tqdm_there_is_no_bar(archive, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    assert main(["compress", str(archive.with_suffix(".vcf")), str(tmp_path / "out.fae")]) == 0
+    assert main(["verify", str(tmp_path / "out.fae"), str(archive.with_suffix(".vcf"))]) == 0
+
+
+@pytest.mark.parametrize("number", ["0", "1025", "-1", "two"])
+def test_a_number_of_threads_that_cannot_be_names_its_option(archive, capsys, number):
+    with pytest.raises(SystemExit) as caught:
+        main(["verify", str(archive), "-p", number])
+    assert caught.value.code == 2
+    assert "argument -p/--threads: " in capsys.readouterr().err
 
 
 def test_a_killed_process_leaves_no_partial_output_and_says_nothing(tmp_path):

@@ -2,6 +2,7 @@
 """The demo on a part of its region, and the region itself; `fastae demo` as a whole runs in CI."""
 
 import hashlib
+import sys
 from importlib import resources
 
 import numpy as np
@@ -94,3 +95,12 @@ def test_packed_haplotypes_hold_missing_and_third_alleles():
     calls = np.array([[[0, 1], [2, -1]]], np.int8)
     low, high = np.unpackbits(demo.packed_haplotypes(calls)).reshape(2, 4, 8)[:, :, 0]
     assert (low + 2 * high).tolist() == [0, 1, 2, 3]
+
+
+def test_what_the_demo_will_lack_is_said_before_any_work(tmp_path, monkeypatch):
+    with pytest.raises(FastaeError, match="there is no directory"):
+        demo.run_demo(tmp_path / "absent")
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match="needs matplotlib"):
+        demo.run_demo(tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -15,10 +15,15 @@ from importlib import metadata
 from . import compress, decompress, demo, info, verify, view
 
 COMMANDS = (compress, decompress, view, info, verify, demo)
+STOPPING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU")  # Windows lacks the last two
 
 
-class _Terminated(BaseException):
-    """SIGTERM, raised where the program is so that everything on the way out is cleaned up."""
+class _Stopped(BaseException):
+    """A signal, raised where the program is so that everything on the way out is cleaned up."""
+
+    def __init__(self, number):
+        super().__init__(number)
+        self.number = number
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -44,52 +49,83 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0 if all went well, 1 after one sentence on stderr about what did not, 130, 141 or 143 if
-        stopped by Ctrl-C, a closed pipe or SIGTERM. Wrong usage exits with 2 by itself.
+        Exit status: 0 if all went well, 1 after one sentence on stderr about what did not, 128 + its number if
+        stopped by a signal, as 130 by Ctrl-C or 141 by a closed pipe. Wrong usage exits with 2 by itself.
 
     Examples
     --------
     >>> main(["info", "no-such-file.fae"])
     1
     """
+    _open_closed_streams()
     args = get_parser().parse_args(argv)
     try:
-        with _sigterm_raises():
+        with _signals_raise():
             args.runner(args)
             sys.stdout.flush()
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    except _Terminated:
-        return 128 + signal.SIGTERM
+    except _Stopped as stopped:
+        return 128 + stopped.number
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered has nowhere to go
+        _discard_output()
         return 128 + signal.SIGPIPE
     except Exception as error:
         if "FASTAE_TRACEBACK" in os.environ:
             raise
         print(f"fastae: {_sentence(error)}", file=sys.stderr)
+        _discard_output()
         return 1
     return 0
 
 
-@contextlib.contextmanager
-def _sigterm_raises():
-    def terminate(*_):
-        raise _Terminated
+def _open_closed_streams():
+    """Open a standard stream that the caller has closed, so that no file of ours gets its number.
 
+    Writing to standard output still fails, for nobody would see the result; messages may get lost.
+    """
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull)
+    if sys.stdout is None:
+        sys.stdout = open(os.open(os.devnull, os.O_RDONLY), "w")
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")
+
+
+def _discard_output():
+    """Send what is still buffered for standard output nowhere: it has nowhere else to go."""
+    with contextlib.suppress(OSError):  # of a stream without a number, as in tests and notebooks
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextlib.contextmanager
+def _signals_raise():
+    """Have the signals that end a process raise `_Stopped`, the first of them only: cleaning up is not to be stopped.
+
+    One that is ignored, as SIGHUP under nohup, stays so.
+    """
+
+    def stop(number, _):
+        for other in previous:
+            signal.signal(other, signal.SIG_IGN)
+        raise _Stopped(number)
+
+    numbers = [getattr(signal, name) for name in STOPPING if hasattr(signal, name)]
     if threading.current_thread() is not threading.main_thread():
-        yield  # signals are the main thread's
-        return
-    previous = signal.signal(signal.SIGTERM, terminate)
+        numbers = []  # signals are the main thread's
+    previous = {number: signal.getsignal(number) for number in numbers}
+    previous = {number: handler for number, handler in previous.items() if handler not in (signal.SIG_IGN, None)}
     try:
+        for number in previous:
+            signal.signal(number, stop)
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _sentence(error):
     if isinstance(error, OSError) and error.strerror:
-        text = error.strerror if error.filename is None else f"{os.fsdecode(error.filename)}: {error.strerror}"
+        name = "standard output" if error.filename is None else os.fsdecode(error.filename)  # all else has a name
+        text = f"{name}: {error.strerror}"
     elif isinstance(error, MemoryError):
         text = "not enough memory"
     else:

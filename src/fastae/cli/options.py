@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Options that several commands share."""
 
+import argparse
 import os
+
+MAX_THREADS = 1024  # of `open_archive` and `write_archive`
 
 
 def add_threads(parser):
@@ -9,8 +12,8 @@ def add_threads(parser):
     parser.add_argument(
         "-p",
         "--threads",
-        type=int,
-        default=n_processors,
+        type=_thread_number,
+        default=min(n_processors, MAX_THREADS),
         metavar="N",
         help="threads to use [%(default)s: all there are]",
     )
@@ -23,3 +26,9 @@ def add_output_type(parser):
         choices=("v", "z", "b", "u"),
         help="v: VCF, z: VCF in bgzip, b: BCF, u: BCF not compressed [by the name of the file]",
     )
+
+
+def _thread_number(text):
+    if not (text.isdecimal() and 1 <= int(text) <= MAX_THREADS):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of threads; give 1 to {MAX_THREADS}")
+    return int(text)

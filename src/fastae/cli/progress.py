@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Progress bars: on a terminal, and nowhere else."""
 
+import contextlib
 import dataclasses
 
 
@@ -9,10 +10,21 @@ def watched(stream, description, total=None):
     return dataclasses.replace(stream, blocks=_counted(stream, description, total))
 
 
+class _NoBar:
+    """What `variants_bar` gives where tqdm, an extra, is not installed."""
+
+    n = 0
+
+    def update(self, n):
+        self.n += n
+
+
 def variants_bar(description, total=None):
     """A bar of variants, which only a terminal shows."""
-    from tqdm import tqdm
-
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return contextlib.nullcontext(_NoBar())
     return tqdm(desc=description, total=total, unit=" variants", unit_scale=True, disable=None)
 
 
