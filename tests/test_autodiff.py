@@ -178,3 +178,14 @@ def test_a_loss_has_no_parameters():
 def test_other_functions_are_refused_by_name(derive):
     with pytest.raises(TypeError, match="fun is ufunc; it can be an Encoder"):
         derive()
+
+
+@pytest.mark.parametrize("fun", [Encoder([4, 2]), Autoencoder(Encoder([4, 2]), Decoder([2, 4]))])
+def test_models_differentiate_at_levels_only(fun):
+    x_dot = np.ones((1, 4))
+    with pytest.raises(TypeError, match="to_levels"):
+        jvp(fun, (np.ones((1, 4), int),), (x_dot,))
+    with pytest.raises(TypeError, match="to_levels"):
+        vjp(fun, np.ones((1, 4), int))
+    with pytest.raises(ValueError, match="X holds NaN or infinity"):
+        jvp(fun, (np.full((1, 4), np.nan),), (x_dot,))

@@ -152,6 +152,11 @@ def test_format_call_writes_the_text_of_a_file():
     assert [format_call(call, True) for call in ([0, 1], [0, 12, 3])] == ["0|1", "0|12|3"]
 
 
+def test_calls_of_uneven_lengths_are_refused_in_one_sentence():
+    with pytest.raises(ValueError, match="^call_genotype has rows of different lengths"):
+        Cohort.from_arrays([[[0, 1], [1]]])
+
+
 def three_blocks():
     return Cohort.from_arrays(np.arange(6).reshape(6, 1) % 2).to_stream(2)
 

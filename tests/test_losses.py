@@ -113,3 +113,16 @@ def test_cells_that_are_none_are_refused(xhat, codes, error):
 def test_temperatures_must_be_positive(options):
     with pytest.raises(ValueError, match="positive"):
         HammingLoss(HAPLOTYPE, **options)
+
+
+@pytest.mark.parametrize("loss", LOSSES.values())
+@pytest.mark.parametrize("alphabet", ["DNA", None, (0, 1)])
+def test_a_loss_wants_an_alphabet(loss, alphabet):
+    with pytest.raises(TypeError, match="give an Alphabet, such as fastae.HAPLOTYPE"):
+        loss(alphabet)
+
+
+@pytest.mark.parametrize("name", ["temperature", "final_temperature"])
+def test_temperatures_must_be_numbers(name):
+    with pytest.raises(TypeError, match=f"^{name} must be a number, got str"):
+        HammingLoss(DNA, **{name: "x"})

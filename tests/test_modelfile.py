@@ -188,3 +188,9 @@ def test_a_model_of_version_1_loads_for_ever():
     np.testing.assert_allclose(model.transform(x), [[-3 / 7, -3 / 7]], rtol=1e-6)
     np.testing.assert_allclose(model(x), [[0.32654, 0.06967, -0.24397, 0.56189, 0.05018, 0.21354]], atol=1e-5)
     assert dumps_model(model) == path.read_bytes()
+
+
+@pytest.mark.parametrize("data", ["FAEMODEL", 8, None])
+def test_what_is_no_bytes_is_no_saved_model(data):
+    with pytest.raises(TypeError, match="data must be a contiguous bytes-like object"):
+        loads_model(data)

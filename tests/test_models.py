@@ -112,6 +112,20 @@ def test_symbols_given_for_levels_are_refused(x):
         Encoder([10, 3]).transform(x)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_levels_and_latents_that_are_not_finite_are_refused(value):
+    with pytest.raises(ValueError, match="X holds NaN or infinity"):
+        Encoder([2, 1]).transform([[0.5, value]])
+    with pytest.raises(ValueError, match="Z holds NaN or infinity"):
+        Decoder([2, 3]).inverse_transform(np.array([[value, 0.5]], np.float32))
+
+
+def test_rows_of_uneven_lengths_are_refused_in_one_sentence():
+    for call, name in (Encoder([2, 1]), "X"), (Decoder([2, 3]), "Z"), (HAPLOTYPE.to_codes, "symbols"):
+        with pytest.raises(ValueError, match=f"^{name} has rows of different lengths; give all of them the same$"):
+            call([[0.0, 1.0], [1.0]])
+
+
 @pytest.mark.parametrize(
     ("arguments", "options", "error"),
     [
@@ -120,6 +134,9 @@ def test_symbols_given_for_levels_are_refused(x):
         ([[10, -3]], {}, ValueError),
         ([[10, 2.5]], {}, TypeError),
         ([10], {}, TypeError),
+        ([None], {}, TypeError),
+        ([[10, 3]], {"seed": "a"}, TypeError),
+        ([[10, 3]], {"seed": -1}, ValueError),
         ([[10, 3]], {"activation": "relu"}, ValueError),
         ([[10, 3]], {"dtype": np.int8}, TypeError),
         ([[10, 3]], {"dtype": "float16"}, TypeError),

@@ -286,10 +286,8 @@ def test_rows_that_are_none_are_refused(X, error, message):  # noqa: N803
             method(X)
 
 
-def test_fit_refuses_no_rows_no_epochs_and_patience_without_heldout_rows():
+def test_fit_refuses_no_epochs_and_patience_without_heldout_rows():
     trainer = Trainer(*halves(), loss=HammingLoss(HAPLOTYPE))
-    with pytest.raises(ValueError, match="no rows"):
-        trainer.fit(np.zeros((0, 10), dtype=int), n_epochs=1)
     with pytest.raises(ValueError, match="n_epochs"):
         trainer.fit(rows(HAPLOTYPE), n_epochs=0)
     with pytest.raises(ValueError, match="X_heldout"):
@@ -341,3 +339,32 @@ def test_the_stack_of_a_trained_model_is_the_models_own():
     stack = encoder.stack
     Trainer(encoder, decoder, loss=HammingLoss(DNA)).step(rows(DNA))
     assert encoder.stack is stack and np.shares_memory(stack.params, encoder.params)
+
+
+@pytest.mark.parametrize("loss", [None, "hamming", HammingLoss, HAPLOTYPE])
+def test_a_loss_that_is_none_is_refused(loss):
+    with pytest.raises(TypeError, match=r"give a loss of an alphabet, such as HammingLoss\(HAPLOTYPE\)"):
+        Trainer(*halves(), loss=loss)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"learning_rate": "a"}, "learning_rate must be a number, got str"),
+        ({"seed": "a"}, "seed must be an integer, got str"),
+        ({"latent_bits": True}, "latent_bits must be an integer, got bool"),
+    ],
+)
+def test_options_of_another_kind_are_refused(options, message):
+    with pytest.raises(TypeError, match=message):
+        Trainer(*halves(), loss=HammingLoss(HAPLOTYPE), **options)
+
+
+def test_no_rows_are_refused_by_name():
+    trainer = Trainer(*halves(), loss=HammingLoss(HAPLOTYPE))
+    none = np.zeros((0, 10), dtype=int)
+    for method in (trainer.step, trainer.evaluate, functools.partial(trainer.fit, n_epochs=1)):
+        with pytest.raises(ValueError, match="^X has no rows; give at least one$"):
+            method(none)
+    with pytest.raises(ValueError, match="^X_heldout has no rows; give at least one$"):
+        trainer.fit(rows(HAPLOTYPE), n_epochs=1, X_heldout=none)

@@ -59,5 +59,27 @@ def test_integers_are_inside_their_range():
     for low, high, wanted in [(1, 2, "1 to 2"), (4, None, "4 or more"), (None, 2, "2 or less")]:
         with pytest.raises(ValueError, match=f"n must be {wanted}, got 3"):
             _validate.integer(3, low, high, name="n")
-    with pytest.raises(TypeError, match="n must be an integer, got str"):
-        _validate.integer("3", 1, 3, name="n")
+    for value, kind in ("3", "str"), (True, "bool"), (np.True_, "bool"), (2.0, "float"):
+        with pytest.raises(TypeError, match=f"n must be an integer, got {kind}"):
+            _validate.integer(value, 1, 3, name="n")
+
+
+def test_positive_numbers_are_numbers_and_positive():
+    assert _validate.positive(np.float32(0.5), name="t") == 0.5 and _validate.positive(2, name="t") == 2.0
+    for value in 0, -1.0, np.nan, np.inf:
+        with pytest.raises(ValueError, match=f"t is {value}; it must be positive and finite"):
+            _validate.positive(value, name="t")
+    for value in "1", True, [1.0], None:
+        with pytest.raises(TypeError, match="t must be a number, got"):
+            _validate.positive(value, name="t")
+
+
+def test_uneven_lists_are_refused_in_one_sentence():
+    for name in "array", "vector", "matrix":
+        with pytest.raises(ValueError, match="^x has rows of different lengths; give all of them the same$"):
+            getattr(_validate, name)([[1, 2], [3]], np.int8, name="x")
+
+
+def test_a_number_too_large_for_single_precision_is_not_finite():
+    with pytest.raises(ValueError, match="x holds NaN or infinity"):
+        _validate.array([1e300], np.float32, name="x", finite=True)

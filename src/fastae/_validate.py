@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 import operator
 from typing import Any
 
@@ -15,6 +17,8 @@ BytesLike = bytes | bytearray | memoryview | NDArray[np.uint8]
 def integer(value: Any, low: int | None, high: int | None, *, name: str) -> int:
     """`value` as an int inside low..high (either may be None)."""
     try:
+        if isinstance(value, bool):
+            raise TypeError
         number = operator.index(value)
     except TypeError:
         raise TypeError(f"{name} must be an integer, got {type(value).__name__}") from None
@@ -24,13 +28,38 @@ def integer(value: Any, low: int | None, high: int | None, *, name: str) -> int:
     return number
 
 
+def positive(value: Any, *, name: str) -> float:
+    """`value` as a float above zero, and finite."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number, got {type(value).__name__}")
+    number = float(value)
+    if not (math.isfinite(number) and number > 0):
+        raise ValueError(f"{name} is {value}; it must be positive and finite")
+    return number
+
+
+def generator(seed: Any) -> np.random.Generator:
+    """`seed` if it is a generator, else a new one from an integer of 0 or more."""
+    if isinstance(seed, np.random.Generator):
+        return seed
+    return np.random.default_rng(integer(seed, 0, None, name="seed"))
+
+
+def rectangular(x: ArrayLike, *, name: str) -> NDArray[Any]:
+    """`x` as an array; nested lists of uneven lengths are refused in one sentence."""
+    try:
+        return np.asarray(x)
+    except ValueError:
+        raise ValueError(f"{name} has rows of different lengths; give all of them the same") from None
+
+
 def array(x: ArrayLike, dtype: DTypeLike, *, name: str, finite: bool = False) -> NDArray[Any]:
     """`x` as a C-contiguous array of `dtype`; no value changes but by rounding of floats.
 
     Integers that do not fit `dtype`, and with `finite` NaN or infinity, raise ValueError; other kinds raise TypeError.
     """
     wanted = np.dtype(dtype)
-    given = np.asarray(x)
+    given = rectangular(x, name=name)
     if given.size == 0 and given.dtype == np.float64 and wanted.kind in "iu":
         given = given.astype(wanted)  # np.asarray([]) is float64, though no value of it is
     if given.dtype.kind not in ("biu" if wanted.kind in "iu" else "biuf"):
@@ -41,9 +70,11 @@ def array(x: ArrayLike, dtype: DTypeLike, *, name: str, finite: bool = False) ->
         for extreme in (int(given.min()), int(given.max())):
             if not limits.min <= extreme <= limits.max:
                 raise ValueError(f"{name} holds {extreme}, which lies outside {limits.min} to {limits.max}")
-    if finite and given.dtype.kind == "f" and not np.isfinite(given).all():
+    with np.errstate(over="ignore" if finite else "warn"):  # a number too large for float32 becomes infinity
+        cast = np.asarray(given, dtype=wanted, order="C")
+    if finite and cast.dtype.kind == "f" and not np.isfinite(cast).all():
         raise ValueError(f"{name} holds NaN or infinity; every number must be finite")
-    return np.asarray(given, dtype=wanted, order="C")
+    return cast
 
 
 def vector(x: ArrayLike, dtype: DTypeLike, *, name: str, size: int | None = None, finite: bool = False) -> NDArray[Any]:
@@ -66,6 +97,14 @@ def matrix(
     if n_columns is not None and given.shape[1] != n_columns:
         raise ValueError(f"{name} has {given.shape[1]} columns, expected {n_columns}")
     return given
+
+
+def levels(x: ArrayLike, dtype: DTypeLike, *, name: str, n_columns: int | None = None) -> NDArray[Any]:
+    """`x` as a finite matrix of real numbers, what models take; integers are more likely symbols or codes."""
+    given = rectangular(x, name=name)
+    if given.dtype.kind != "f":
+        raise TypeError(f"{name} is {given.dtype}; models take levels, real numbers: use alphabet.to_levels(codes)")
+    return matrix(given, dtype, name=name, n_columns=n_columns, finite=True)
 
 
 def buffer(buf: BytesLike, *, name: str) -> NDArray[np.uint8]:

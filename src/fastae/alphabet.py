@@ -281,7 +281,7 @@ class Alphabet:
         return self._symbol_of[self._as_codes(codes)]
 
     def _as_symbols(self, symbols):
-        symbols = np.asarray(symbols, order="C")
+        symbols = np.asarray(_validate.rectangular(symbols, name="symbols"), order="C")
         wanted, kinds = ("bytes or str of length 1", "SU") if self._is_bytes else ("integers", "iu")
         one_each = not self._is_bytes or symbols.dtype in (np.dtype("S1"), np.dtype("U1"))
         if symbols.size and (symbols.dtype.kind not in kinds or not one_each):

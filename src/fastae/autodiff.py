@@ -30,9 +30,9 @@ def jvp(fun: Any, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[
     Raises
     ------
     TypeError
-        If fun is of another kind.
+        If fun is of another kind, or X holds integers for a model, which takes levels.
     ValueError
-        If primals and tangents do not fit together or do not fit fun.
+        If primals and tangents do not fit together or do not fit fun, or X holds NaN or infinity.
 
     Notes
     -----
@@ -78,9 +78,9 @@ def vjp(fun: Any, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]
     Raises
     ------
     TypeError
-        If fun is of another kind.
+        If fun is of another kind, or X holds integers for a model, which takes levels.
     ValueError
-        If primals do not fit fun.
+        If primals do not fit fun, or X holds NaN or infinity.
 
     Examples
     --------

@@ -16,6 +16,7 @@ from itertools import chain, zip_longest
 import numpy as np
 from numpy.typing import ArrayLike
 
+from . import _validate
 from .errors import InputError
 
 MISSING = -1
@@ -315,7 +316,7 @@ class Cohort:
         >>> cohort.call_genotype.shape, cohort.samples
         ((1, 2, 2), ['S1', 'S2'])
         """
-        calls = np.asarray(call_genotype)
+        calls = _validate.rectangular(call_genotype, name="call_genotype")
         if calls.dtype.kind not in "iu":
             raise TypeError(f"call_genotype must be an array of integers, got {calls.dtype}")
         if calls.ndim == 2:

@@ -16,6 +16,7 @@ _MAGIC = b"FAEL"
 _HEADER = struct.Struct("<4sBBHQI")  # magic, version, bits, reserved, n_rows, n_latents
 _CRC = struct.Struct("<I")
 _VERSION = 1
+_ROUNDING = 1e-6  # what float32 arithmetic may put a latent beyond its range
 
 
 def quantize_latents(Z: ArrayLike, bits: int) -> NDArray[np.uint8]:
@@ -85,14 +86,14 @@ def pack_latents(Z: ArrayLike, bits: int) -> bytes:
     Parameters
     ----------
     Z : array_like of float, shape (n_samples, n_latents)
-        At least one column.
+        From -1 to 1, in at least one column.
     bits : int
         1 to 8.
 
     Raises
     ------
     TypeError, ValueError
-        If `Z` is not a finite matrix with columns, or `bits` is not 1 to 8.
+        If `Z` is not a matrix with columns, of numbers from -1 to 1, or `bits` is not 1 to 8.
 
     Examples
     --------
@@ -101,7 +102,11 @@ def pack_latents(Z: ArrayLike, bits: int) -> bytes:
     array([[-1.,  1.],
            [ 1., -1.]], dtype=float32)
     """
-    codes = quantize_latents(Z, bits)
+    known = _validate.matrix(Z, np.float64, name="Z", finite=True)
+    farthest = known.flat[np.abs(known).argmax()] if known.size else 0.0
+    if abs(farthest) > 1 + _ROUNDING:
+        raise ValueError(f"Z holds {farthest:.6g}; packed latents lie from -1 to 1, as those of a tanh layer do")
+    codes = quantize_latents(known, bits)
     if codes.shape[1] == 0:
         raise ValueError("Z has no columns; latents need at least one")
     head = _HEADER.pack(_MAGIC, _VERSION, bits, 0, *codes.shape)

@@ -180,7 +180,7 @@ class DenseStack:
 
     def _at(self, params, x):
         """This stack, over params unless None, and x as an array that it takes."""
-        x = _validate.matrix(x, self.dtype, name="X", n_columns=self.sizes[0])
+        x = _validate.levels(x, self.dtype, name="X", n_columns=self.sizes[0])
         if params is None:
             return self, x
         return self.with_params(_validate.vector(params, self.dtype, name="params", size=self.n_params)), x

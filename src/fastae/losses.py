@@ -27,17 +27,16 @@ class _SymbolLoss:
     def __init__(
         self, alphabet: Alphabet, *, temperature: float | None = None, final_temperature: float | None = None
     ) -> None:
+        if not isinstance(alphabet, Alphabet):
+            raise TypeError(f"alphabet is {alphabet!r}; give an Alphabet, such as fastae.HAPLOTYPE")
         self.alphabet = alphabet
         first, last = self._temperatures
         if temperature is None:
             temperature = first * float(np.diff(alphabet.levels).min()) ** 2
+        self.temperature = _validate.positive(temperature, name="temperature")
         if final_temperature is None:
-            final_temperature = temperature * last / first
-        for name, value in (("temperature", temperature), ("final_temperature", final_temperature)):
-            if not 0 < value < np.inf:
-                raise ValueError(f"{name} is {value}; it must be positive and finite")
-        self.temperature = float(temperature)
-        self.final_temperature = float(final_temperature)
+            final_temperature = self.temperature * last / first
+        self.final_temperature = _validate.positive(final_temperature, name="final_temperature")
         self._levels = {dtype: alphabet.levels.astype(dtype) for dtype in _FLOATS}
 
     def __repr__(self):
@@ -106,7 +105,7 @@ class _SymbolLoss:
         return _core.loss_hamming(xhat, codes, self._levels[xhat.dtype])
 
     def _cells(self, xhat: ArrayLike, codes: ArrayLike) -> tuple[NDArray[Any], NDArray[np.int8]]:
-        x = np.asarray(xhat)
+        x = _validate.rectangular(xhat, name="xhat")
         x = _validate.matrix(x, x.dtype if x.dtype in _FLOATS else np.float64, name="xhat")
         true = _validate.matrix(codes, np.int8, name="codes")
         if x.shape != true.shape:
@@ -155,6 +154,8 @@ class HammingLoss(_SymbolLoss):
 
     Raises
     ------
+    TypeError
+        If alphabet is not an Alphabet, or a temperature not a number.
     ValueError
         If a temperature is not positive and finite.
 
@@ -190,6 +191,8 @@ class CrossEntropyLoss(_SymbolLoss):
 
     Raises
     ------
+    TypeError
+        If alphabet is not an Alphabet, or a temperature not a number.
     ValueError
         If a temperature is not positive and finite.
 

@@ -87,6 +87,8 @@ def loads_model(data: _validate.BytesLike) -> Model:
     FormatError
         If the bytes are not a whole saved model; `VersionError` if a later release wrote them, `ChecksumError` if
         they changed since.
+    TypeError
+        If data is not bytes-like.
 
     Examples
     --------
@@ -94,7 +96,7 @@ def loads_model(data: _validate.BytesLike) -> Model:
     >>> loads_model(dumps_model(Decoder([3, 10], output_activation="identity"))).output_activation
     'identity'
     """
-    data = bytes(data)
+    data = _validate.buffer(data, name="data").tobytes()
     if data[: len(_MAGIC)] != _MAGIC or len(data) < _PREAMBLE.size + _CHECKSUM.size:
         raise FormatError("these bytes are not a saved fastae model, or end too early")
     _, version, kind, latent_bits = _PREAMBLE.unpack_from(data)

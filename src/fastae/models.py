@@ -20,11 +20,14 @@ class _Network:
 
     def __init__(self, sizes, activation, output_activation, params, seed, dtype):
         dtype = _validate.float_dtype(dtype)
-        sizes = tuple(sizes)
+        try:
+            sizes = tuple(sizes)
+        except TypeError:
+            raise TypeError(f"sizes is {sizes!r}; give the widths from input to output, as [10, 6, 3]") from None
         activations = [activation] * (len(sizes) - 2) + [output_activation]
         if params is None:
             self.stack = DenseStack(sizes, activations, np.zeros(count_params(sizes), dtype=dtype))
-            _draw_glorot(self.stack, np.random.default_rng(seed))
+            _draw_glorot(self.stack, _validate.generator(seed))
         else:
             params = _validate.vector(params, dtype, name="params", size=count_params(sizes), finite=True).copy()
             self.stack = DenseStack(sizes, activations, params)
@@ -61,11 +64,7 @@ class _Network:
 
     def _apply(self, x, name):
         stack = self.stack
-        if not (type(x) is np.ndarray and x.dtype == stack.dtype and x.ndim == 2 and x.flags.c_contiguous):
-            x = np.asarray(x)
-            if x.dtype.kind != "f":
-                raise TypeError(f"{name} is {x.dtype}; models take levels, real numbers: use alphabet.to_levels(codes)")
-            x = _validate.matrix(x, stack.dtype, name=name)
+        x = _validate.levels(x, stack.dtype, name=name)
         n, d_in = x.shape
         if d_in != stack.sizes[0]:
             raise ValueError(f"{name} has {d_in} columns, the {type(self).__name__} expects {stack.sizes[0]}")
@@ -165,7 +164,7 @@ class Encoder(_Network):
         TypeError
             If X holds integers (symbols or codes instead of levels).
         ValueError
-            If X has another number of columns.
+            If X has another number of columns, or holds NaN or infinity.
         """
         return self._apply(X, "X")
 
@@ -234,7 +233,7 @@ class Decoder(_Network):
         TypeError
             If Z holds integers.
         ValueError
-            If Z has another number of columns.
+            If Z has another number of columns, or holds NaN or infinity.
         """
         return self._apply(Z, "Z")
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastae import _validate
 from fastae.autodiff import GRADIENT_MODES
 from fastae.layers import round_latents
-from fastae.losses import CrossEntropyLoss, HammingLoss
+from fastae.losses import LOSSES, CrossEntropyLoss, HammingLoss
 from fastae.models import Autoencoder, Decoder, Encoder
 from fastae.optim import OPTIMIZERS, SCHEDULES
 
@@ -98,7 +98,7 @@ class Trainer:
     Raises
     ------
     TypeError, ValueError
-        If the models do not fit together or an option has an unknown value.
+        If the models do not fit together, or an option is of another kind or has an unknown value.
 
     Notes
     -----
@@ -131,15 +131,15 @@ class Trainer:
         seed: int | np.random.Generator = 0,
     ) -> None:
         model = Autoencoder(encoder, decoder, latent_bits=latent_bits)  # checks that they fit together
+        if not isinstance(loss, tuple(LOSSES.values())):
+            raise TypeError(f"loss is {loss!r}; give a loss of an alphabet, such as HammingLoss(HAPLOTYPE)")
         if gradient not in GRADIENT_MODES:
             raise ValueError(f"gradient is {gradient!r}; it can be {', '.join(map(repr, GRADIENT_MODES))}")
-        if not (math.isfinite(learning_rate) and learning_rate > 0):
-            raise ValueError(f"learning_rate is {learning_rate}; it must be positive and finite")
         make_optimizer = _lookup(optimizer, OPTIMIZERS, "optimizer")
         self.encoder = encoder
         self.decoder = decoder
         self.loss = loss
-        self.learning_rate = float(learning_rate)
+        self.learning_rate = _validate.positive(learning_rate, name="learning_rate")
         self.temperature = loss.temperature
         self.batch_size = _validate.integer(batch_size, 1, None, name="batch_size")
         self.latent_bits = model.latent_bits
@@ -148,7 +148,7 @@ class Trainer:
         self._schedule = _lookup(schedule, SCHEDULES, "schedule")
         self._encoder_optimizer = make_optimizer(encoder.params)
         self._decoder_optimizer = make_optimizer(decoder.params)
-        self._rng = np.random.default_rng(seed)
+        self._rng = _validate.generator(seed)
         self._workspaces: dict[int, _Workspace] = {}
 
     def step(self, X: ArrayLike) -> float:
@@ -167,7 +167,7 @@ class Trainer:
         Raises
         ------
         TypeError, ValueError
-            If X is not rows of symbols for this encoder, or the loss is no longer finite.
+            If X is not one or more rows of symbols for this encoder, or the loss is no longer finite.
         """
         levels, codes = self._rows(X, "X")
         n_known = int(np.count_nonzero(codes >= 0))
@@ -187,7 +187,7 @@ class Trainer:
         Parameters
         ----------
         X : array_like of shape (n_samples, n_features)
-            Symbols of the loss's alphabet, or missing. At least one row.
+            Symbols of the loss's alphabet, or missing.
         n_epochs : int
         X_heldout : array_like of shape (n_heldout, n_features), optional
             Rows that are reported on but not trained on.
@@ -204,8 +204,8 @@ class Trainer:
         Raises
         ------
         TypeError, ValueError
-            If rows are not symbols for this encoder, patience comes without held-out rows, or the loss is no
-            longer finite.
+            If there are no rows, or none of symbols for this encoder, patience comes without held-out rows, or the
+            loss is no longer finite.
         """
         n_epochs = _validate.integer(n_epochs, 1, None, name="n_epochs")
         if patience is not None:
@@ -214,8 +214,6 @@ class Trainer:
                 raise ValueError("patience needs X_heldout, the rows to watch")
         levels, codes = self._rows(X, "X")
         heldout = None if X_heldout is None else self._rows(X_heldout, "X_heldout")
-        if not len(levels):
-            raise ValueError("X has no rows to train on")
         history = History()
         best = (math.inf, math.inf)
         best_epoch = 0
@@ -258,7 +256,7 @@ class Trainer:
         Raises
         ------
         TypeError, ValueError
-            If X is not rows of symbols for this encoder.
+            If X is not one or more rows of symbols for this encoder.
         """
         return self._evaluate(*self._rows(X, "X"), self.temperature)
 
@@ -336,6 +334,8 @@ class Trainer:
         codes = self.loss.alphabet.to_codes(X)
         if codes.ndim != 2 or codes.shape[1] != self.encoder.sizes[0]:
             raise ValueError(f"{name} has shape {codes.shape}, the encoder wants (n_samples, {self.encoder.sizes[0]})")
+        if not len(codes):
+            raise ValueError(f"{name} has no rows; give at least one")
         return self.loss.alphabet.to_levels(codes, self.encoder.dtype), codes
 
     def _workspace(self, n):
