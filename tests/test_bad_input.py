@@ -11,6 +11,7 @@ import sys
 import pytest
 from vcftext import EVERYTHING, HEADER, vcf
 
+from fastae.archive.container import MAGIC
 from fastae.cli import main
 from fastae.io.bgzf import BgzfWriter
 
@@ -54,8 +55,8 @@ def bgzf(path, data):
 
 COHORTS = {
     "an empty file": (b"", "empty"),
-    "not a VCF": (b"PK\x03\x04 something else", "neither VCF nor BCF"),
-    "text": (b"sample\tgenotype\n", "neither VCF nor BCF"),
+    "not a VCF": (b"PK\x03\x04 something else", "neither VCF, BCF nor FASTA"),
+    "text": (b"sample\tgenotype\n", "neither VCF, BCF nor FASTA"),
     "a header without columns": (HEADER.encode(), "#CHROM"),
     "a truncated gzip": (gzip.compress(vcf(EVERYTHING))[:-20], "truncated"),
     "a gzip of nothing": (gzip.compress(b""), "empty"),
@@ -67,6 +68,12 @@ COHORTS = {
     "a sample twice": (vcf([], ["a", "b", "a"]), "'a' is given twice"),
     "CR LF": (vcf([ROW.format(1)]).replace(b"\n", b"\r\n"), "CR LF"),
     "other FORMAT fields": (vcf([ROW.format(1).replace("GT", "GT:PL")]), "PL"),
+    "a blank line": (vcf([ROW.format(1), "", ROW.format(2)]), "line 19 is blank; remove it"),
+    "an archive": (MAGIC + b"...", "this is an archive"),
+    "long and odd values": (
+        vcf([ROW.format("\x1b[31m" + 999 * "9")]),
+        f"has POS '\\x1b[31m{191 * '9'}...999",
+    ),
     "sequences that are not aligned": (b">a\nACGT\n>b\nACG\n", "aligned"),
 }
 
@@ -112,6 +119,8 @@ def test_an_output_that_cannot_be_is_refused(tmp_path, refused, good_archive, co
     (tmp_path / "folder").mkdir()
     assert "is a directory" in refused(command, source, tmp_path / "folder")
     assert "no directory" in refused(command, source, tmp_path / "absent" / "out")
+    assert "ends in / is a directory" in refused(command, source, f"{tmp_path}/new/")
+    assert "the output has an empty name" in refused(command, source, "")
     if os.geteuid() != 0:  # root may write anywhere
         (tmp_path / "folder").chmod(0o500)
         assert "cannot be written" in refused(command, source, tmp_path / "folder" / "out")
@@ -190,6 +199,8 @@ def test_an_archive_with_a_flipped_bit_anywhere_is_refused(tmp_path, refused, go
 @pytest.mark.parametrize(
     ("args", "message"),
     [
+        (["-s", ""], "-s names no samples"),
+        (["-S", os.devnull], f"{os.devnull} names no samples"),
         (["-s", "a,nobody"], "no sample 'nobody'"),
         (["-s", "a,a"], "more than once"),
         (["-S", "absent.txt"], "absent.txt: No such file"),
@@ -200,3 +211,24 @@ def test_an_archive_with_a_flipped_bit_anywhere_is_refused(tmp_path, refused, go
 )
 def test_view_refuses_what_is_not_there(refused, good_archive, args, message):
     assert message in refused("view", good_archive, *args)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["compress", "-", "out"], ["decompress", "-", "out"], ["view", "-"], ["info", "-"], ["verify", "-"]]
+    + [["verify", "x.fae", "-"], ["view", "x.fae", "-S", "-"]],
+    ids=" ".join,
+)
+def test_standard_input_is_refused_by_name(capfd, args):
+    with pytest.raises(SystemExit) as caught:
+        main(args)
+    assert caught.value.code == 2
+    assert "standard input cannot be read; give the name of a file" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["out.vcf", "out.VCF.GZ", "out.bcf"])
+def test_sequences_are_not_written_as_vcf(tmp_path, refused, name):
+    (tmp_path / "in.fa").write_bytes(b">a\nACG\n>b\nACC\n")
+    assert main(["compress", str(tmp_path / "in.fa"), str(tmp_path / "in.fae")]) == 0
+    assert "not written as VCF" in refused("decompress", tmp_path / "in.fae", tmp_path / name)
+    assert "asked for as alignment:FROM-TO" in refused("view", tmp_path / "in.fae", "-r", "1:1-2")

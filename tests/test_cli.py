@@ -122,9 +122,10 @@ def test_view_keeps_the_order_of_the_samples_asked_for(archive, tmp_path):
     assert got == [[*row[:9], row[12], row[10]] for row in expected]
 
 
-def test_view_to_a_file_follows_its_name(archive, tmp_path):
-    assert main(["view", str(archive), "-o", str(tmp_path / "out.vcf.gz")]) == 0
-    assert gzip.decompress((tmp_path / "out.vcf.gz").read_bytes()) == archive.with_suffix(".vcf").read_bytes()
+@pytest.mark.parametrize("name", ["out.vcf.gz", "OUT.VCF.GZ"])
+def test_view_to_a_file_follows_its_name(archive, tmp_path, name):
+    assert main(["view", str(archive), "-o", str(tmp_path / name)]) == 0
+    assert gzip.decompress((tmp_path / name).read_bytes()) == archive.with_suffix(".vcf").read_bytes()
 
 
 def test_info_says_what_is_in_the_archive(archive, capsys):

@@ -284,7 +284,7 @@ def test_a_call_that_cannot_be_held_is_refused_with_its_record_and_sample(tmp_pa
         ("1\t5\t.\tA\tC\t.\t.\t.\tGT\t0|1\t0|0\t0", "has 12 columns and the header has 11"),
         ("1\t5\t.\tA\tC\t.\t.\t.\tGT\t0|1\t0|0\t0|0", "has 12 columns and the header has 11"),
         ("1\t5\t.\tA\tC\t.", "has 6 columns and the header has 11"),
-        ("", "has 1 columns"),
+        ("", "line 19 is blank; remove it"),
         ("1\t5\t\tA\tC\t.\t.\t.\tGT\t0|1\t0|0", "empty column"),
         ("1\tx\t.\tA\tC\t.\t.\t.\tGT\t0|1\t0|0", "POS 'x'"),
         ("1\t-5\t.\tA\tC\t.\t.\t.\tGT\t0|1\t0|0", "POS '-5'"),
@@ -310,13 +310,23 @@ def test_a_malformed_record_is_refused_with_its_line(tmp_path, record, message):
         ((HEADER + "1\t5\n" + COLUMNS + "\n").encode(), "without a #CHROM"),
         ((HEADER + COLUMNS.replace("QUAL\t", "") + "\n").encode(), "#CHROM line has"),
         ((HEADER + COLUMNS + "\ts1\ts2\n").encode(), "#CHROM line has"),
-        (vcf([]).replace(b"\n", b"\r\n"), "CR LF"),
+        (vcf([]).replace(b"\n", b"\r\n"), "CR LF, which cannot be held"),
+        (vcf([], header=HEADER + "\n"), "line 17 is blank; remove it"),
         (vcf([], ["x", "y", "x"]), "'x' is given twice"),
         (vcf([], ["x", ""]), "empty name"),
         (vcf([], header=HEADER + "##fileformat=VCFv4.1\n"), "second ##fileformat"),
-        (vcf([], header=HEADER + '##INFO=<ID=AC,Number=1,Type=Float,Description="x">\n'), "INFO AC must be: Number=A"),
-        (vcf([], header=HEADER + "##contig=<ID=1,length=7>\n"), "contig 1 must be: length=1000"),
-        (vcf([], header=HEADER.replace("<ID=GT,Number=1", "<ID=GT,Number=2")), "FORMAT GT must be: Number=1"),
+        (
+            vcf([], header=HEADER + '##INFO=<ID=AC,Number=1,Type=Float,Description="x">\n'),
+            "line 17 contradicts line 9: it says INFO AC is Number=1, Type=Float, line 9 says Number=A, Type=Integer",
+        ),
+        (
+            vcf([], header=HEADER + "##contig=<ID=1,length=7>\n"),
+            "it says contig 1 is length=7, line 5 says length=1000",
+        ),
+        (
+            vcf([], header=HEADER.replace("<ID=GT,Number=1", "<ID=GT,Number=2")),
+            "FORMAT GT is Number=2, Type=String, VCF says Number=1, Type=String",
+        ),
     ],
 )
 def test_a_file_or_header_that_is_no_vcf_or_contradicts_itself_is_refused(tmp_path, data, message):

@@ -26,7 +26,7 @@ def check_output(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLik
     Raises
     ------
     InputError
-        If `path` is a directory or one of `inputs`, or its directory is not there or cannot be written to.
+        If `path` is empty, a directory or one of `inputs`, or its directory is not there or cannot be written to.
 
     Examples
     --------
@@ -35,6 +35,10 @@ def check_output(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLik
     fastae.errors.InputError: no/such/directory/cohort.fae: there is no directory no/such/directory
     """
     path = os.fspath(path)
+    if not path:
+        raise InputError("the output has an empty name; give the name of a file")
+    if path.endswith(os.sep):
+        raise InputError(f"{path}: an output whose name ends in {os.sep} is a directory; give the name of a file")
     for source in inputs:
         if os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
             raise InputError(f"{path}: the output is the input file; give another name")

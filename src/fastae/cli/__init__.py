@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import signal
 import sys
 import threading
@@ -14,6 +15,7 @@ from importlib import metadata
 
 from . import compress, decompress, demo, info, verify, view
 
+_LONG = re.compile(r"(\S{200})\S{200,}(\S{100})")  # in a message: its ends tell what it is
 COMMANDS = (compress, decompress, view, info, verify, demo)
 STOPPING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU")  # Windows lacks the last two
 
@@ -130,4 +132,5 @@ def _sentence(error):
         text = "not enough memory"
     else:
         text = str(error) or type(error).__name__
-    return " ".join(text.split())
+    text = _LONG.sub(r"\1...\2", " ".join(text.split()))
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -2,13 +2,13 @@
 """``fastae compress``: a cohort file into an archive."""
 
 from ..archive.predictors import PREDICTORS
-from .options import add_threads
+from .options import add_threads, input_file
 from .progress import watched
 
 
 def add_parser(subparsers):
     parser = subparsers.add_parser("compress", help="store a VCF, BCF or aligned FASTA as an archive")
-    parser.add_argument("input", metavar="IN", help="VCF (plain, gzip or bgzip), BCF or aligned FASTA")
+    parser.add_argument("input", type=input_file, metavar="IN", help="VCF (plain, gzip or bgzip), BCF or aligned FASTA")
     parser.add_argument("output", metavar="OUT", help="the archive, by habit *.fae")
     parser.add_argument(
         "--predictor",

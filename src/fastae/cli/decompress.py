@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """``fastae decompress``: an archive into the file that it came from."""
 
-from .options import add_output_type, add_threads
+from .options import add_output_type, add_threads, input_file
 from .output import write_cohort
 
 
 def add_parser(subparsers):
     parser = subparsers.add_parser("decompress", help="write an archive out as VCF, BCF or FASTA")
-    parser.add_argument("input", metavar="IN", help="the archive")
+    parser.add_argument("input", type=input_file, metavar="IN", help="the archive")
     parser.add_argument("output", metavar="OUT", help="*.vcf, *.vcf.gz, *.bcf, a FASTA file, or - for standard output")
     add_output_type(parser)
     add_threads(parser)

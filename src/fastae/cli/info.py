@@ -3,10 +3,12 @@
 
 import json
 
+from .options import input_file
+
 
 def add_parser(subparsers):
     parser = subparsers.add_parser("info", help="tell what an archive holds and what each part of it costs")
-    parser.add_argument("archive", metavar="ARCHIVE")
+    parser.add_argument("archive", type=input_file, metavar="ARCHIVE")
     parser.add_argument("--json", action="store_true", help="for machines")
     parser.set_defaults(runner=run)
 

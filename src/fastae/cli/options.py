@@ -7,6 +7,15 @@ import os
 MAX_THREADS = 1024  # of `open_archive` and `write_archive`
 
 
+def input_file(text):
+    """For argparse: the name of a file to read."""
+    if text == "-":
+        raise argparse.ArgumentTypeError("standard input cannot be read; give the name of a file")
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty; give the name of a file")
+    return text
+
+
 def add_threads(parser):
     n_processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     parser.add_argument(

@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a cohort is written out again."""
 
+import os
+
 from ..errors import InputError
 from .progress import watched
+
+VCF_ENDINGS = (".vcf", ".vcf.gz", ".vcf.bgz", ".bcf")
 
 
 def write_cohort(path, stream, *, output_type, archive_path, n_variants):
     """Write a stream from an archive in the format that it came from."""
     from ..io import write_fasta, write_vcf
 
+    if stream.source == "fasta" and os.fspath(path).lower().endswith(VCF_ENDINGS):
+        raise InputError(f"{path}: {archive_path} holds FASTA sequences, which are not written as VCF or BCF")
     stream = watched(stream, "write", n_variants)
     if stream.source != "fasta":
         write_vcf(path, stream, output_type=output_type, inputs=[archive_path])

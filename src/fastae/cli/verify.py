@@ -2,14 +2,16 @@
 """``fastae verify``: that an archive is whole, and says what the original says."""
 
 from ..errors import InputError
-from .options import add_threads
+from .options import add_threads, input_file
 from .progress import variants_bar, watched
 
 
 def add_parser(subparsers):
     parser = subparsers.add_parser("verify", help="check an archive, by itself or against the original")
-    parser.add_argument("archive", metavar="ARCHIVE")
-    parser.add_argument("original", metavar="ORIGINAL", nargs="?", help="the file that the archive was made from")
+    parser.add_argument("archive", type=input_file, metavar="ARCHIVE")
+    parser.add_argument(
+        "original", type=input_file, metavar="ORIGINAL", nargs="?", help="the file that the archive was made from"
+    )
     parser.add_argument("--drop-format", action="store_true", help="leave out the original's FORMAT fields but GT")
     add_threads(parser)
     parser.set_defaults(runner=run)

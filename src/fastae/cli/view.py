@@ -2,13 +2,13 @@
 """``fastae view``: some sites and samples of an archive."""
 
 from ..errors import InputError
-from .options import add_output_type, add_threads
+from .options import add_output_type, add_threads, input_file
 from .output import write_cohort
 
 
 def add_parser(subparsers):
     parser = subparsers.add_parser("view", help="print some sites and samples of an archive")
-    parser.add_argument("archive", metavar="ARCHIVE")
+    parser.add_argument("archive", type=input_file, metavar="ARCHIVE")
     parser.add_argument(
         "-r",
         "--regions",
@@ -17,8 +17,15 @@ def add_parser(subparsers):
         help="only sites that overlap, positions from 1, both ends included; parted by commas, or given again",
     )
     samples = parser.add_mutually_exclusive_group()
-    samples.add_argument("-s", "--samples", metavar="NAMES", help="only these, in this order, parted by commas")
-    samples.add_argument("-S", "--samples-file", metavar="FILE", help="only the samples named in FILE, one a line")
+    samples.add_argument(
+        "-s",
+        "--samples",
+        metavar="NAMES",
+        help="only these, in this order, parted by commas; INFO (AC, AN, ...) stays as it was",
+    )
+    samples.add_argument(
+        "-S", "--samples-file", type=input_file, metavar="FILE", help="only the samples named in FILE, one a line"
+    )
     parser.add_argument("-o", "--output", default="-", metavar="OUT", help="file to write [standard output]")
     add_output_type(parser)
     add_threads(parser)
@@ -29,8 +36,10 @@ def run(args):
     from ..archive import open_archive
 
     with open_archive(args.archive, n_threads=args.threads) as archive:
-        variants = archive.query(args.regions) if args.regions else None
+        variants = _variants(archive, args.regions) if args.regions else None
         names = _names(args)
+        if names == []:
+            raise InputError(f"{args.samples_file or '-s'} names no samples; name at least one")
         samples = None if names is None else _indices(names, archive.samples)
         write_cohort(
             args.output,
@@ -41,9 +50,18 @@ def run(args):
         )
 
 
+def _variants(archive, regions):
+    try:
+        return archive.query(regions)
+    except InputError as error:
+        if archive.source != "fasta":
+            raise
+        raise InputError(f"{error}: the columns of sequences are asked for as alignment:FROM-TO") from error
+
+
 def _names(args):
     if args.samples is not None:
-        return args.samples.split(",")
+        return args.samples.split(",") if args.samples else []
     if args.samples_file is None:
         return None
     with open(args.samples_file, encoding="utf-8", errors="surrogateescape") as file:

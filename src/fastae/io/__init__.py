@@ -3,7 +3,9 @@
 
 import os
 
+from ..archive.container import MAGIC
 from ..cohort import CohortStream
+from ..errors import InputError
 from .bgzf import READ_ERRORS, open_text
 from .fasta import read_fasta, write_fasta
 from .vcf import read_vcf, write_vcf
@@ -39,7 +41,11 @@ def read_cohort(path: str | os.PathLike[str], *, drop_format: bool = False) -> C
     """
     try:
         with open_text(os.fspath(path)) as file:
-            is_fasta = file.peek(1)[:1] == b">"
+            head = file.peek(len(MAGIC))[: len(MAGIC)]
     except READ_ERRORS:
-        is_fasta = False  # read_vcf says what is wrong
-    return read_fasta(path).to_stream() if is_fasta else read_vcf(path, drop_format=drop_format)
+        head = b""  # read_vcf says what is wrong
+    if head == MAGIC:
+        raise InputError(f"{path}: this is an archive; give the file that goes into one")
+    if head and not head.startswith((b">", b"##", b"BCF")):
+        raise InputError(f"{path}: this is neither VCF, BCF nor FASTA: it starts with {head!r}")
+    return read_fasta(path).to_stream() if head.startswith(b">") else read_vcf(path, drop_format=drop_format)

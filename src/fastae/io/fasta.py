@@ -193,5 +193,5 @@ def write_fasta(path: str | os.PathLike[str], cohort: Cohort, *, inputs: Iterabl
         sys.stdout.buffer.flush()
         return
     with atomic_output(path, inputs) as file:
-        with BgzfWriter(file) if os.fspath(path).endswith(".gz") else contextlib.nullcontext(file) as out:
+        with BgzfWriter(file) if os.fspath(path).lower().endswith(".gz") else contextlib.nullcontext(file) as out:
             out.write(text)

@@ -113,15 +113,21 @@ def _header_lines(path, lines):
     if not first.startswith(b"##fileformat=VCF"):
         raise InputError(f"{path}: this is neither VCF nor BCF: the first line is not ##fileformat=VCF...")
     if first.endswith(b"\r\n"):
-        raise InputError(f"{path}: lines end in CR LF, which VCF does not allow; convert it with dos2unix first")
+        raise InputError(f"{path}: lines end in CR LF, which cannot be held; convert it with dos2unix first")
     yield first
-    for line in lines:
+    for number, line in enumerate(lines, 2):
+        _refuse_blank(path, number, line)
         yield line
         if not line.startswith(b"##"):
             if line.startswith(b"#CHROM\t"):
                 return
             break
     raise InputError(f"{path}: the header ends without a #CHROM line")
+
+
+def _refuse_blank(path, number, line):
+    if not line.strip():
+        raise InputError(f"{path}: line {number} is blank; remove it")
 
 
 def _check_header(path, head, columns, samples):
@@ -135,17 +141,19 @@ def _check_header(path, head, columns, samples):
                 f"{path}: sample name {name!r} is given twice" if name else f"{path}: a sample has an empty name"
             )
         seen.add(name)
-    meanings = {("FORMAT", "GT"): {"Number": "1", "Type": "String"}}
+    meanings = {("FORMAT", "GT"): ("VCF", {"Number": "1", "Type": "String"})}
     for number, line in enumerate(head[1:-1], 2):
         if line.startswith("##fileformat="):
             raise InputError(f"{path}: line {number} is a second ##fileformat: the header contradicts itself")
         if match := _DEFINITION.match(line):
             kind, name = match.groups()
             meaning = dict(_MEANING.findall(line.split(',Description="')[0]))
-            known = meanings.setdefault((kind, name), meaning)
+            where, known = meanings.setdefault((kind, name), (f"line {number}", meaning))
             if any(meaning.get(key, value) != value for key, value in known.items()):
-                what = ", ".join(f"{key}={value}" for key, value in known.items())
-                raise InputError(f"{path}: line {number} contradicts what {kind} {name} must be: {what}")
+                this, other = (", ".join(map("=".join, what.items())) for what in (meaning, known))
+                raise InputError(
+                    f"{path}: line {number} contradicts {where}: it says {kind} {name} is {this}, {where} says {other}"
+                )
 
 
 class _Records:
@@ -163,10 +171,12 @@ class _Records:
         rows, texts = [], []
         for number, line in enumerate(lines, first_number):
             fields = line.split(b"\t", _FORMAT_COLUMN + 1)
+            if len(fields) == 1:
+                _refuse_blank(self.path, number, line)
             if len(fields) != min(self.n_columns, _FORMAT_COLUMN + 2) or not all(fields):
                 self._refuse(number, line, self._shape_error(line))
             if line.endswith(b"\r\n"):
-                self._refuse(number, line, "ends in CR LF, which VCF does not allow; convert it with dos2unix first")
+                self._refuse(number, line, "ends in CR LF, which cannot be held; convert it with dos2unix first")
             if self.samples:
                 texts.append(self._gt_text(number, line, fields))
             else:
@@ -253,10 +263,10 @@ def output_type_of(path: str | os.PathLike[str]) -> str:
 
     Examples
     --------
-    >>> [output_type_of(name) for name in ("a.vcf", "a.vcf.gz", "a.bcf", "-")]
+    >>> [output_type_of(name) for name in ("a.vcf", "a.VCF.GZ", "a.bcf", "-")]
     ['v', 'z', 'b', 'v']
     """
-    name = os.fspath(path)
+    name = os.fspath(path).lower()
     return "z" if name.endswith((".gz", ".bgz")) else "b" if name.endswith(".bcf") else "v"
 
 
