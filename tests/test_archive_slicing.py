@@ -347,3 +347,8 @@ def test_iterating_gives_each_variant_and_decodes_each_block_once(written, calls
 def test_an_archive_has_the_attributes_of_the_array_it_stands_for(archive, calls):
     assert (archive.shape, archive.ndim, archive.dtype, len(archive)) == (calls.shape, 3, np.int8, len(calls))
     np.testing.assert_array_equal(np.asarray(archive), calls)
+
+
+def test_an_index_of_uneven_lists_is_refused_in_one_sentence(archive):
+    with pytest.raises(ValueError, match="the index of variants has rows of different lengths"):
+        archive[[[1, 2], [3]]]

@@ -213,6 +213,7 @@ def test_a_stream_read_to_its_end_may_be_closed():
 def test_a_repr_counts_rather_than_lists():
     cohort = Cohort.from_arrays(np.zeros((3, 1000, 2), int))
     assert repr(cohort) == "<Cohort: 3 variants, 1000 samples, ploidy 2>"
+    assert repr(cohort.sites) == "<Sites: 3 variants>"
     stream = cohort.to_stream()
     assert repr(stream) == "<CohortStream: 1000 samples, not read yet>"
     stream.read()

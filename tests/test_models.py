@@ -121,7 +121,8 @@ def test_levels_and_latents_that_are_not_finite_are_refused(value):
 
 
 def test_rows_of_uneven_lengths_are_refused_in_one_sentence():
-    for call, name in (Encoder([2, 1]), "X"), (Decoder([2, 3]), "Z"), (HAPLOTYPE.to_codes, "symbols"):
+    alphabet = (HAPLOTYPE.to_codes, "symbols"), (HAPLOTYPE.to_levels, "codes"), (HAPLOTYPE.from_levels, "x")
+    for call, name in (Encoder([2, 1]), "X"), (Decoder([2, 3]), "Z"), *alphabet:
         with pytest.raises(ValueError, match=f"^{name} has rows of different lengths; give all of them the same$"):
             call([[0.0, 1.0], [1.0]])
 
@@ -138,6 +139,7 @@ def test_rows_of_uneven_lengths_are_refused_in_one_sentence():
         ([[10, 3]], {"seed": "a"}, TypeError),
         ([[10, 3]], {"seed": -1}, ValueError),
         ([[10, 3]], {"activation": "relu"}, ValueError),
+        ([[10, 3]], {"activation": ["tanh"]}, ValueError),
         ([[10, 3]], {"dtype": np.int8}, TypeError),
         ([[10, 3]], {"dtype": "float16"}, TypeError),
         ([[10, 3]], {"params": np.zeros(32)}, ValueError),

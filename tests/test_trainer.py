@@ -257,6 +257,8 @@ def test_a_loss_that_is_no_number_stops_training():
     ("options", "message"),
     [
         ({"gradient": "backward"}, "gradient is 'backward'; it can be 'forward', 'reverse', 'mixed'"),
+        ({"gradient": ["forward"]}, r"gradient is \['forward'\]; it can be"),
+        ({"schedule": {}}, "schedule is {}; it can be"),
         ({"optimizer": "lbfgs"}, "optimizer is 'lbfgs'; it can be 'adam', 'sgd', or a function"),
         ({"schedule": "step"}, "schedule is 'step'"),
         ({"learning_rate": 0}, "learning_rate is 0"),

@@ -45,7 +45,7 @@ def generator(seed: Any) -> np.random.Generator:
     return np.random.default_rng(integer(seed, 0, None, name="seed"))
 
 
-def rectangular(x: ArrayLike, *, name: str) -> NDArray[Any]:
+def rectangular(x: Any, *, name: str) -> NDArray[Any]:
     """`x` as an array; nested lists of uneven lengths are refused in one sentence."""
     try:
         return np.asarray(x)

@@ -248,7 +248,7 @@ class Alphabet:
         >>> HAPLOTYPE.from_levels([-3.0, 0.0, 0.1])
         array([0, 0, 1], dtype=int8)
         """
-        x = np.asarray(x)
+        x = _validate.rectangular(x, name="x")
         if np.isnan(x).any():
             raise ValueError("x has NaN, which is near no level; check the input, or lower the learning rate")
         codes = np.zeros(x.shape, dtype=np.int8)
@@ -301,7 +301,7 @@ class Alphabet:
         return codes
 
     def _as_codes(self, codes):
-        codes = np.asarray(codes, order="C")
+        codes = np.asarray(_validate.rectangular(codes, name="codes"), order="C")
         if codes.size and (codes.dtype.kind not in "iu" or codes.min() < -1 or codes.max() >= self.n_symbols):
             raise ValueError(f"codes of the {self.name} alphabet are integers from -1 to {self.n_symbols - 1}")
         return codes if codes.size else codes.astype(np.int8)

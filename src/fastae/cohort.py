@@ -36,7 +36,7 @@ _CONTIG = re.compile(r"^##contig=<(?:[^\n]*,)?ID=([^,>\n]+)", re.MULTILINE)
 _END = re.compile(r"(?:^|;)END=(\d{1,18})(?:;|$)")  # as many digits as an int64 is sure to hold
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sites:
     """The eight fixed columns of VCF, verbatim.
 
@@ -65,6 +65,9 @@ class Sites:
         lengths = {column.name: len(getattr(self, column.name)) for column in fields(self)}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"the columns of Sites differ in length: {lengths}; give one entry per variant in each")
+
+    def __repr__(self) -> str:
+        return f"<Sites: {len(self)} variants>"
 
     def __len__(self) -> int:
         return len(self.chrom)

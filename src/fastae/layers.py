@@ -78,7 +78,7 @@ class DenseStack:
         self.sizes = tuple(int(d) for d in sizes)
         self.activations = tuple(activations)
         for activation in self.activations:
-            if activation not in ACTIVATIONS:
+            if not isinstance(activation, str) or activation not in ACTIVATIONS:
                 raise ValueError(f"activation is {activation!r}; it can be {' or '.join(map(repr, ACTIVATIONS))}")
         if len(self.activations) != len(self.sizes) - 1:
             raise ValueError(f"{len(self.activations)} activations for {len(self.sizes) - 1} layers; give one each")

@@ -133,7 +133,7 @@ class Trainer:
         model = Autoencoder(encoder, decoder, latent_bits=latent_bits)  # checks that they fit together
         if not isinstance(loss, tuple(LOSSES.values())):
             raise TypeError(f"loss is {loss!r}; give a loss of an alphabet, such as HammingLoss(HAPLOTYPE)")
-        if gradient not in GRADIENT_MODES:
+        if not isinstance(gradient, str) or gradient not in GRADIENT_MODES:
             raise ValueError(f"gradient is {gradient!r}; it can be {', '.join(map(repr, GRADIENT_MODES))}")
         make_optimizer = _lookup(optimizer, OPTIMIZERS, "optimizer")
         self.encoder = encoder
@@ -374,6 +374,6 @@ def _lookup(value, table, name):
     """The function that an option names, or is."""
     if callable(value):
         return value
-    if value not in table:
+    if not isinstance(value, str) or value not in table:
         raise ValueError(f"{name} is {value!r}; it can be {', '.join(map(repr, table))}, or a function")
     return table[value]

@@ -525,7 +525,7 @@ def _hull(key: object, n: int, axis: str) -> tuple[np.ndarray, object]:
 
 def _integers(key: object, n: int, axis: str) -> np.ndarray:
     """Numbers 0..n-1, in the key's own shape."""
-    at = np.asarray(key)
+    at = _validate.rectangular(key, name=f"the index of {axis}")
     if at.dtype == bool:
         if at.shape != (n,):
             raise IndexError(f"a mask of {axis} has shape {at.shape}, the archive has {n} {axis}")
