@@ -122,6 +122,15 @@ def test_view_keeps_the_order_of_the_samples_asked_for(archive, tmp_path):
     assert got == [[*row[:9], row[12], row[10]] for row in expected]
 
 
+def test_an_archive_holds_whether_the_last_line_is_ended(archive, tmp_path, capsys):
+    (tmp_path / "in.vcf").write_bytes(archive.with_suffix(".vcf").read_bytes()[:-1])
+    paths = [str(tmp_path / name) for name in ("in.vcf", "new.fae", "out.vcf")]
+    assert main(["compress", *paths[:2]]) == main(["decompress", *paths[1:]]) == main(["verify", *paths[1::-1]]) == 0
+    assert (tmp_path / "out.vcf").read_bytes() == (tmp_path / "in.vcf").read_bytes()
+    assert main(["verify", paths[1], str(archive.with_suffix(".vcf"))]) == 1
+    assert "final_newline" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["out.vcf.gz", "OUT.VCF.GZ"])
 def test_view_to_a_file_follows_its_name(archive, tmp_path, name):
     assert main(["view", str(archive), "-o", str(tmp_path / name)]) == 0

@@ -34,6 +34,14 @@ def read_bytes(tmp_path, data, **options):
     return read_vcf(path, **options)
 
 
+def bgzf(data):
+    out = io.BytesIO()
+    with BgzfWriter(out) as writer:
+        for start in range(0, len(data), 99991):
+            writer.write(data[start : start + 99991])
+    return out.getvalue()
+
+
 def refusal(tmp_path, data, **options):
     with pytest.raises(InputError) as caught:
         read_bytes(tmp_path, data, **options).read()
@@ -110,6 +118,19 @@ def test_text_that_is_not_utf8_is_not_written_as_bcf(tmp_path):
     data = vcf(["1\t1\t.\tA\tC\t.\t.\tNOTE=Z\tGT\t0|1"], ["a"]).replace(b"NOTE=Z", b"NOTE=\xff")
     with pytest.raises(InputError, match="1:1, which is not UTF-8"):
         write_vcf(tmp_path / "out.bcf", read_bytes(tmp_path, data))
+
+
+@pytest.mark.parametrize("packed", [bytes, gzip.compress, bgzf], ids=["plain", "gzip", "bgzip"])
+@pytest.mark.parametrize("n_records", [0, 1, 20_000])
+def test_a_last_line_that_is_not_ended_comes_back_so(tmp_path, packed, n_records):
+    whole = vcf([GOOD.format("0|0")] * n_records, ["s1", "s2"])
+    for data, attributes in ((whole, {}), (whole[:-1], {"final_newline": "no"})):
+        with read_bytes(tmp_path, packed(data)) as stream:
+            assert stream.attributes == attributes
+            write_vcf(tmp_path / "out.vcf", stream)
+        assert (tmp_path / "out.vcf").read_bytes() == data
+        with read_bytes(tmp_path, packed(whole)) as stream, read_vcf(tmp_path / "out.vcf") as back:
+            assert ("final_newline" in (first_difference(stream, back) or "")) is bool(attributes)
 
 
 @pytest.mark.parametrize("samples", [["a"], ["\u00e4", "\u65e5\u672c"], None])
@@ -340,20 +361,12 @@ def test_a_repeated_definition_that_agrees_is_kept(tmp_path):
     assert (tmp_path / "out.vcf").read_bytes() == data
 
 
-def _bgzf(data):
-    out = io.BytesIO()
-    with BgzfWriter(out) as writer:
-        for start in range(0, len(data), 99991):
-            writer.write(data[start : start + 99991])
-    return out.getvalue()
-
-
-def test_bgzf_is_what_htslib_calls_bgzf(tmp_path):
+def test_bgzf_is_what_htslib_callsbgzf(tmp_path):
     data = np.random.default_rng(0).integers(0, 256, 40 * BLOCK_BYTES + 17, dtype=np.uint8).tobytes()
-    assert gzip.decompress(_bgzf(data)) == data
-    assert _bgzf(b"") == EOF_BLOCK
+    assert gzip.decompress(bgzf(data)) == data
+    assert bgzf(b"") == EOF_BLOCK
     if bgzip := shutil.which("bgzip"):
-        assert subprocess.run([bgzip, "-dc"], input=_bgzf(data), capture_output=True, check=True).stdout == data
+        assert subprocess.run([bgzip, "-dc"], input=bgzf(data), capture_output=True, check=True).stdout == data
 
 
 @pytest.mark.parametrize("pack", [_bgzf, gzip.compress], ids=["bgzf", "gzip"])
@@ -369,7 +382,7 @@ def test_every_truncation_of_a_compressed_file_is_refused(tmp_path, pack):
 
 
 def test_a_damaged_compressed_file_is_refused(tmp_path):
-    packed = bytearray(_bgzf(vcf(EVERYTHING)))
+    packed = bytearray(bgzf(vcf(EVERYTHING)))
     packed[len(packed) // 2] ^= 1
     (tmp_path / "in.vcf.gz").write_bytes(packed)
     with pytest.raises(InputError):

@@ -23,7 +23,7 @@ from ..cohort import FILL, FIXED_COLUMNS, Cohort, CohortStream, Sites, block_siz
 from ..errors import InputError
 from ..fileio import atomic_output
 from . import bcf
-from .bgzf import READ_ERRORS, BgzfWriter, open_text
+from .bgzf import READ_ERRORS, BgzfWriter, ends_in_newline, open_text
 from .calltext import CallError, format_calls, parse_any, parse_simple
 
 OUTPUT_TYPES = {"v": "VCF", "z": "VCF in BGZF", "b": "BCF", "u": "BCF, not compressed"}
@@ -69,8 +69,8 @@ def read_vcf(path: str | os.PathLike[str], *, drop_format: bool = False, n_varia
     """
     path = os.fspath(path)
     blocks = _read(path, drop_format, n_variants)
-    header, samples = next(blocks)  # runs the generator up to the records, so that closing it closes the file
-    return CohortStream(header, samples, blocks)
+    first = next(blocks)  # runs the generator up to the records, so that closing it closes the file
+    return CohortStream(first.header, first.samples, blocks, attributes=first.attributes)
 
 
 def _read(path, drop_format, n_variants):
@@ -80,8 +80,8 @@ def _read(path, drop_format, n_variants):
         samples = columns[_FORMAT_COLUMN + 1 :]
         _check_header(path, head, columns, samples)
         header = "".join(head[:-1]) + "\t".join(columns[: _FORMAT_COLUMN + 1])
-        yield header, samples
-        records = _Records(path, header, samples, drop_format)
+        records = _Records(path, header, samples, _attributes(path), drop_format)
+        yield records
         number = len(head) + 1
         size = n_variants or block_size(len(samples))
         while block := list(itertools.islice(lines, size)):
@@ -91,13 +91,29 @@ def _read(path, drop_format, n_variants):
 
 def _lines(path):
     """All lines of the file as bytes, each ending in a line feed; of a BCF, the lines it would have as VCF."""
+    with _reading(path) as file:
+        if _is_bcf(file):
+            yield from bcf.lines(path)
+            return
+        for line in file:
+            yield line if line.endswith(b"\n") else line + b"\n"
+
+
+def _attributes(path):
+    """What the lines do not tell: whether the last one is ended."""
+    with _reading(path) as file:
+        return {} if _is_bcf(file) or ends_in_newline(path) else {"final_newline": "no"}
+
+
+def _is_bcf(file):
+    return file.peek(3)[:3] == b"BCF"
+
+
+@contextlib.contextmanager
+def _reading(path):
     try:
         with open_text(path) as file:
-            if file.peek(3)[:3] == b"BCF":
-                yield from bcf.lines(path)
-                return
-            for line in file:
-                yield line if line.endswith(b"\n") else line + b"\n"
+            yield file
     except READ_ERRORS as error:
         raise InputError(f"{path}: the file is truncated or corrupt ({error}); fetch or write it again") from error
 
@@ -159,10 +175,11 @@ def _check_header(path, head, columns, samples):
 class _Records:
     """Parser of record lines into cohorts."""
 
-    def __init__(self, path, header, samples, drop_format):
+    def __init__(self, path, header, samples, attributes, drop_format):
         self.path = path
         self.header = header
         self.samples = samples
+        self.attributes = attributes
         self.drop_format = drop_format
         self.has_format = header.endswith("\tFORMAT")
         self.n_columns = _FORMAT_COLUMN + self.has_format + len(samples)
@@ -195,7 +212,7 @@ class _Records:
             row = int(np.argmax(beyond))
             found, named = int(calls[row].max()), int(n_alleles[row])
             self._refuse(first_number + row, lines[row], f"has allele {found} in GT and {named} in ALT")
-        return Cohort(self.header, self.samples, sites, calls, phased)
+        return Cohort(self.header, self.samples, sites, calls, phased, attributes=self.attributes)
 
     def _gt_text(self, number, line, fields):
         """Sample columns with nothing but GT in them; None for a record without GT."""
@@ -318,9 +335,13 @@ def write_vcf(
             _write_bcf(file, head, map(_record_lines, stream), output_type)
             return
         with BgzfWriter(file) if output_type == "z" else contextlib.nullcontext(file) as out:
-            out.write(head)
-            for block in stream:
-                out.write(b"".join(_record_lines(block)))
+            out.write(head[:-1])
+            for lines in filter(None, map(_record_lines, stream)):
+                lines[-1] = lines[-1][:-1]
+                out.write(b"\n")
+                out.write(b"".join(lines))
+            if stream.attributes.get("final_newline") != "no":
+                out.write(b"\n")
         if to_stdout:
             file.flush()
 
