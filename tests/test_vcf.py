@@ -361,7 +361,7 @@ def test_a_repeated_definition_that_agrees_is_kept(tmp_path):
     assert (tmp_path / "out.vcf").read_bytes() == data
 
 
-def test_bgzf_is_what_htslib_callsbgzf(tmp_path):
+def test_bgzf_is_what_htslib_calls_bgzf(tmp_path):
     data = np.random.default_rng(0).integers(0, 256, 40 * BLOCK_BYTES + 17, dtype=np.uint8).tobytes()
     assert gzip.decompress(bgzf(data)) == data
     assert bgzf(b"") == EOF_BLOCK
@@ -369,7 +369,7 @@ def test_bgzf_is_what_htslib_callsbgzf(tmp_path):
         assert subprocess.run([bgzip, "-dc"], input=bgzf(data), capture_output=True, check=True).stdout == data
 
 
-@pytest.mark.parametrize("pack", [_bgzf, gzip.compress], ids=["bgzf", "gzip"])
+@pytest.mark.parametrize("pack", [bgzf, gzip.compress], ids=["bgzf", "gzip"])
 def test_every_truncation_of_a_compressed_file_is_refused(tmp_path, pack):
     packed = pack(vcf(EVERYTHING))
     path = tmp_path / "in.vcf.gz"
