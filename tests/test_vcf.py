@@ -133,6 +133,12 @@ def test_a_last_line_that_is_not_ended_comes_back_so(tmp_path, packed, n_records
             assert ("final_newline" in (first_difference(stream, back) or "")) is bool(attributes)
 
 
+def test_bcf_holds_the_last_position_that_it_can(tmp_path):
+    pytest.importorskip("cyvcf2")
+    write_vcf(tmp_path / "out.bcf", read_bytes(tmp_path, vcf(["1\t2147483647\t.\tA\tC\t.\t.\t.\tGT\t0"], ["a"])))
+    assert read_vcf(tmp_path / "out.bcf").read().sites.pos.tolist() == [2**31 - 1]
+
+
 @pytest.mark.parametrize("samples", [["a"], ["\u00e4", "\u65e5\u672c"], None])
 def test_text_beyond_ascii_goes_into_bcf_and_back(tmp_path, samples):
     pytest.importorskip("cyvcf2")
@@ -167,6 +173,8 @@ def test_bcf_and_uncompressed_bcf_hold_the_same_cohort(tmp_path):
         ("1\t1\t.\tA\tC\t.\tnew\t.\tGT\t0", "FILTER new"),
         ("1\t1\t.\tA\tC\t.\tPASS\tXY=1\tGT\t0", "INFO XY"),
         ("1\t1\t.\tA\tC\t.\tPASS\tAC=many\tGT\t0", "1:1"),
+        ("1\t1\t.\tA\0\tC\t.\tPASS\t.\tGT\t0", "cannot hold the record 1:1"),
+        ("1\t2147483648\t.\tA\tC\t.\tPASS\t.\tGT\t0", "cannot hold the record 1:2147483648"),
     ],
 )
 def test_what_bcf_cannot_hold_is_refused_and_no_file_left(tmp_path, capfd, record, message):

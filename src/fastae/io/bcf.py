@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import InputError
 from .bgzf import EOF_BLOCK
 
+_MAX_POS = 2**31 - 1  # of BCF, whose positions are int32
 _CHROM, _QUAL, _FILTER, _INFO = 0, 5, 6, 7
 _DEFINED = re.compile(r"##(contig|FILTER|INFO)=<(?:.*?,)?ID=([^,>]+)")
 _INCOMPLETE = "htslib could not write all of the BCF: is the disk full?"
@@ -132,8 +133,11 @@ def write(path, head, blocks, output_type):
                     _check_defined(text, defined)
                     # cyvcf2 takes the number of characters for that of bytes: nulls, which end the text, make up for it
                     padding = "\0" * (len(line) - len(text))
-                    variant = writer.variant_from_string(text.rstrip("\n") + padding)
-                    if not _says_the_same(text, str(variant)):
+                    try:
+                        variant = writer.variant_from_string(text.rstrip("\n") + padding)
+                    except Exception:  # cyvcf2 raises the bare class
+                        variant = None
+                    if variant is None or int(text.split("\t", 2)[1]) > _MAX_POS or not _says_the_same(text, str(variant)):
                         raise InputError(f"BCF cannot hold the record {_place(text)} as it is; write VCF instead")
                     if writer.write_record(variant) != 0:
                         raise OSError(errno.EIO, _INCOMPLETE, path)
