@@ -131,14 +131,7 @@ def write(path, head, blocks, output_type):
                 for line in block:
                     text = _decode(line)
                     _check_defined(text, defined)
-                    # cyvcf2 takes the number of characters for that of bytes: nulls, which end the text, make up for it
-                    padding = "\0" * (len(line) - len(text))
-                    try:
-                        variant = writer.variant_from_string(text.rstrip("\n") + padding)
-                    except Exception:  # cyvcf2 raises the bare class
-                        variant = None
-                    if variant is None or int(text.split("\t", 2)[1]) > _MAX_POS or not _says_the_same(text, str(variant)):
-                        raise InputError(f"BCF cannot hold the record {_place(text)} as it is; write VCF instead")
+                    variant = _parsed(writer, line, text)
                     if writer.write_record(variant) != 0:
                         raise OSError(errno.EIO, _INCOMPLETE, path)
         finally:
@@ -147,6 +140,19 @@ def write(path, head, blocks, output_type):
         file.seek(max(os.fstat(file.fileno()).st_size - len(EOF_BLOCK), 0))
         if file.read() != EOF_BLOCK:
             raise OSError(errno.EIO, _INCOMPLETE, path)
+
+
+def _parsed(writer, line, text):
+    # cyvcf2 takes the number of characters for that of bytes: nulls, which end the text, make up for it
+    padding = "\0" * (len(line) - len(text))
+    try:
+        variant = writer.variant_from_string(text.rstrip("\n") + padding)
+    except Exception:  # cyvcf2 raises the bare class
+        variant = None
+    pos = int(text.split("\t", 2)[1])
+    if variant is None or pos > _MAX_POS or not _says_the_same(text, str(variant)):
+        raise InputError(f"BCF cannot hold the record {_place(text)} as it is; write VCF instead")
+    return variant
 
 
 def _decode(line):
