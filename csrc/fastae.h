@@ -60,6 +60,10 @@ typedef struct {
 size_t fae_stack_n_params(const fae_stack *stack);
 size_t fae_stack_n_outputs(const fae_stack *stack);
 
+/* 1 if none of n numbers is NaN or infinite, else 0. */
+int fae_dense_is_finite_f32(const float *x, size_t n);
+int fae_dense_is_finite_f64(const double *x, size_t n);
+
 /* x (n, d_0) -> h. */
 void fae_stack_forward_f32(const fae_stack *stack, const float *params, const float *x, size_t n, float *h);
 void fae_stack_forward_f64(const fae_stack *stack, const double *params, const double *x, size_t n, double *h);

@@ -309,3 +309,22 @@ class TestRefusals:
 
     def test_n_params_counts_weights_and_biases(self):
         assert _core.stack_n_params(np.array([4, 3, 2])) == 4 * 3 + 3 + 3 * 2 + 2
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [0, 1, 3, 15, 16, 17, 33, 1000])
+def test_is_finite_finds_one_number_that_is_not(dtype, n):
+    top = np.finfo(dtype).max
+    x = np.resize(np.array([0, -0.0, top, -top, np.finfo(dtype).smallest_subnormal], dtype), n)
+    assert _core.dense_is_finite(x)
+    for at in {0, n // 2, n - 1} & set(range(n)):
+        for bad in (np.nan, -np.nan, np.inf, -np.inf):
+            y = x.copy()
+            y[at] = bad
+            assert not _core.dense_is_finite(y)
+
+
+def test_is_finite_refuses_what_is_no_array_of_reals():
+    for bad in ([1.0], np.zeros(3, np.int32), np.zeros((4, 4), np.float32)[:, ::2]):
+        with pytest.raises((TypeError, ValueError)):
+            _core.dense_is_finite(bad)

@@ -167,3 +167,10 @@ def test_models_that_cannot_be_are_refused(kind, arguments, options, error):
 def test_halves_that_do_not_fit_are_refused(encoder, decoder, options, error):
     with pytest.raises(error):
         Autoencoder(encoder, decoder, **options)
+
+
+def test_numbers_whose_squares_overflow_are_finite_still():
+    x = np.full((2, 4), 3e38, dtype=np.float32)
+    assert np.isfinite(Encoder([4, 2])(x)).all()
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        Encoder([4, 2])(np.where(x > 0, np.float32("inf"), x))

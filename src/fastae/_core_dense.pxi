@@ -18,6 +18,8 @@ cdef extern from "fastae.h" nogil:
     size_t fae_stack_tangent_work(const fae_stack *, size_t n, size_t k)
     size_t fae_stack_reverse_work(const fae_stack *, size_t n)
     size_t fae_stack_unit_tangents_work(const fae_stack *, size_t n)
+    int fae_dense_is_finite_f32(const float *, size_t)
+    int fae_dense_is_finite_f64(const double *, size_t)
     void fae_stack_forward_f32(const fae_stack *, const float *, const float *, size_t, float *)
     void fae_stack_forward_f64(const fae_stack *, const double *, const double *, size_t, double *)
     void fae_stack_tangent_f32(const fae_stack *, const float *, const float *, const float *, size_t, const float *,
@@ -168,6 +170,19 @@ def stack_reverse_work(sizes, size_t n):
 def stack_unit_tangents_work(sizes, size_t n):
     cdef fae_stack stack = stack_sizes(sizes)
     return fae_stack_unit_tangents_work(&stack, n)
+
+
+def dense_is_finite(x):
+    cdef int real = real_type("x", x)
+    cdef const void *data = array_data("x", x, real, False)
+    cdef size_t n = <size_t> cnp.PyArray_SIZE(x)
+    cdef int finite
+    with nogil:
+        if real == cnp.NPY_FLOAT32:
+            finite = fae_dense_is_finite_f32(<const float *> data, n)
+        else:
+            finite = fae_dense_is_finite_f64(<const double *> data, n)
+    return finite != 0
 
 
 def stack_forward(sizes, activations, params, x, h):
