@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Dense stacks: sizes and the forward pass. */
-#include <string.h>
-
 #include "internal.h"
 
 size_t
@@ -24,35 +22,6 @@ fae_stack_n_outputs(const fae_stack *stack)
         total += (size_t) stack->sizes[l];
     }
     return total;
-}
-
-/* NaN and the infinities are the numbers whose exponent is all ones. No early way out: the loop is a vector's. */
-int
-fae_dense_is_finite_f32(const float *x, size_t n)
-{
-    uint32_t bad = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits;
-
-        memcpy(&bits, x + i, sizeof bits);
-        bad |= (bits & 0x7f800000u) == 0x7f800000u;
-    }
-    return !bad;
-}
-
-int
-fae_dense_is_finite_f64(const double *x, size_t n)
-{
-    uint64_t bad = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        uint64_t bits;
-
-        memcpy(&bits, x + i, sizeof bits);
-        bad |= (bits & 0x7ff0000000000000u) == 0x7ff0000000000000u;
-    }
-    return !bad;
 }
 
 #define BODY "dense_body.h"

@@ -1,6 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Body of dense.c for one element type. */
 
+int
+FN(fae_dense_is_finite)(const REAL *x, size_t n)
+{
+    unsigned bad = 0; /* no early way out: the loop is a vector's */
+
+    for (size_t i = 0; i < n; i++) {
+        bad |= !(x[i] - x[i] == 0); /* NaN for NaN and the infinities, and NaN equals nothing */
+    }
+    return !bad;
+}
+
 void
 FN(fae_stack_forward)(const fae_stack *stack, const REAL *params, const REAL *x, size_t n, REAL *h)
 {

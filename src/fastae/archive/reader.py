@@ -441,10 +441,13 @@ class Archive:
 
     def _blocks(self, number: int) -> Iterator[tuple[Section, slice]]:
         for slab in range(self._reader.index.n_slabs):
-            section = self._reader.find(container.BLOCK, number, slab)
-            if section is None:
-                raise FormatError(f"{self._reader.path} lacks a block that it must have: the archive is corrupt")
-            yield section, self._slab(slab)
+            yield self._block(number, slab), self._slab(slab)
+
+    def _block(self, number: int, slab: int) -> Section:
+        section = self._reader.find(container.BLOCK, number, slab)
+        if section is None:
+            raise FormatError(f"{self._reader.path} lacks a block that it must have: the archive is corrupt")
+        return section
 
     def _calls(self, variants: np.ndarray, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Calls and phase at the crossings of some variants and samples, in the order given."""
@@ -455,10 +458,7 @@ class Archive:
         of_slab = samples // index.slab_samples
 
         def decode(window: int, slab: int) -> None:
-            decoder, where = self._decoder(window), self._slab(slab)
-            section = self._reader.find(container.BLOCK, window, slab)
-            if section is None:
-                raise FormatError(f"{self._reader.path} lacks a block that it must have: the archive is corrupt")
+            decoder, section, where = self._decoder(window), self._block(window, slab), self._slab(slab)
             payload = self._reader.read_section(section)
             part, part_phased = decoder.calls(payload, section.latents, section.predictor, where.stop - where.start)
             rows, columns = _span(of_window == window), _span(of_slab == slab)

@@ -29,7 +29,7 @@ LEVEL_WIDTH = 0.75  # of a level, in nats of the logit
 N_GROUPS = 5  # of columns, by how much oftener than expected the decoder errs
 _MAX_WIDTH = 1 << 12  # of a hidden layer
 _MAX_WEIGHTS = 1 << 24
-_CONTEXTS = N_GROUPS * N_LEVELS * _core.RESIDUAL_N_NEIGHBOURS
+N_CONTEXTS = N_GROUPS * N_LEVELS * _core.RESIDUAL_N_NEIGHBOURS
 
 
 @dataclass(eq=False)
@@ -122,7 +122,7 @@ class Model:
         steps = unpack_array(reader, n_outputs).astype(np.int64) - 128
         groups = unpack_array(reader, n_outputs)
         multiplier, shift = reader.varint(2**32 - 1), reader.varint(62)
-        rates = unpack_array(reader, _CONTEXTS)
+        rates = unpack_array(reader, N_CONTEXTS)
         reader.finish()
         try:
             decoder = IntDecoder(

@@ -10,7 +10,7 @@ import numpy as np
 from fastae import _core
 from fastae.alphabet import HAPLOTYPE
 from fastae.archive.columns import NEVER, ColumnTable
-from fastae.archive.predictors.autoencoder import LEVEL_WIDTH, N_GROUPS, N_LEVELS, Model, row_order
+from fastae.archive.predictors.autoencoder import LEVEL_WIDTH, N_CONTEXTS, N_GROUPS, Model, row_order
 from fastae.archive.predictors.codebook import Codebook
 from fastae.archive.predictors.rounding import round_layer
 from fastae.errors import InputError
@@ -221,8 +221,7 @@ def _fit_contexts(model: Model, bits: np.ndarray, codes: np.ndarray, slab_rows: 
         expected += (1 / (1 + np.exp(LEVEL_WIDTH * ((classes & 0x7F) + 0.5)))).sum(axis=0)
     excess = np.log2((wrong + 0.1) / (expected + 0.1))
     model.groups = np.clip(np.round(excess) + N_GROUPS // 2, 0, N_GROUPS - 1).astype(np.uint8)
-    n_contexts = N_GROUPS * N_LEVELS * _core.RESIDUAL_N_NEIGHBOURS
-    cells, events = np.zeros(n_contexts, np.uint64), np.zeros(n_contexts, np.uint64)
+    cells, events = np.zeros(N_CONTEXTS, np.uint64), np.zeros(N_CONTEXTS, np.uint64)
     history = np.empty(bits.shape[1], np.uint8)
     for slab in slabs:
         order = row_order(codes[slab])
