@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from common import note, pin_threads, print_case, print_header
 
-from fastae import GRADIENT_MODES, HAPLOTYPE, Autoencoder, Decoder, Encoder, HammingLoss, Trainer, _core, jvp
+from fastae import GRADIENT_MODES, HAPLOTYPE, Chain, Decoder, Encoder, HammingLoss, Trainer, _core, jvp
 
 try:
     import torch
@@ -83,7 +83,7 @@ class Course:
         self.params = {"sizes": "-".join(map(str, [*encoder_sizes, *decoder_sizes[1:]])), "batch": batch}
         self.symbols = np.random.default_rng(0).integers(0, 2, (batch, encoder_sizes[0]), dtype=np.int8)
         self.x = HAPLOTYPE.to_levels(self.symbols, np.float32)
-        self.model = Autoencoder(encoder, decoder)
+        self.model = Chain(encoder, decoder)
         self.trainer = Trainer(encoder, decoder, loss=HammingLoss(HAPLOTYPE), gradient=gradient, learning_rate=1e-3)
         self.rival = self.rival_name = None
         if torch is not None:

@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 
-from fastae import DNA, Autoencoder, Decoder, Encoder, HammingLoss, Trainer, jvp
+from fastae import DNA, Chain, Decoder, Encoder, HammingLoss, Trainer, jvp
 from fastae.io.fasta import read_fasta
 from fastae.io.vcf import read_vcf
 
@@ -102,7 +102,7 @@ def autoencoder(train, test, seed, report=False):
 
 def check_derivative(windows, seed):
     """Print one derivative of the loss along a random direction of the weights, by jvp and by a difference."""
-    model = Autoencoder(
+    model = Chain(
         Encoder([10, 8, 6, 4, 3], seed=seed, dtype=np.float64), Decoder([3, 6, 10], seed=seed, dtype=np.float64)
     )
     codes = DNA.to_codes(windows, others="missing")

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from fastae import DNA, HAPLOTYPE, Autoencoder, CrossEntropyLoss, Decoder, Encoder, HammingLoss, jvp, vjp
+from fastae import DNA, HAPLOTYPE, Chain, CrossEntropyLoss, Decoder, Encoder, HammingLoss, jvp, vjp
 
 TOLERANCE = {np.float32: 1e-4, np.float64: 1e-10}
 N = 4
@@ -14,7 +14,7 @@ def functions(dtype):
     return {
         "encoder": encoder,
         "decoder": decoder,
-        "autoencoder": Autoencoder(encoder, decoder),
+        "autoencoder": Chain(encoder, decoder),
         "stack": encoder.stack,
     }
 
@@ -130,7 +130,7 @@ def test_the_chain_rule_runs_through_model_and_loss(rng):
 def test_rounded_latents_pass_derivatives_straight_through(rng):
     halves = functions(np.float64)
     encoder, decoder = halves["encoder"], halves["decoder"]
-    model = Autoencoder(encoder, decoder, latent_bits=1)
+    model = Chain(encoder, decoder, latent_bits=1)
     x, x_dot = rng.uniform(-1, 1, (N, 10)), rng.normal(size=(N, 10))
     _, z_dot = jvp(encoder, (x,), (x_dot,))
     expected = jvp(decoder, (model.transform(x),), (z_dot,))
@@ -180,7 +180,7 @@ def test_other_functions_are_refused_by_name(derive):
         derive()
 
 
-@pytest.mark.parametrize("fun", [Encoder([4, 2]), Autoencoder(Encoder([4, 2]), Decoder([2, 4]))])
+@pytest.mark.parametrize("fun", [Encoder([4, 2]), Chain(Encoder([4, 2]), Decoder([2, 4]))])
 def test_models_differentiate_at_levels_only(fun):
     x_dot = np.ones((1, 4))
     with pytest.raises(TypeError, match="to_levels"):

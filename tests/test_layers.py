@@ -14,7 +14,7 @@ LAYERS = [
     {"errors"},
     {"_core"},
     {"_validate", "alphabet", "bitpack", "rans", "layers", "losses", "autodiff", "quantize"},
-    {"models", "optim", "trainer"},
+    {"models", "optim", "update", "trainer"},
     {"cohort", "fileio", "latents", "modelfile", "archive", "io"},
     {"plots", "cli", "demo", "__main__"},
     {"__init__"},

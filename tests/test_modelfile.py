@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fastae import (
     HAPLOTYPE,
-    Autoencoder,
+    Chain,
     ChecksumError,
     Decoder,
     Encoder,
@@ -26,13 +26,13 @@ GOLDEN = Path(__file__).parent / "golden"
 MODELS = {
     "encoder": Encoder([10, 8, 6, 4, 3], seed=3),
     "decoder": Decoder([3, 6, 10], output_activation="identity", seed=4, dtype=np.float64),
-    "autoencoder": Autoencoder(Encoder([6, 2], activation="identity"), Decoder([2, 6]), latent_bits=3),
-    "unrounded": Autoencoder(Encoder([6, 2]), Decoder([2, 6])),
+    "autoencoder": Chain(Encoder([6, 2], activation="identity"), Decoder([2, 6]), latent_bits=3),
+    "unrounded": Chain(Encoder([6, 2]), Decoder([2, 6])),
 }
 
 
 def halves(model):
-    return (model.encoder, model.decoder) if isinstance(model, Autoencoder) else (model,)
+    return (model.encoder, model.decoder) if isinstance(model, Chain) else (model,)
 
 
 def sealed(body):

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from fastae import HAPLOTYPE, Autoencoder, Decoder, Encoder
+from fastae import HAPLOTYPE, Chain, Decoder, Encoder
 from fastae.models import _BLOCK_ROWS
 
 SIZES = [10, 8, 6, 4, 3]
@@ -31,7 +31,7 @@ def test_transforms_are_the_formula_for_any_number_of_rows(n, dtype, rng):
 
 def test_models_are_callable():
     encoder, decoder = Encoder([4, 2]), Decoder([2, 4])
-    model = Autoencoder(encoder, decoder)
+    model = Chain(encoder, decoder)
     x = HAPLOTYPE.to_levels([[0, 1, 1, 0]])
     np.testing.assert_array_equal(encoder(x), encoder.transform(x))
     np.testing.assert_array_equal(decoder(encoder(x)), decoder.inverse_transform(encoder.transform(x)))
@@ -74,7 +74,7 @@ def test_decoder_output_activation_is_its_own():
 def test_rounded_latents_have_the_values_that_bits_can_say(rng):
     x = rng.uniform(-1, 1, (100, 10)).astype(np.float32)
     encoder, decoder = Encoder(SIZES), Decoder(SIZES[::-1])
-    model = Autoencoder(encoder, decoder, latent_bits=2)
+    model = Chain(encoder, decoder, latent_bits=2)
     np.testing.assert_allclose(np.unique(model.transform(x)), [-1, -1 / 3, 1 / 3, 1], rtol=1e-6)
     assert abs(model.transform(x) - encoder.transform(x)).max() <= 1 / 3 + 1e-6
     np.testing.assert_array_equal(model(x), decoder(model.transform(x)))
@@ -93,7 +93,7 @@ def test_input_is_not_changed(rng):
     x = rng.uniform(-1, 1, (5, 4)).astype(np.float32)
     x.flags.writeable = False
     before = x.copy()
-    Autoencoder(Encoder([4, 2]), Decoder([2, 4]), latent_bits=1)(x)
+    Chain(Encoder([4, 2]), Decoder([2, 4]), latent_bits=1)(x)
     np.testing.assert_array_equal(x, before)
 
 
@@ -166,7 +166,7 @@ def test_models_that_cannot_be_are_refused(kind, arguments, options, error):
 )
 def test_halves_that_do_not_fit_are_refused(encoder, decoder, options, error):
     with pytest.raises(error):
-        Autoencoder(encoder, decoder, **options)
+        Chain(encoder, decoder, **options)
 
 
 def test_numbers_whose_squares_overflow_are_finite_still():

@@ -14,7 +14,7 @@ from fastae import (
     SCHEDULES,
     SGD,
     Adam,
-    Autoencoder,
+    Chain,
     CrossEntropyLoss,
     Decoder,
     Encoder,
@@ -69,7 +69,7 @@ def test_gradient_modes_are_three_ways_and_not_one():
 def test_gradient_agrees_with_central_differences_of_the_whole_loss(mode, loss):
     X = rows(DOSAGE)
     codes = DOSAGE.to_codes(X)
-    model = Autoencoder(*halves(np.float64))
+    model = Chain(*halves(np.float64))
     x, params = DOSAGE.to_levels(codes, np.float64), model.params
     gradient = gradient_of_one_step(mode, loss, X, np.float64)
     value = loss.bind(codes)
@@ -119,7 +119,7 @@ def test_step_returns_the_mean_loss_before_the_update_and_steps_downhill():
     encoder, decoder = halves(np.float64)
     loss, X = CrossEntropyLoss(HAPLOTYPE), rows(HAPLOTYPE)
     codes = HAPLOTYPE.to_codes(X)
-    model = Autoencoder(encoder, decoder)
+    model = Chain(encoder, decoder)
     before = loss.loss(model(HAPLOTYPE.to_levels(codes, np.float64)), codes)
     trainer = Trainer(encoder, decoder, loss=loss, learning_rate=1e-3)
     assert trainer.step(X) == pytest.approx(before, rel=1e-12)
@@ -152,7 +152,7 @@ def test_every_row_is_seen_once_in_each_epoch():
     history = trainer.fit(X, n_epochs=2, X_heldout=X)
     value, distance = trainer.evaluate(X)
     codes = DNA.to_codes(X)
-    xhat = Autoencoder(encoder, decoder)(DNA.to_levels(codes, np.float64))
+    xhat = Chain(encoder, decoder)(DNA.to_levels(codes, np.float64))
     assert value == pytest.approx(loss.loss(xhat, codes), rel=1e-9)
     assert distance == pytest.approx(loss.exact(xhat, codes) / (codes >= 0).sum())
     assert history.loss == pytest.approx([value] * 2, rel=1e-9)

@@ -11,7 +11,7 @@ from fastae.latents import dequantize_latents, pack_latents, quantize_latents, u
 from fastae.layers import DenseStack
 from fastae.losses import LOSSES, CrossEntropyLoss, HammingLoss
 from fastae.modelfile import dumps_model, load_model, loads_model, save_model
-from fastae.models import Autoencoder, Decoder, Encoder
+from fastae.models import Chain, Decoder, Encoder
 from fastae.optim import OPTIMIZERS, SCHEDULES, SGD, Adam
 from fastae.quantize import IntDecoder
 from fastae.trainer import History, Trainer
@@ -28,7 +28,7 @@ __all__ = [
     "Adam",
     "Alphabet",
     "Archive",
-    "Autoencoder",
+    "Chain",
     "ChecksumError",
     "Cohort",
     "CohortStream",

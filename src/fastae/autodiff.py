@@ -6,7 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fastae import _core
+from fastae.layers import DenseStack
 
 
 def jvp(fun: Any, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
@@ -14,7 +18,7 @@ def jvp(fun: Any, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[
 
     Parameters
     ----------
-    fun : Encoder, Decoder, Autoencoder, DenseStack, or a loss bound to its symbols (``loss.bind(codes)``)
+    fun : Encoder, Decoder, Chain, DenseStack, or a loss bound to its symbols (``loss.bind(codes)``)
     primals : tuple
         ``(X,)``, or ``(params, X)`` to differentiate with respect to the parameters as well: X of shape
         (n_samples, n_features), params of shape (n_params,).
@@ -85,8 +89,8 @@ def vjp(fun: Any, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]
     Examples
     --------
     >>> import numpy as np
-    >>> from fastae import HAPLOTYPE, Autoencoder, CrossEntropyLoss, Decoder, Encoder, vjp
-    >>> model = Autoencoder(Encoder([6, 2]), Decoder([2, 6]))
+    >>> from fastae import HAPLOTYPE, Chain, CrossEntropyLoss, Decoder, Encoder, vjp
+    >>> model = Chain(Encoder([6, 2]), Decoder([2, 6]))
     >>> codes = np.array([[0, 1, 1, 0, 0, 1]])
     >>> xhat, pull_model = vjp(model, model.params, HAPLOTYPE.to_levels(codes))
     >>> value, pull_loss = vjp(CrossEntropyLoss(HAPLOTYPE).bind(codes), xhat)
@@ -102,7 +106,7 @@ def _rule(fun, name):
     rule = getattr(fun, name, None)
     if rule is None:
         raise TypeError(
-            f"fun is {type(fun).__name__}; it can be an Encoder, Decoder, Autoencoder, DenseStack or loss.bind(codes)"
+            f"fun is {type(fun).__name__}; it can be an Encoder, Decoder, Chain, DenseStack or loss.bind(codes)"
         )
     return rule
 
@@ -122,21 +126,77 @@ class Sweep(NamedTuple):
     work: Callable[..., int]
 
 
-class GradientMode(NamedTuple):
-    """The sweeps that train an encoder and a decoder."""
+REVERSE = Sweep(_core.stack_reverse, _core.stack_reverse_work)
+UNIT_TANGENTS = Sweep(_core.stack_unit_tangents, _core.stack_unit_tangents_work)
+
+
+class ExactMode(NamedTuple):
+    """The sweeps that give the gradient of a decoder, then of the encoder before it."""
 
     encoder: Sweep
     decoder: Sweep
 
+    def plan(self, encoder: DenseStack, decoder: DenseStack, n: int) -> ExactGradient:
+        """The gradient of batches of n rows, its buffers made once."""
+        return ExactGradient(self, encoder, decoder, n)
 
-REVERSE = Sweep(_core.stack_reverse, _core.stack_reverse_work)
-UNIT_TANGENTS = Sweep(_core.stack_unit_tangents, _core.stack_unit_tangents_work)
+
+class ExactGradient:
+    """The gradient of batches of n rows by an `ExactMode`."""
+
+    def __init__(self, mode: ExactMode, encoder: DenseStack, decoder: DenseStack, n: int) -> None:
+        self._mode = mode
+        self._stacks = encoder, decoder
+        self._z_bar = np.empty((n, decoder.sizes[0]), dtype=decoder.dtype)
+        self._scratch = tuple(
+            np.empty(sweep.work(stack.kernel_sizes, n), dtype=stack.dtype)
+            for sweep, stack in zip(mode, self._stacks, strict=True)
+        )
+
+    def __call__(
+        self,
+        x: NDArray[Any],
+        h_encoder: NDArray[Any],
+        z: NDArray[Any],
+        h_decoder: NDArray[Any],
+        xhat_bar: NDArray[Any],
+        encoder_bar: NDArray[Any],
+        decoder_bar: NDArray[Any],
+    ) -> None:
+        """Fill encoder_bar and decoder_bar from the outputs of both halves and the loss's cotangent xhat_bar.
+
+        z are the latents that the decoder was given: rounding passes the cotangent straight through.
+        """
+        encoder, decoder = self._stacks
+        self._mode.decoder.kernel(
+            decoder.kernel_sizes,
+            decoder.kernel_activations,
+            decoder.params,
+            z,
+            h_decoder,
+            xhat_bar,
+            self._scratch[1],
+            decoder_bar,
+            self._z_bar,
+        )
+        self._mode.encoder.kernel(
+            encoder.kernel_sizes,
+            encoder.kernel_activations,
+            encoder.params,
+            x,
+            h_encoder,
+            self._z_bar,
+            self._scratch[0],
+            encoder_bar,
+            None,
+        )
+
 
 # All give the same gradient to rounding. "forward" needs Σ d_l tangents instead of one for each parameter, and
 # re-bases them at the latent: only the latents' unit tangents cross the decoder. "mixed" has forward mode where the
 # input is narrow (the decoder) and reverse mode where it is wide (the encoder).
 GRADIENT_MODES = {
-    "forward": GradientMode(UNIT_TANGENTS, UNIT_TANGENTS),
-    "reverse": GradientMode(REVERSE, REVERSE),
-    "mixed": GradientMode(REVERSE, UNIT_TANGENTS),
+    "forward": ExactMode(UNIT_TANGENTS, UNIT_TANGENTS),
+    "reverse": ExactMode(REVERSE, REVERSE),
+    "mixed": ExactMode(REVERSE, UNIT_TANGENTS),
 }

@@ -14,16 +14,16 @@ from fastae import _validate
 from fastae.errors import ChecksumError, FormatError, VersionError
 from fastae.fileio import atomic_output
 from fastae.layers import ACTIVATIONS, count_params
-from fastae.models import Autoencoder, Decoder, Encoder
+from fastae.models import Chain, Decoder, Encoder
 
-Model: TypeAlias = Encoder | Decoder | Autoencoder
+Model: TypeAlias = Encoder | Decoder | Chain
 
 _MAGIC = b"FAEMODEL"
 _VERSION = 1
 _PREAMBLE = struct.Struct("<8sHBB")  # magic, version, kind, latent_bits
 _STACK = struct.Struct("<BBBB")  # bytes per number, activation, output activation, layers
 _CHECKSUM = struct.Struct("<I")
-_KINDS = {Encoder: 1, Decoder: 2, Autoencoder: 3}
+_KINDS = {Encoder: 1, Decoder: 2, Chain: 3}
 _DTYPES: dict[int, np.dtype] = {4: np.dtype("<f4"), 8: np.dtype("<f8")}
 _ACTIVATION_NAMES = {number: name for name, number in ACTIVATIONS.items()}
 
@@ -33,7 +33,7 @@ def dumps_model(model: Model) -> bytes:
 
     Parameters
     ----------
-    model : Encoder, Decoder or Autoencoder
+    model : Encoder, Decoder or Chain
 
     Returns
     -------
@@ -55,9 +55,9 @@ def dumps_model(model: Model) -> bytes:
     ((10, 3), True)
     """
     if type(model) not in _KINDS:
-        raise TypeError(f"got {type(model).__name__}; an Encoder, a Decoder or an Autoencoder can be saved")
-    halves = (model.encoder, model.decoder) if isinstance(model, Autoencoder) else (model,)
-    latent_bits = (model.latent_bits or 0) if isinstance(model, Autoencoder) else 0
+        raise TypeError(f"got {type(model).__name__}; an Encoder, a Decoder or a Chain can be saved")
+    halves = (model.encoder, model.decoder) if isinstance(model, Chain) else (model,)
+    latent_bits = (model.latent_bits or 0) if isinstance(model, Chain) else 0
     parts = [_PREAMBLE.pack(_MAGIC, _VERSION, _KINDS[type(model)], latent_bits)]
     for half in halves:
         if not np.isfinite(half.params).all():
@@ -80,7 +80,7 @@ def loads_model(data: _validate.BytesLike) -> Model:
 
     Returns
     -------
-    model : Encoder, Decoder or Autoencoder
+    model : Encoder, Decoder or Chain
 
     Raises
     ------
@@ -113,7 +113,7 @@ def save_model(model: Model, path: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-    model : Encoder, Decoder or Autoencoder
+    model : Encoder, Decoder or Chain
     path : str or path-like
 
     Raises
@@ -149,7 +149,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
 
     Returns
     -------
-    model : Encoder, Decoder or Autoencoder
+    model : Encoder, Decoder or Chain
 
     Raises
     ------
@@ -177,10 +177,10 @@ def load_model(path: str | os.PathLike[str]) -> Model:
 
 def _read_v1(body, kind, latent_bits):
     try:
-        if kind == _KINDS[Autoencoder]:
+        if kind == _KINDS[Chain]:
             encoder, end = _read_half(body, _PREAMBLE.size, Encoder)
             decoder, end = _read_half(body, end, Decoder)
-            model = Autoencoder(encoder, decoder, latent_bits=latent_bits or None)
+            model = Chain(encoder, decoder, latent_bits=latent_bits or None)
         elif kind in (_KINDS[Encoder], _KINDS[Decoder]) and latent_bits == 0:
             model, end = _read_half(body, _PREAMBLE.size, Encoder if kind == _KINDS[Encoder] else Decoder)
         else:

@@ -240,7 +240,7 @@ class Decoder(_Network):
     __call__ = inverse_transform
 
 
-class Autoencoder:
+class Chain:
     """f(x) = decoder(encoder(x)): both halves, which stay the caller's own objects.
 
     Parameters
@@ -259,8 +259,8 @@ class Autoencoder:
 
     Examples
     --------
-    >>> from fastae import HAPLOTYPE, Autoencoder, Decoder, Encoder
-    >>> model = Autoencoder(Encoder([4, 2]), Decoder([2, 4]), latent_bits=1)
+    >>> from fastae import HAPLOTYPE, Chain, Decoder, Encoder
+    >>> model = Chain(Encoder([4, 2]), Decoder([2, 4]), latent_bits=1)
     >>> x = HAPLOTYPE.to_levels([[0, 1, 1, 0]])
     >>> abs(model.transform(x))  # one bit: -1 or 1
     array([[1., 1.]], dtype=float32)
@@ -290,7 +290,7 @@ class Autoencoder:
         return np.concatenate([self.encoder.params, self.decoder.params])
 
     def __repr__(self):
-        return f"Autoencoder({self.encoder!r}, {self.decoder!r}, latent_bits={self.latent_bits})"
+        return f"Chain({self.encoder!r}, {self.decoder!r}, latent_bits={self.latent_bits})"
 
     def transform(self, X: ArrayLike) -> NDArray[Any]:
         """Latents of rows, rounded where latent_bits says so; otherwise as `Encoder.transform`."""

@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastae import _validate
 from fastae.autodiff import GRADIENT_MODES
-from fastae.layers import round_latents
 from fastae.losses import LOSSES, CrossEntropyLoss, HammingLoss
-from fastae.models import Autoencoder, Decoder, Encoder
+from fastae.models import Chain, Decoder, Encoder
 from fastae.optim import OPTIMIZERS, SCHEDULES
+from fastae.update import Update
 
 
 @dataclass
@@ -130,7 +130,7 @@ class Trainer:
         latent_bits: int | None = None,
         seed: int | np.random.Generator = 0,
     ) -> None:
-        model = Autoencoder(encoder, decoder, latent_bits=latent_bits)  # checks that they fit together
+        model = Chain(encoder, decoder, latent_bits=latent_bits)  # checks that they fit together
         if not isinstance(loss, tuple(LOSSES.values())):
             raise TypeError(f"loss is {loss!r}; give a loss of an alphabet, such as HammingLoss(HAPLOTYPE)")
         if not isinstance(gradient, str) or gradient not in GRADIENT_MODES:
@@ -144,12 +144,9 @@ class Trainer:
         self.batch_size = _validate.integer(batch_size, 1, None, name="batch_size")
         self.latent_bits = model.latent_bits
         self._model = model
-        self._mode = GRADIENT_MODES[gradient]
         self._schedule = _lookup(schedule, SCHEDULES, "schedule")
-        self._encoder_optimizer = make_optimizer(encoder.params)
-        self._decoder_optimizer = make_optimizer(decoder.params)
+        self._update = Update(model, loss, GRADIENT_MODES[gradient], make_optimizer)
         self._rng = _validate.generator(seed)
-        self._workspaces: dict[int, _Workspace] = {}
 
     def step(self, X: ArrayLike) -> float:
         """One update from one batch of rows.
@@ -171,7 +168,8 @@ class Trainer:
         """
         levels, codes = self._rows(X, "X")
         n_known = int(np.count_nonzero(codes >= 0))
-        return self._update(levels, codes, n_known, self._workspace(len(levels)), self.learning_rate) / max(1, n_known)
+        total, _ = self._update(levels, codes, n_known, self.temperature, self.learning_rate)
+        return total / max(1, n_known)
 
     def fit(
         self,
@@ -270,53 +268,18 @@ class Trainer:
         n_wrong = 0
         for batch in range(n_batches):
             rows = order[batch * self.batch_size : (batch + 1) * self.batch_size]
-            work = self._workspace(len(rows))
+            x, batch_codes = self._update.batch(len(rows))
             # "clip" never clips here: it lets take write straight to out
-            np.take(levels, rows, axis=0, out=work.x, mode="clip")
-            np.take(codes, rows, axis=0, out=work.codes, mode="clip")
+            np.take(levels, rows, axis=0, out=x, mode="clip")
+            np.take(codes, rows, axis=0, out=batch_codes, mode="clip")
             rate = self.learning_rate * self._schedule((epoch + batch / n_batches) / n_epochs)
-            total += self._update(work.x, work.codes, int(known[rows].sum()), work, rate)
-            n_wrong += self.loss.count_wrong(work.xhat, work.codes)
+            summed, xhat = self._update(x, batch_codes, int(known[rows].sum()), self.temperature, rate)
+            total += summed
+            n_wrong += self.loss.count_wrong(xhat, batch_codes)
         n_known = max(1, int(known.sum()))
         history.loss.append(total / n_known)
         history.hamming.append(n_wrong / n_known)
         history.learning_rate.append(rate)
-
-    def _update(self, x, codes, n_known, work, rate):
-        """Forward, loss, gradient, one optimiser step; returns the loss summed over cells."""
-        encoder, decoder = self.encoder.stack, self.decoder.stack
-        encoder.forward(x, work.h_encoder)
-        if self.latent_bits is not None:
-            round_latents(work.z_real, self.latent_bits, out=work.z)
-        decoder.forward(work.z, work.h_decoder)
-        total = self.loss.sum_gradient(work.xhat, codes, self.temperature, 1 / max(1, n_known), work.xhat_bar)
-        if not math.isfinite(total):
-            raise ValueError(f"the loss became {total}; choose a learning_rate below {self.learning_rate}")
-        self._mode.decoder.kernel(
-            decoder.kernel_sizes,
-            decoder.kernel_activations,
-            decoder.params,
-            work.z,
-            work.h_decoder,
-            work.xhat_bar,
-            work.scratch_decoder,
-            work.decoder_bar,
-            work.z_bar,
-        )
-        self._mode.encoder.kernel(
-            encoder.kernel_sizes,
-            encoder.kernel_activations,
-            encoder.params,
-            x,
-            work.h_encoder,
-            work.z_bar,  # of the rounded latents, passed straight through to the real ones
-            work.scratch_encoder,
-            work.encoder_bar,
-            None,
-        )
-        self._decoder_optimizer.update(work.decoder_bar, rate)
-        self._encoder_optimizer.update(work.encoder_bar, rate)
-        return total
 
     def _evaluate(self, levels: NDArray[Any], codes: NDArray[np.int8], temperature: float) -> tuple[float, float]:
         total = 0.0
@@ -337,37 +300,6 @@ class Trainer:
         if not len(codes):
             raise ValueError(f"{name} has no rows; give at least one")
         return self.loss.alphabet.to_levels(codes, self.encoder.dtype), codes
-
-    def _workspace(self, n):
-        """The buffers of a batch of n rows; fit needs two sizes, the usual and the last batch's."""
-        work = self._workspaces.get(n)
-        if work is None:
-            if len(self._workspaces) == 2:
-                self._workspaces.clear()
-            work = self._workspaces[n] = _Workspace(self.encoder.stack, self.decoder.stack, n, self)
-        return work
-
-
-class _Workspace:
-    """Every array that an update of n rows writes to, made once."""
-
-    def __init__(self, encoder, decoder, n, trainer):
-        dtype = encoder.dtype
-        d, m = encoder.sizes[0], decoder.sizes[0]
-        self.x = np.empty((n, d), dtype=dtype)
-        self.codes = np.empty((n, d), dtype=np.int8)
-        self.h_encoder = np.empty(n * encoder.n_outputs, dtype=dtype)
-        self.h_decoder = np.empty(n * decoder.n_outputs, dtype=dtype)
-        self.z_real = encoder.output(self.h_encoder)
-        self.z = self.z_real if trainer.latent_bits is None else np.empty((n, m), dtype=dtype)
-        self.xhat = decoder.output(self.h_decoder)
-        self.xhat_bar = np.empty((n, d), dtype=dtype)
-        self.z_bar = np.empty((n, m), dtype=dtype)
-        self.encoder_bar = np.empty(encoder.n_params, dtype=dtype)
-        self.decoder_bar = np.empty(decoder.n_params, dtype=dtype)
-        mode = trainer._mode
-        self.scratch_encoder = np.empty(mode.encoder.work(encoder.kernel_sizes, n), dtype=dtype)
-        self.scratch_decoder = np.empty(mode.decoder.work(decoder.kernel_sizes, n), dtype=dtype)
 
 
 def _lookup(value, table, name):

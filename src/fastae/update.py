@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One training update: forward pass, loss, gradient, optimisers, with every buffer made once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastae.autodiff import ExactMode
+from fastae.layers import round_latents
+from fastae.losses import CrossEntropyLoss, HammingLoss
+from fastae.models import Chain
+
+
+class Update:
+    """Updates the two halves of a chain in place, batch after batch.
+
+    Parameters
+    ----------
+    chain : Chain
+    loss : HammingLoss or CrossEntropyLoss
+    mode : ExactMode
+        A value of ``GRADIENT_MODES``.
+    make_optimizer : function from params to an optimiser
+        Called for each half.
+    """
+
+    def __init__(
+        self,
+        chain: Chain,
+        loss: HammingLoss | CrossEntropyLoss,
+        mode: ExactMode,
+        make_optimizer: Callable[[NDArray[Any]], Any],
+    ) -> None:
+        self._encoder = chain.encoder.stack
+        self._decoder = chain.decoder.stack
+        self._latent_bits = chain.latent_bits
+        self._loss = loss
+        self._mode = mode
+        self._encoder_optimizer = make_optimizer(chain.encoder.params)
+        self._decoder_optimizer = make_optimizer(chain.decoder.params)
+        self._workspaces: dict[int, _Workspace] = {}
+
+    def batch(self, n: int) -> tuple[NDArray[Any], NDArray[np.int8]]:
+        """Levels and codes (n, d) that a caller may fill for the next update of n rows."""
+        work = self._workspace(n)
+        return work.x, work.codes
+
+    def __call__(
+        self, x: NDArray[Any], codes: NDArray[np.int8], n_known: int, temperature: float, learning_rate: float
+    ) -> tuple[float, NDArray[Any]]:
+        """One step; returns the loss summed over cells and the reconstructions, both from before it.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n, d)
+            Levels, 0 where missing.
+        codes : ndarray of int8, shape (n, d)
+            The same as symbols' numbers, -1 where missing.
+        n_known : int
+            Cells of codes that are not missing; the gradient is that of the mean over them.
+        temperature, learning_rate : float
+
+        Returns
+        -------
+        total : float
+        xhat : ndarray of shape (n, d)
+            Valid until the next call.
+
+        Raises
+        ------
+        ValueError
+            If the loss is not finite; nothing is updated then.
+        """
+        work = self._workspace(len(x))
+        self._encoder.forward(x, work.h_encoder)
+        if self._latent_bits is not None:
+            round_latents(work.z_real, self._latent_bits, out=work.z)
+        self._decoder.forward(work.z, work.h_decoder)
+        total = self._loss.sum_gradient(work.xhat, codes, temperature, 1 / max(1, n_known), work.xhat_bar)
+        if not math.isfinite(total):
+            raise ValueError(f"the loss became {total}; choose a learning_rate below {learning_rate}")
+        work.gradient(x, work.h_encoder, work.z, work.h_decoder, work.xhat_bar, work.encoder_bar, work.decoder_bar)
+        self._decoder_optimizer.update(work.decoder_bar, learning_rate)
+        self._encoder_optimizer.update(work.encoder_bar, learning_rate)
+        return total, work.xhat
+
+    def _workspace(self, n):
+        """The buffers of a batch of n rows; an epoch needs two sizes, the usual and the last batch's."""
+        work = self._workspaces.get(n)
+        if work is None:
+            if len(self._workspaces) == 2:
+                self._workspaces.clear()
+            work = self._workspaces[n] = _Workspace(self._encoder, self._decoder, n, self._mode, self._latent_bits)
+        return work
+
+
+class _Workspace:
+    """Every array that an update of n rows writes to, made once."""
+
+    def __init__(self, encoder, decoder, n, mode, latent_bits):
+        dtype = encoder.dtype
+        d, m = encoder.sizes[0], decoder.sizes[0]
+        self.x = np.empty((n, d), dtype=dtype)
+        self.codes = np.empty((n, d), dtype=np.int8)
+        self.h_encoder = np.empty(n * encoder.n_outputs, dtype=dtype)
+        self.h_decoder = np.empty(n * decoder.n_outputs, dtype=dtype)
+        self.z_real = encoder.output(self.h_encoder)
+        self.z = self.z_real if latent_bits is None else np.empty((n, m), dtype=dtype)
+        self.xhat = decoder.output(self.h_decoder)
+        self.xhat_bar = np.empty((n, d), dtype=dtype)
+        self.encoder_bar = np.empty(encoder.n_params, dtype=dtype)
+        self.decoder_bar = np.empty(decoder.n_params, dtype=dtype)
+        self.gradient = mode.plan(encoder, decoder, n)
