@@ -1,14 +1,45 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The only place that knows how to ask a CPU what it has. */
-#include "fastae.h"
+#define _GNU_SOURCE /* syscall */
+#include "amx.h"
 
 #include <stdatomic.h>
+
+#if defined(FAE_AMX)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #if defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #endif
 
 static _Atomic uint32_t cpu_mask = UINT32_MAX;
+
+#if defined(FAE_AMX)
+/* Tiles need the processor, the operating system's saving of their state, and its permission for this process (Linux
+ * 5.16; refused where a thread's signal stack could not hold that state). */
+static uint32_t
+cpu_detect_amx(void)
+{
+    enum { OSXSAVE = 1 << 27, AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24, AMX_INT8 = 1 << 25 };
+    enum { XCR0_TILES = 3 << 17, REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };
+    uint32_t a, b, c, d, saved, saved_high, features = 0;
+
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & OSXSAVE) || !__get_cpuid_count(7, 0, &a, &b, &c, &d)
+        || !(d & AMX_TILE)) {
+        return 0;
+    }
+    __asm__ volatile("xgetbv" : "=a"(saved), "=d"(saved_high) : "c"(0));
+    if ((saved & XCR0_TILES) != XCR0_TILES || syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) != 0) {
+        return 0;
+    }
+    features |= d & AMX_BF16 ? FAE_CPU_AMX_BF16 : 0;
+    features |= d & AMX_INT8 ? FAE_CPU_AMX_INT8 : 0;
+    return features;
+}
+#endif
 
 static uint32_t
 cpu_detect(void)
@@ -27,6 +58,11 @@ cpu_detect(void)
             features |= FAE_CPU_AVX512_VNNI;
         }
     }
+#if defined(FAE_AMX)
+    if (features & FAE_CPU_AVX512_VNNI) {
+        features |= cpu_detect_amx();
+    }
+#endif
 #elif defined(__aarch64__)
     features |= FAE_CPU_NEON;
 #if defined(__linux__)

@@ -34,6 +34,8 @@ const char *fae_strerror(int error);
 #define FAE_CPU_AVX512_VNNI (1u << 2)
 #define FAE_CPU_NEON (1u << 3)
 #define FAE_CPU_DOTPROD (1u << 4)
+#define FAE_CPU_AMX_BF16 (1u << 5)    /* either of AMX: with AVX512_VNNI, and the system's permission to use tiles, */
+#define FAE_CPU_AMX_INT8 (1u << 6)    /* which detection asks for; amx.h says how bodies configure and release them */
 
 /* What this machine has; detected once. */
 uint32_t fae_cpu_detected(void);

@@ -12,6 +12,7 @@ ISA_FEATURES = {
     "avx2": ("avx2",),
     "avx512": ("avx2", "avx512"),
     "avx512_vnni": ("avx2", "avx512", "avx512_vnni"),
+    "amx": ("avx2", "avx512", "avx512_vnni", "amx_bf16", "amx_int8"),
     "neon": ("neon",),
     "dotprod": ("neon", "dotprod"),
 }

@@ -19,7 +19,7 @@ I64 = NDArray[np.int64]
 U64 = NDArray[np.uint64]
 
 # cpu
-CPU_FEATURES: dict[str, int]  # name ("avx2", "avx512", "avx512_vnni", "neon", "dotprod") -> bit
+CPU_FEATURES: dict[str, int]  # name ("avx2", "avx512", "avx512_vnni", "neon", "dotprod", "amx_bf16", "amx_int8") -> bit
 
 def cpu_detected() -> int: ...
 def cpu_enabled() -> int: ...

@@ -18,6 +18,8 @@ cdef extern from "fastae.h" nogil:
     uint32_t FAE_CPU_AVX512_VNNI
     uint32_t FAE_CPU_NEON
     uint32_t FAE_CPU_DOTPROD
+    uint32_t FAE_CPU_AMX_BF16
+    uint32_t FAE_CPU_AMX_INT8
     uint32_t fae_cpu_detected()
     uint32_t fae_cpu_enabled()
     void fae_cpu_set_mask(uint32_t mask)
@@ -28,6 +30,8 @@ CPU_FEATURES = {
     "avx512_vnni": FAE_CPU_AVX512_VNNI,
     "neon": FAE_CPU_NEON,
     "dotprod": FAE_CPU_DOTPROD,
+    "amx_bf16": FAE_CPU_AMX_BF16,
+    "amx_int8": FAE_CPU_AMX_INT8,
 }
 
 

@@ -78,11 +78,13 @@ check_damage(const uint8_t *stream, size_t len, size_t *damaged_len)
     return p;
 }
 
-/* Runs a test with every feature of this CPU, with AVX2 alone, then with none. */
+/* Runs a test with every feature of this CPU, without AMX, with AVX2 alone, then with none. */
 static inline void
 check_every_body(void (*test)(void))
 {
     fae_cpu_set_mask(UINT32_MAX);
+    test();
+    fae_cpu_set_mask(~(FAE_CPU_AMX_BF16 | FAE_CPU_AMX_INT8));
     test();
     fae_cpu_set_mask(FAE_CPU_AVX2);
     test();
