@@ -116,12 +116,13 @@ size_t fae_loss_hamming_f32(const float *x, const int8_t *codes, size_t n, const
 size_t fae_loss_hamming_f64(const double *x, const int8_t *codes, size_t n, const double *levels, size_t n_levels);
 
 /* ---- optimisers (optim.c): update params in place ------------------------------------------------------------ */
-/* Adam (Kingma & Ba 2015); m and v (n) are its moments; bias1 = 1 - beta1^t, bias2 = 1 - beta2^t. Rates are double in
- * both: 1 - 0.999 has lost five of seven digits in float. */
+/* AdamW (Kingma & Ba 2015; Loshchilov & Hutter 2019): Adam, after params have shrunk by the share learning_rate *
+ * weight_decay; 0 is plain Adam. m and v (n) are its moments; bias1 = 1 - beta1^t, bias2 = 1 - beta2^t. Rates are double
+ * in both: 1 - 0.999 has lost five of seven digits in float. */
 void fae_optim_adam_f32(const float *grad, size_t n, double learning_rate, double beta1, double beta2, double epsilon,
-    double bias1, double bias2, float *m, float *v, float *params);
+    double weight_decay, double bias1, double bias2, float *m, float *v, float *params);
 void fae_optim_adam_f64(const double *grad, size_t n, double learning_rate, double beta1, double beta2, double epsilon,
-    double bias1, double bias2, double *m, double *v, double *params);
+    double weight_decay, double bias1, double bias2, double *m, double *v, double *params);
 /* SGD with momentum: velocity = momentum * velocity + grad; params -= learning_rate * velocity. */
 void fae_optim_sgd_f32(
     const float *grad, size_t n, double learning_rate, double momentum, float *velocity, float *params);

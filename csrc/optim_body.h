@@ -4,11 +4,12 @@
 
 static TARGET void
 ISA(optim_adam)(const REAL *grad, size_t n, double learning_rate, double beta1, double beta2, double epsilon,
-    double bias1, double bias2, REAL *m, REAL *v, REAL *params)
+    double weight_decay, double bias1, double bias2, REAL *m, REAL *v, REAL *params)
 {
     const VEC keep1 = ISA(set)((REAL) beta1), take1 = ISA(set)((REAL) (1 - beta1));
     const VEC keep2 = ISA(set)((REAL) beta2), take2 = ISA(set)((REAL) (1 - beta2));
     const REAL rate = (REAL) (learning_rate / bias1), correction = (REAL) (1 / bias2), floor = (REAL) epsilon;
+    const VEC keep = ISA(set)((REAL) (1 - learning_rate * weight_decay)); /* 1 without decay: then exactly Adam */
 
     for (size_t i = 0; i < n; i += LANES) {
         VEC slope = ISA(load_some)(grad + i, n - i);
@@ -18,7 +19,7 @@ ISA(optim_adam)(const REAL *grad, size_t n, double learning_rate, double beta1, 
 
         ISA(store_some)(m + i, mean, n - i);
         ISA(store_some)(v + i, square, n - i);
-        ISA(store_some)(params + i, ISA(load_some)(params + i, n - i) - change, n - i);
+        ISA(store_some)(params + i, ISA(fma)(keep, ISA(load_some)(params + i, n - i), -change), n - i);
     }
 }
 

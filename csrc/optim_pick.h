@@ -3,9 +3,9 @@
 
 void
 FN(fae_optim_adam)(const REAL *grad, size_t n, double learning_rate, double beta1, double beta2, double epsilon,
-    double bias1, double bias2, REAL *m, REAL *v, REAL *params)
+    double weight_decay, double bias1, double bias2, REAL *m, REAL *v, REAL *params)
 {
-    FAE_PICK(optim_adam)(grad, n, learning_rate, beta1, beta2, epsilon, bias1, bias2, m, v, params);
+    FAE_PICK(optim_adam)(grad, n, learning_rate, beta1, beta2, epsilon, weight_decay, bias1, bias2, m, v, params);
 }
 
 void

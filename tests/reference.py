@@ -76,12 +76,12 @@ def hamming(x, codes, levels):
     return int(((codes >= 0) & (nearest != codes)).sum())
 
 
-def adam(grad, m, v, params, step, learning_rate, beta1, beta2, epsilon):
-    """(m, v, params) after one step."""
+def adam(grad, m, v, params, step, learning_rate, beta1, beta2, epsilon, weight_decay):
+    """(m, v, params) after one step of AdamW; without decay, of Adam."""
     m = beta1 * m + (1 - beta1) * grad
     v = beta2 * v + (1 - beta2) * grad**2
     change = (m / (1 - beta1**step)) / (np.sqrt(v / (1 - beta2**step)) + epsilon)
-    return m, v, params - learning_rate * change
+    return m, v, params - learning_rate * weight_decay * params - learning_rate * change
 
 
 def sgd(grad, velocity, params, learning_rate, momentum):

@@ -14,15 +14,16 @@ dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float3
 
 
 @dtypes
-def test_adam_agrees_with_reference(dtype, isa, rng):
+@pytest.mark.parametrize("weight_decay", [0.0, 0.3])
+def test_adam_agrees_with_reference(weight_decay, dtype, isa, rng):
     for n in SIZES:
         params = rng.normal(size=n).astype(dtype)
         m, v = np.zeros(n, dtype), np.zeros(n, dtype)
         exact = [m.astype(np.float64), v.astype(np.float64), params.astype(np.float64)]
         for step in (1, 2, 3, 50):
             grad = (rng.normal(size=n) * 10.0 ** rng.integers(-6, 3, n)).astype(dtype)
-            _core.optim_adam(grad, m, v, params, step, 0.01, 0.9, 0.999, 1e-8)
-            exact = reference.adam(grad.astype(np.float64), *exact, step, 0.01, 0.9, 0.999, 1e-8)
+            _core.optim_adam(grad, m, v, params, step, 0.01, 0.9, 0.999, 1e-8, weight_decay)
+            exact = reference.adam(grad.astype(np.float64), *exact, step, 0.01, 0.9, 0.999, 1e-8, weight_decay)
             for got, wanted in zip((m, v, params), exact, strict=True):
                 np.testing.assert_allclose(got, wanted, rtol=10 * TOLERANCE[dtype], atol=10 * TOLERANCE[dtype])
 
@@ -31,7 +32,7 @@ def test_adam_agrees_with_reference(dtype, isa, rng):
 def test_adam_with_no_gradient_moves_nothing(dtype, isa):
     params = np.arange(20, dtype=dtype)
     m, v, grad = np.zeros((3, 20), dtype)
-    _core.optim_adam(grad, m, v, params, 1, 0.01, 0.9, 0.999, 1e-8)
+    _core.optim_adam(grad, m, v, params, 1, 0.01, 0.9, 0.999, 1e-8, 0.0)
     np.testing.assert_array_equal(params, np.arange(20))
 
 
@@ -51,15 +52,15 @@ def test_sgd_agrees_with_reference(dtype, isa, rng):
 def test_optimisers_refuse():
     good, short, wide = np.zeros(5, np.float32), np.zeros(4, np.float32), np.zeros(5)
     with pytest.raises(ValueError, match="step is 0, steps count from 1"):
-        _core.optim_adam(good, good.copy(), good.copy(), good.copy(), 0, 0.1, 0.9, 0.999, 1e-8)
+        _core.optim_adam(good, good.copy(), good.copy(), good.copy(), 0, 0.1, 0.9, 0.999, 1e-8, 0.0)
     for place, name in enumerate(["grad", "m", "v"]):
         arrays = [good.copy() for _ in range(4)]
         arrays[place] = short
         with pytest.raises(ValueError, match=rf"{name} has shape \(4,\), expected \(5,\)"):
-            _core.optim_adam(*arrays, 1, 0.1, 0.9, 0.999, 1e-8)
+            _core.optim_adam(*arrays, 1, 0.1, 0.9, 0.999, 1e-8, 0.0)
         arrays[place] = wide
         with pytest.raises(TypeError, match=f"{name} has dtype float64, expected float32"):
-            _core.optim_adam(*arrays, 1, 0.1, 0.9, 0.999, 1e-8)
+            _core.optim_adam(*arrays, 1, 0.1, 0.9, 0.999, 1e-8, 0.0)
     with pytest.raises(ValueError, match="velocity has shape"):
         _core.optim_sgd(good, short, good.copy(), 0.1, 0.9)
     frozen = good.copy()

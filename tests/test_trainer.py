@@ -11,9 +11,7 @@ from fastae import (
     GRADIENT_MODES,
     HAPLOTYPE,
     OPTIMIZERS,
-    SCHEDULES,
     SGD,
-    Adam,
     Chain,
     CrossEntropyLoss,
     Decoder,
@@ -106,7 +104,7 @@ def test_training_lowers_loss_and_exact_distance(mode, optimizer):
         loss=HammingLoss(DNA),
         gradient=mode,
         optimizer=optimizer,
-        learning_rate={"adam": 0.02, "sgd": 0.1}[optimizer],
+        learning_rate={"adam": 0.02, "adamw": 0.02, "sgd": 0.1}[optimizer],
         schedule="cosine",
         batch_size=16,
     )
@@ -175,14 +173,6 @@ def test_temperature_falls_geometrically_to_its_end():
     history = trainer.fit(rows(DNA), n_epochs=4)
     np.testing.assert_allclose(history.temperature, [0.8, 0.4, 0.2, 0.1])
     assert trainer.temperature == pytest.approx(0.1)
-
-
-def test_schedules_start_and_end_where_they_should():
-    assert SCHEDULES["constant"](0.0) == SCHEDULES["constant"](0.9) == 1
-    assert [SCHEDULES["cosine"](t) for t in (0, 0.5, 1)] == pytest.approx([1, 0.5, 0])
-    assert [SCHEDULES["onecycle"](t) for t in (0, 0.3, 1)] == pytest.approx([1 / 25, 1, 0])
-    rates = [SCHEDULES["onecycle"](t) for t in np.linspace(0, 1, 101)]
-    assert np.argmax(rates) == 30 and max(rates) <= 1 and min(rates) >= 0
 
 
 def test_training_again_from_the_same_seeds_gives_the_same_bytes():
@@ -259,7 +249,7 @@ def test_a_loss_that_is_no_number_stops_training():
         ({"gradient": "backward"}, "gradient is 'backward'; it can be 'forward', 'reverse', 'mixed'"),
         ({"gradient": ["forward"]}, r"gradient is \['forward'\]; it can be"),
         ({"schedule": {}}, "schedule is {}; it can be"),
-        ({"optimizer": "lbfgs"}, "optimizer is 'lbfgs'; it can be 'adam', 'sgd', or a function"),
+        ({"optimizer": "lbfgs"}, "optimizer is 'lbfgs'; it can be 'adam', 'adamw', 'sgd', or a function"),
         ({"schedule": "step"}, "schedule is 'step'"),
         ({"learning_rate": 0}, "learning_rate is 0"),
         ({"learning_rate": np.nan}, "learning_rate is nan"),
@@ -294,46 +284,6 @@ def test_fit_refuses_no_epochs_and_patience_without_heldout_rows():
         trainer.fit(rows(HAPLOTYPE), n_epochs=0)
     with pytest.raises(ValueError, match="X_heldout"):
         trainer.fit(rows(HAPLOTYPE), n_epochs=1, patience=3)
-
-
-@pytest.mark.parametrize(
-    ("optimizer", "options"),
-    [
-        (SGD, {"momentum": 1.0}),
-        (SGD, {"momentum": -0.1}),
-        (Adam, {"beta1": 1.0}),
-        (Adam, {"beta2": 2}),
-        (Adam, {"epsilon": 0}),
-    ],
-)
-def test_optimizers_refuse_options_that_diverge(optimizer, options):
-    with pytest.raises(ValueError, match=next(iter(options))):
-        optimizer(np.zeros(3), **options)
-
-
-def test_adam_is_its_formula(rng):
-    params = rng.normal(size=50)
-    expected, mean, square = params.copy(), np.zeros(50), np.zeros(50)
-    adam = Adam(params)
-    for t in range(1, 6):
-        gradient = rng.normal(size=50)
-        mean = 0.9 * mean + 0.1 * gradient
-        square = 0.999 * square + 0.001 * gradient**2
-        expected -= 0.01 * (mean / (1 - 0.9**t)) / (np.sqrt(square / (1 - 0.999**t)) + 1e-8)
-        adam.update(gradient, 0.01)
-    np.testing.assert_allclose(params, expected, rtol=1e-12)
-
-
-def test_momentum_is_its_formula(rng):
-    params = rng.normal(size=50)
-    expected, velocity = params.copy(), np.zeros(50)
-    sgd = SGD(params, momentum=0.8)
-    for _ in range(5):
-        gradient = rng.normal(size=50)
-        velocity = 0.8 * velocity + gradient
-        expected -= 0.01 * velocity
-        sgd.update(gradient, 0.01)
-    np.testing.assert_allclose(params, expected, rtol=1e-12)
 
 
 def test_the_stack_of_a_trained_model_is_the_models_own():

@@ -12,7 +12,7 @@ from fastae.layers import DenseStack
 from fastae.losses import LOSSES, CrossEntropyLoss, HammingLoss
 from fastae.modelfile import dumps_model, load_model, loads_model, save_model
 from fastae.models import Chain, Decoder, Encoder
-from fastae.optim import OPTIMIZERS, SCHEDULES, SGD, Adam
+from fastae.optim import OPTIMIZERS, SCHEDULES, SGD, Adam, AdamW
 from fastae.quantize import IntDecoder
 from fastae.trainer import History, Trainer
 
@@ -26,6 +26,7 @@ __all__ = [
     "SCHEDULES",
     "SGD",
     "Adam",
+    "AdamW",
     "Alphabet",
     "Archive",
     "Chain",

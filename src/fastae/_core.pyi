@@ -89,6 +89,7 @@ def optim_adam(
     beta1: float,
     beta2: float,
     epsilon: float,
+    weight_decay: float,
 ) -> None: ...
 def optim_sgd(
     grad: NDArray[Real], velocity: NDArray[Real], params: NDArray[Real], learning_rate: float, momentum: float

@@ -44,10 +44,10 @@ cdef extern from "fastae.h" nogil:
                                       double *)
     size_t fae_loss_hamming_f32(const float *, const int8_t *, size_t, const float *, size_t)
     size_t fae_loss_hamming_f64(const double *, const int8_t *, size_t, const double *, size_t)
-    void fae_optim_adam_f32(const float *, size_t, double, double, double, double, double, double, float *, float *,
-                            float *)
-    void fae_optim_adam_f64(const double *, size_t, double, double, double, double, double, double, double *, double *,
-                            double *)
+    void fae_optim_adam_f32(const float *, size_t, double, double, double, double, double, double, double, float *,
+                            float *, float *)
+    void fae_optim_adam_f64(const double *, size_t, double, double, double, double, double, double, double, double *,
+                            double *, double *)
     void fae_optim_sgd_f32(const float *, size_t, double, double, float *, float *)
     void fae_optim_sgd_f64(const double *, size_t, double, double, double *, double *)
 
@@ -333,7 +333,8 @@ def loss_hamming(x, codes, levels):
     return wrong
 
 
-def optim_adam(grad, m, v, params, long step, double learning_rate, double beta1, double beta2, double epsilon):
+def optim_adam(grad, m, v, params, long step, double learning_rate, double beta1, double beta2, double epsilon,
+               double weight_decay):
     cdef int real = real_type("params", params)
     cdef Py_ssize_t n = cnp.PyArray_SIZE(params)
     cdef void *params_data = vector_data("params", params, real, True, n)
@@ -345,11 +346,11 @@ def optim_adam(grad, m, v, params, long step, double learning_rate, double beta1
         raise ValueError(f"step is {step}, steps count from 1")
     with nogil:
         if real == cnp.NPY_FLOAT32:
-            fae_optim_adam_f32(<const float *> grad_data, <size_t> n, learning_rate, beta1, beta2, epsilon, bias1,
-                               bias2, <float *> m_data, <float *> v_data, <float *> params_data)
+            fae_optim_adam_f32(<const float *> grad_data, <size_t> n, learning_rate, beta1, beta2, epsilon,
+                               weight_decay, bias1, bias2, <float *> m_data, <float *> v_data, <float *> params_data)
         else:
-            fae_optim_adam_f64(<const double *> grad_data, <size_t> n, learning_rate, beta1, beta2, epsilon, bias1,
-                               bias2, <double *> m_data, <double *> v_data, <double *> params_data)
+            fae_optim_adam_f64(<const double *> grad_data, <size_t> n, learning_rate, beta1, beta2, epsilon,
+                               weight_decay, bias1, bias2, <double *> m_data, <double *> v_data, <double *> params_data)
 
 
 def optim_sgd(grad, velocity, params, double learning_rate, double momentum):

@@ -211,9 +211,9 @@ test_optimisers(void)
             v[i] = fabs(v[i]);
             v32[i] = fabsf(v32[i]);
         }
-        fae_optim_adam_f64(grad, n, 0.1, 0.9, 0.999, 1e-8, 0.1, 0.001, m, v, params);
+        fae_optim_adam_f64(grad, n, 0.1, 0.9, 0.999, 1e-8, 0.01, 0.1, 0.001, m, v, params);
         fae_optim_sgd_f64(grad, n, 0.1, 0.9, m, params);
-        fae_optim_adam_f32(grad32, n, 0.1f, 0.9f, 0.999f, 1e-8f, 0.1f, 0.001f, m32, v32, params32);
+        fae_optim_adam_f32(grad32, n, 0.1f, 0.9f, 0.999f, 1e-8f, 0.01f, 0.1f, 0.001f, m32, v32, params32);
         fae_optim_sgd_f32(grad32, n, 0.1f, 0.9f, m32, params32);
         for (size_t i = 0; i < n; i++) {
             CHECK(isfinite(params[i]) && isfinite(params32[i]));
