@@ -22,7 +22,7 @@ asan: $(addprefix build/asan/,$(C_TESTS))
 	@set -e; for test in $^; do echo "$$test"; $$test; done
 
 build/asan/%: tests/c/%.c tests/c/check.h $(patsubst csrc/%.c,build/asan/%.o,$(KERNELS))
-	$(CC) $(CFLAGS_ASAN) -Icsrc $< $(filter %.o,$^) -lm -o $@
+	$(CC) $(CFLAGS_ASAN) -Icsrc $< $(filter %.o,$^) -lm -lpthread -o $@
 
 build/asan/%.o: csrc/%.c $(wildcard csrc/*.h)
 	@mkdir -p build/asan

@@ -15,6 +15,6 @@ core = Extension(
     # Baseline ISA only: faster bodies are chosen at run time. No -ffast-math: results must not depend on flags.
     extra_compile_args=["-std=c11", "-O3", "-fvisibility=hidden"],
     define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-    libraries=["m"],
+    libraries=["m", "pthread"],
 )
 setup(ext_modules=cythonize([core], compiler_directives={"language_level": "3"}))

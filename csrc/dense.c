@@ -24,5 +24,18 @@ fae_stack_n_outputs(const fae_stack *stack)
     return total;
 }
 
+/* Numbers that a thread needs for two layers of a slab. */
+static size_t
+dense_scratch(const fae_stack *stack, size_t n)
+{
+    return fae_padded(2 * fae_min(n, FAE_ROWS) * fae_stack_width(stack));
+}
+
+size_t
+fae_stack_predict_work(const fae_stack *stack, size_t n, size_t n_threads)
+{
+    return fae_stack_threads(stack, n, n_threads) * dense_scratch(stack, n);
+}
+
 #define BODY "dense_body.h"
 #include "both_reals.h"

@@ -13,19 +13,60 @@ FN(fae_dense_is_finite)(const REAL *x, size_t n)
 }
 
 void
-FN(fae_stack_forward)(const fae_stack *stack, const REAL *params, const REAL *x, size_t n, REAL *h)
+FN(fae_stack_slab)(const fae_stack *stack, const REAL *params, const REAL *x, size_t n, size_t first, size_t rows,
+    REAL *h, REAL *scratch, REAL *y)
 {
-    const REAL *input = x; /* (n, d_in) */
+    size_t half = rows * fae_stack_width(stack);
+    const REAL *input = x + first * (size_t) stack->sizes[0]; /* (rows, d_in) */
 
     for (size_t l = 0; l < stack->n_layers; l++) {
         size_t d_in = (size_t) stack->sizes[l], d_out = (size_t) stack->sizes[l + 1];
+        REAL *output = l + 1 == stack->n_layers ? y + first * d_out
+                       : h != NULL              ? h + first * d_out
+                                                : scratch + l % 2 * half;
 
-        FN(fae_gemm)(n, d_out, d_in, input, d_in, 1, params, 1, d_in, params + d_out * d_in, 0, h, d_out);
+        FN(fae_gemm)(rows, d_out, d_in, input, d_in, 1, params, 1, d_in, params + d_out * d_in, 0, output, d_out);
         if (stack->activations[l] == FAE_TANH) {
-            FN(fae_vector_tanh)(n * d_out, h);
+            FN(fae_vector_tanh)(rows * d_out, output);
         }
         params += d_out * (d_in + 1);
-        input = h;
-        h += n * d_out;
+        input = output;
+        h = h == NULL ? NULL : h + n * d_out;
     }
+}
+
+typedef struct {
+    const fae_stack *stack;
+    const REAL *params, *x;
+    size_t n;
+    REAL *h, *work, *y;
+    size_t work_share; /* of a thread */
+} FN(dense_job);
+
+static void
+FN(dense_part)(const void *context, size_t part, size_t thread)
+{
+    const FN(dense_job) *job = context;
+    size_t first = part * FAE_ROWS;
+
+    FN(fae_stack_slab)(job->stack, job->params, job->x, job->n, first, fae_min(FAE_ROWS, job->n - first), job->h,
+        job->work + thread * job->work_share, job->y);
+}
+
+void
+FN(fae_stack_forward)(const fae_stack *stack, const REAL *params, const REAL *x, size_t n, size_t n_threads, REAL *h)
+{
+    size_t before = fae_stack_n_outputs(stack) - (size_t) stack->sizes[stack->n_layers];
+    FN(dense_job) job = { stack, params, x, n, h, h, h + n * before, 0 };
+
+    fae_parallel(fae_n_slabs(n), fae_stack_threads(stack, n, n_threads), FN(dense_part), &job);
+}
+
+void
+FN(fae_stack_predict)(
+    const fae_stack *stack, const REAL *params, const REAL *x, size_t n, size_t n_threads, REAL *work, REAL *y)
+{
+    FN(dense_job) job = { stack, params, x, n, NULL, work, y, dense_scratch(stack, n) };
+
+    fae_parallel(fae_n_slabs(n), fae_stack_threads(stack, n, n_threads), FN(dense_part), &job);
 }

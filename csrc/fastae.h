@@ -8,6 +8,8 @@
  * - Return 0 or a negative FAE_ERR_*; a kernel that cannot fail returns void.
  * - No kernel allocates, prints, exits or keeps state. The caller sizes buffers by fae_*_bound / fae_*_work.
  * - The sizes given are trusted, the bytes of a stream never: decoders bounds-check all they read.
+ * - n_threads >= 1 is the most threads that a kernel may run. It starts them when called and joins them before it
+ *   returns, and its results are the same, to the bit, for every n_threads.
  * - Pointers to nothing (n = 0) are never dereferenced. Outputs may not alias inputs unless said so.
  */
 #ifndef FASTAE_H
@@ -67,34 +69,50 @@ int fae_dense_is_finite_f32(const float *x, size_t n);
 int fae_dense_is_finite_f64(const double *x, size_t n);
 
 /* x (n, d_0) -> h. */
-void fae_stack_forward_f32(const fae_stack *stack, const float *params, const float *x, size_t n, float *h);
-void fae_stack_forward_f64(const fae_stack *stack, const double *params, const double *x, size_t n, double *h);
+void fae_stack_forward_f32(
+    const fae_stack *stack, const float *params, const float *x, size_t n, size_t n_threads, float *h);
+void fae_stack_forward_f64(
+    const fae_stack *stack, const double *params, const double *x, size_t n, size_t n_threads, double *h);
 
-/* Numbers of scratch that the derivative kernels below need. */
-size_t fae_stack_tangent_work(const fae_stack *stack, size_t n, size_t k);
-size_t fae_stack_reverse_work(const fae_stack *stack, size_t n);
-size_t fae_stack_unit_tangents_work(const fae_stack *stack, size_t n);
+/* Numbers of scratch that the kernels below need. */
+size_t fae_stack_predict_work(const fae_stack *stack, size_t n, size_t n_threads);
+size_t fae_stack_tangent_work(const fae_stack *stack, size_t n, size_t k, size_t n_threads);
+size_t fae_stack_jvp_work(const fae_stack *stack, size_t n, size_t k, size_t n_threads);
+size_t fae_stack_reverse_work(const fae_stack *stack, size_t n, size_t n_threads);
+size_t fae_stack_unit_tangents_work(const fae_stack *stack, size_t n, size_t n_threads);
+
+/* x (n, d_0) -> y (n, d_L), the last layer of forward alone: the others never leave the cache. */
+void fae_stack_predict_f32(
+    const fae_stack *stack, const float *params, const float *x, size_t n, size_t n_threads, float *work, float *y);
+void fae_stack_predict_f64(
+    const fae_stack *stack, const double *params, const double *x, size_t n, size_t n_threads, double *work, double *y);
 
 /* Forward mode: k tangents beside the primal. x and h as given to and left by forward.
  * params_dot (k, n_params) and x_dot (k, n, d_0) may each be NULL (zero tangent). Writes y_dot (k, n, d_L). */
 void fae_stack_tangent_f32(const fae_stack *stack, const float *params, const float *x, const float *h, size_t n,
-    const float *params_dot, const float *x_dot, size_t k, float *work, float *y_dot);
+    const float *params_dot, const float *x_dot, size_t k, size_t n_threads, float *work, float *y_dot);
 void fae_stack_tangent_f64(const fae_stack *stack, const double *params, const double *x, const double *h, size_t n,
-    const double *params_dot, const double *x_dot, size_t k, double *work, double *y_dot);
+    const double *params_dot, const double *x_dot, size_t k, size_t n_threads, double *work, double *y_dot);
+
+/* The value and its tangents in one pass over x: predict and tangent together. */
+void fae_stack_jvp_f32(const fae_stack *stack, const float *params, const float *x, size_t n, const float *params_dot,
+    const float *x_dot, size_t k, size_t n_threads, float *work, float *y, float *y_dot);
+void fae_stack_jvp_f64(const fae_stack *stack, const double *params, const double *x, size_t n,
+    const double *params_dot, const double *x_dot, size_t k, size_t n_threads, double *work, double *y, double *y_dot);
 
 /* Reverse mode: cotangent y_bar (n, d_L) -> params_bar (n_params), x_bar (n, d_0); either may be NULL. Overwrites. */
 void fae_stack_reverse_f32(const fae_stack *stack, const float *params, const float *x, const float *h, size_t n,
-    const float *y_bar, float *work, float *params_bar, float *x_bar);
+    const float *y_bar, size_t n_threads, float *work, float *params_bar, float *x_bar);
 void fae_stack_reverse_f64(const fae_stack *stack, const double *params, const double *x, const double *h, size_t n,
-    const double *y_bar, double *work, double *params_bar, double *x_bar);
+    const double *y_bar, size_t n_threads, double *work, double *params_bar, double *x_bar);
 
 /* The same gradient by forward mode, exactly: the unit tangents of each layer's pre-activations are pushed to y and
  * contracted with y_bar, since dL/dW_l[i,j] = (dL/da_l[i]) h_{l-1}[j]; x_bar comes from the d_0 unit tangents of x.
  * Arguments as for reverse. */
 void fae_stack_unit_tangents_f32(const fae_stack *stack, const float *params, const float *x, const float *h, size_t n,
-    const float *y_bar, float *work, float *params_bar, float *x_bar);
+    const float *y_bar, size_t n_threads, float *work, float *params_bar, float *x_bar);
 void fae_stack_unit_tangents_f64(const fae_stack *stack, const double *params, const double *x, const double *h,
-    size_t n, const double *y_bar, double *work, double *params_bar, double *x_bar);
+    size_t n, const double *y_bar, size_t n_threads, double *work, double *params_bar, double *x_bar);
 
 /* ---- losses over symbols (loss.c) --------------------------------------------------------------------------- */
 /* x (n) are reconstructions, codes (n) the true symbols' numbers in 0..n_levels-1, -1 where missing: it adds nothing

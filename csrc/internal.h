@@ -5,8 +5,9 @@
 
 #include "fastae.h"
 
-/* Rows (examples) that the derivative kernels take at a time: their scratch stays in the cache and does not grow. */
+/* Rows (examples) that the stack kernels take at a time: their scratch stays in the cache and does not grow. */
 #define FAE_ROWS 256
+#define FAE_THREADS_MAX 64 /* that one call runs */
 
 static inline size_t
 fae_min(size_t a, size_t b)
@@ -32,6 +33,45 @@ fae_stack_width(const fae_stack *stack)
     return width;
 }
 
+/* Numbers of a scratch of `size` that another thread's may follow without sharing a cache line. */
+static inline size_t
+fae_padded(size_t size)
+{
+    return (size + 31) / 16 * 16;
+}
+
+/* ---- threads (parallel.c) ------------------------------------------------------------------------------------- */
+/* Slabs of FAE_ROWS rows. */
+static inline size_t
+fae_n_slabs(size_t n)
+{
+    return (n + FAE_ROWS - 1) / FAE_ROWS;
+}
+
+/* Threads worth starting for n rows: each must have a slab of rows, and work beside which its start is nothing. */
+static inline size_t
+fae_stack_threads(const fae_stack *stack, size_t n, size_t n_threads)
+{
+    size_t products = n * fae_stack_n_params(stack);
+
+    return fae_max(1, fae_min(fae_min(n_threads, FAE_THREADS_MAX), fae_min(fae_n_slabs(n), products >> 20)));
+}
+
+/* Calls body(context, part, thread) once for each part, from up to n_threads threads, of which the caller is thread 0.
+ * Parts run in any order; of a thread's parts one runs at a time. */
+typedef void fae_body(const void *context, size_t part, size_t thread);
+void fae_parallel(size_t n_parts, size_t n_threads, fae_body *body, const void *context);
+
+/* ---- forward pass of one slab (dense.c) -------------------------------------------------------------------------- */
+/* Examples first .. first + rows - 1 of the n of x: their layers but the last to h, as fae_stack_forward lays it out, the
+ * last to y (n, d_L). Where h is NULL no layer is kept, and scratch holds 2 * rows * width numbers. */
+#define FAE_DECLARE_SLAB(REAL, T)                                                                                      \
+    void fae_stack_slab_##T(const fae_stack *stack, const REAL *params, const REAL *x, size_t n, size_t first,         \
+        size_t rows, REAL *h, REAL *scratch, REAL *y);
+
+FAE_DECLARE_SLAB(float, f32)
+FAE_DECLARE_SLAB(double, f64)
+
 /* ---- vector primitives (vector.c): the only code of the float kernels that depends on the CPU ------------------ */
 
 /* C (m, n) = A B, + bias (n) in every row unless NULL, + C itself if `accumulate`. A(i, p) = a[i * a_row + p * a_col]
@@ -41,6 +81,8 @@ fae_stack_width(const fae_stack *stack)
         size_t b_row, size_t b_col, const REAL *bias, int accumulate, REAL *c, size_t c_row);                          \
     /* x (n) = tanh(x) */                                                                                              \
     void fae_vector_tanh_##T(size_t n, REAL *x);                                                                       \
+    /* sum (n) += x (n) */                                                                                             \
+    void fae_vector_add_##T(size_t n, const REAL *x, REAL *sum);                                                       \
     /* t (n) *= 1 - h^2, the derivative of tanh where its value is h */                                                \
     void fae_vector_chain_##T(size_t n, const REAL *h, REAL *t);                                                       \
     /* sums (d) = column sums of a (n, d), + sums itself if `accumulate` */                                            \

@@ -4,10 +4,36 @@
 
 #include <string.h>
 
-size_t
-fae_stack_reverse_work(const fae_stack *stack, size_t n)
+/* A gradient is summed over rows in at most GRADIENT_PARTS parts, each of one or more slabs in order, and these are then
+ * added in order: which thread ran a part does not show. */
+#define GRADIENT_PARTS 16
+
+static size_t
+gradient_parts(size_t n)
+{
+    return fae_min(fae_n_slabs(n), GRADIENT_PARTS);
+}
+
+/* Numbers of scratch where one thread needs `scratch`: the first part's sums are made where the gradient goes. */
+static size_t
+gradient_work(const fae_stack *stack, size_t n, size_t n_threads, size_t scratch)
+{
+    size_t partials = fae_max(1, gradient_parts(n)) - 1;
+
+    return fae_stack_threads(stack, n, n_threads) * fae_padded(scratch)
+           + partials * fae_padded(fae_stack_n_params(stack));
+}
+
+static size_t
+reverse_scratch(const fae_stack *stack, size_t n)
 {
     return 2 * fae_min(n, FAE_ROWS) * fae_stack_width(stack);
+}
+
+size_t
+fae_stack_reverse_work(const fae_stack *stack, size_t n, size_t n_threads)
+{
+    return gradient_work(stack, n, n_threads, reverse_scratch(stack, n));
 }
 
 /* Unit tangents are kept as (unit, tangent, example), examples innermost: tangents of earlier layers and of a later one
@@ -45,8 +71,8 @@ unit_tile(size_t numbers)
     return fae_max(UNIT_TILE_MIN, fae_min(UNIT_TILE_MAX, UNIT_NUMBERS / numbers / UNIT_TILE_MIN * UNIT_TILE_MIN));
 }
 
-size_t
-fae_stack_unit_tangents_work(const fae_stack *stack, size_t n)
+static size_t
+unit_scratch(const fae_stack *stack, size_t n)
 {
     size_t stride = unit_stride(fae_min(n, FAE_ROWS)), outputs = fae_stack_n_outputs(stack);
     size_t d_0 = (size_t) stack->sizes[0], numbers = unit_numbers(stack, 1, 1);
@@ -56,6 +82,15 @@ fae_stack_unit_tangents_work(const fae_stack *stack, size_t n)
     return LINE + stride * (2 * outputs + d_0 + fae_max(fae_stack_width(stack), d_0)) + 2 * tangents;
 }
 
+size_t
+fae_stack_unit_tangents_work(const fae_stack *stack, size_t n, size_t n_threads)
+{
+    return gradient_work(stack, n, n_threads, unit_scratch(stack, n));
+}
+
+#define BODY "gradient_body.h"
+#include "both_reals.h"
+#undef BODY
 #define BODY "reverse_body.h"
 #include "both_reals.h"
 #undef BODY

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Body of reverse mode for one element type. */
 
-/* `rows` examples from example `first` on; adds to params_bar unless first = 0. */
 static void
-FN(reverse_rows)(const fae_stack *stack, const REAL *params, const REAL *x, const REAL *h, size_t n, size_t first,
-    size_t rows, const REAL *y_bar, REAL *work, REAL *params_bar, REAL *x_bar)
+FN(reverse_rows)(
+    const FN(gradient_job) * job, size_t first, size_t rows, int accumulate, REAL *scratch, REAL *params_bar)
 {
+    const fae_stack *stack = job->stack;
+    const REAL *params = job->params, *x = job->x, *h = job->h;
+    size_t n = job->n;
+    REAL *x_bar = job->x_bar;
     size_t d_0 = (size_t) stack->sizes[0], d_last = (size_t) stack->sizes[stack->n_layers];
-    REAL *bar = work, *next = work + rows * fae_stack_width(stack);
+    REAL *bar = scratch, *next = scratch + rows * fae_stack_width(stack);
     size_t offset = fae_stack_n_params(stack);
     const REAL *output = h + n * (fae_stack_n_outputs(stack) - d_last) + first * d_last;
 
-    memcpy(bar, y_bar + first * d_last, rows * d_last * sizeof(REAL));
+    memcpy(bar, job->y_bar + first * d_last, rows * d_last * sizeof(REAL));
     for (size_t l = stack->n_layers; l-- > 0;) {
         size_t d_in = (size_t) stack->sizes[l], d_out = (size_t) stack->sizes[l + 1];
         const REAL *input = l == 0 ? x + first * d_0 : output - first * d_out - n * d_in + first * d_in;
@@ -22,8 +25,8 @@ FN(reverse_rows)(const fae_stack *stack, const REAL *params, const REAL *x, cons
         }
         if (params_bar != NULL) {
             REAL *w_bar = params_bar + offset;
-            FN(fae_gemm)(d_out, d_in, rows, bar, 1, d_out, input, d_in, 1, NULL, first != 0, w_bar, d_in);
-            FN(fae_vector_column_sums)(rows, d_out, bar, first != 0, w_bar + d_out * d_in);
+            FN(fae_gemm)(d_out, d_in, rows, bar, 1, d_out, input, d_in, 1, NULL, accumulate, w_bar, d_in);
+            FN(fae_vector_column_sums)(rows, d_out, bar, accumulate, w_bar + d_out * d_in);
         }
         if (l > 0) {
             REAL *swap = bar;
@@ -39,12 +42,8 @@ FN(reverse_rows)(const fae_stack *stack, const REAL *params, const REAL *x, cons
 
 void
 FN(fae_stack_reverse)(const fae_stack *stack, const REAL *params, const REAL *x, const REAL *h, size_t n,
-    const REAL *y_bar, REAL *work, REAL *params_bar, REAL *x_bar)
+    const REAL *y_bar, size_t n_threads, REAL *work, REAL *params_bar, REAL *x_bar)
 {
-    if (n == 0 && params_bar != NULL) {
-        memset(params_bar, 0, fae_stack_n_params(stack) * sizeof(REAL));
-    }
-    for (size_t first = 0; first < n; first += FAE_ROWS) {
-        FN(reverse_rows)(stack, params, x, h, n, first, fae_min(FAE_ROWS, n - first), y_bar, work, params_bar, x_bar);
-    }
+    FN(gradient_run)(
+        stack, params, x, h, n, y_bar, n_threads, FN(reverse_rows), reverse_scratch(stack, n), work, params_bar, x_bar);
 }

@@ -1,60 +1,106 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Body of tangent.c for one element type. */
 
-/* k tangents of `rows` examples from example `first` on; k = 1 unless rows = n. params_dot (k, n_params) and
- * x_dot (k, rows, d_0) begin at the slab. */
+/* What the k tangents of a call are made from; h == NULL: the primal's layers are not given but made on the way. */
+typedef struct {
+    const fae_stack *stack;
+    const REAL *params, *x, *h;
+    size_t n;
+    const REAL *params_dot, *x_dot;
+    size_t k;
+    REAL *work, *y, *y_dot; /* y == NULL where h is given */
+} FN(tangent_job);
+
+/* k tangents from tangent `t` on, of `rows` examples from example `first` on; k = 1 unless rows = n. The primal's layers
+ * before the last are in h, of h_n examples of which this slab begins at h_first; the last is y (rows, d_L). */
 static void
-FN(tangent_slab)(const fae_stack *stack, const REAL *params, const REAL *x, const REAL *h, size_t n, size_t first,
-    size_t rows, const REAL *params_dot, const REAL *x_dot, size_t k, REAL *work, REAL *y_dot)
+FN(tangent_rows)(const FN(tangent_job) * job, size_t t, size_t k, size_t first, size_t rows, const REAL *h, size_t h_n,
+    size_t h_first, const REAL *y, REAL *scratch)
 {
+    const fae_stack *stack = job->stack;
     size_t n_params = fae_stack_n_params(stack), half = k * rows * fae_stack_width(stack);
-    const REAL *input = x + first * (size_t) stack->sizes[0];
-    const REAL *input_dot = x_dot; /* (k, rows, d_in); NULL while zero */
+    size_t d_0 = (size_t) stack->sizes[0], d_last = (size_t) stack->sizes[stack->n_layers];
+    const REAL *params = job->params, *input = job->x + first * d_0;
+    const REAL *params_dot = job->params_dot == NULL ? NULL : job->params_dot + t * n_params;
+    const REAL *input_dot = job->x_dot == NULL ? NULL : job->x_dot + (t * job->n + first) * d_0; /* NULL while zero */
 
     for (size_t l = 0; l < stack->n_layers; l++) {
         size_t d_in = (size_t) stack->sizes[l], d_out = (size_t) stack->sizes[l + 1];
-        const REAL *output = h + first * d_out;
-        REAL *output_dot = l + 1 == stack->n_layers ? y_dot : work + (l % 2) * half;
+        int last = l + 1 == stack->n_layers;
+        const REAL *output = last ? y : h + h_first * d_out;
+        REAL *output_dot = last ? job->y_dot + (t * job->n + first) * d_last : scratch + l % 2 * half;
 
         if (input_dot != NULL) { /* W h_dot */
             FN(fae_gemm)(k * rows, d_out, d_in, input_dot, d_in, 1, params, 1, d_in, NULL, 0, output_dot, d_out);
         }
-        for (size_t t = 0; t < k && params_dot != NULL; t++) { /* W_dot h + b_dot */
-            const REAL *w_dot = params_dot + t * n_params;
+        for (size_t i = 0; i < k && params_dot != NULL; i++) { /* W_dot h + b_dot */
+            const REAL *w_dot = params_dot + i * n_params;
             FN(fae_gemm)(rows, d_out, d_in, input, d_in, 1, w_dot, 1, d_in, w_dot + d_out * d_in, input_dot != NULL,
-                output_dot + t * rows * d_out, d_out);
+                output_dot + i * rows * d_out, d_out);
         }
-        for (size_t t = 0; t < k && stack->activations[l] == FAE_TANH; t++) {
-            FN(fae_vector_chain)(rows * d_out, output, output_dot + t * rows * d_out);
+        for (size_t i = 0; i < k && stack->activations[l] == FAE_TANH; i++) {
+            FN(fae_vector_chain)(rows * d_out, output, output_dot + i * rows * d_out);
         }
         params += d_out * (d_in + 1);
         params_dot = params_dot == NULL ? NULL : params_dot + d_out * (d_in + 1);
         input = output;
         input_dot = output_dot;
-        h += n * d_out;
+        h += h_n * d_out;
     }
+}
+
+static void
+FN(tangent_part)(const void *context, size_t part, size_t thread)
+{
+    const FN(tangent_job) *job = context;
+    const fae_stack *stack = job->stack;
+    size_t d_0 = (size_t) stack->sizes[0], d_last = (size_t) stack->sizes[stack->n_layers], n = job->n;
+    size_t first = part * FAE_ROWS, rows = fae_min(FAE_ROWS, n - first), group = tangent_group(n, job->k);
+
+    if (job->h == NULL) {
+        REAL *scratch = job->work + thread * jvp_scratch(stack, n, job->k);
+        REAL *h = scratch + tangent_scratch(stack, n, job->k), *y = job->y + first * d_last;
+
+        FN(fae_stack_slab)(stack, job->params, job->x + first * d_0, rows, 0, rows, h, NULL, y);
+        for (size_t t = 0; t < job->k; t += group) {
+            FN(tangent_rows)(job, t, fae_min(group, job->k - t), first, rows, h, rows, 0, y, scratch);
+        }
+    } else {
+        REAL *scratch = job->work + thread * tangent_scratch(stack, n, job->k);
+        const REAL *y = job->h + n * (fae_stack_n_outputs(stack) - d_last) + first * d_last;
+
+        for (size_t t = 0; t < job->k; t += group) {
+            FN(tangent_rows)(job, t, fae_min(group, job->k - t), first, rows, job->h, n, first, y, scratch);
+        }
+    }
+}
+
+static void
+FN(tangent_run)(FN(tangent_job) * job, size_t n_threads)
+{
+    size_t useful = tangent_threads(job->stack, job->n, job->k, n_threads);
+
+    if (job->params_dot == NULL && job->x_dot == NULL && job->k > 0 && job->n > 0) {
+        memset(job->y_dot, 0, job->k * job->n * (size_t) job->stack->sizes[job->stack->n_layers] * sizeof(REAL));
+        job->k = 0;
+    }
+    fae_parallel(fae_n_slabs(job->n), useful, FN(tangent_part), job);
 }
 
 void
 FN(fae_stack_tangent)(const fae_stack *stack, const REAL *params, const REAL *x, const REAL *h, size_t n,
-    const REAL *params_dot, const REAL *x_dot, size_t k, REAL *work, REAL *y_dot)
+    const REAL *params_dot, const REAL *x_dot, size_t k, size_t n_threads, REAL *work, REAL *y_dot)
 {
-    size_t d_in = (size_t) stack->sizes[0], d_out = (size_t) stack->sizes[stack->n_layers];
-    size_t n_params = fae_stack_n_params(stack), slab = tangent_slab(n, k);
+    FN(tangent_job) job = { stack, params, x, h, n, params_dot, x_dot, k, work, NULL, y_dot };
 
-    if (n == 0 || k == 0) {
-        return;
-    }
-    if (params_dot == NULL && x_dot == NULL) {
-        memset(y_dot, 0, k * n * d_out * sizeof(REAL));
-        return;
-    }
-    for (size_t t = 0; t < k; t += slab) {
-        for (size_t first = 0; first < n; first += FAE_ROWS) {
-            FN(tangent_slab)(stack, params, x, h, n, first, fae_min(FAE_ROWS, n - first),
-                params_dot == NULL ? NULL : params_dot + t * n_params,
-                x_dot == NULL ? NULL : x_dot + (t * n + first) * d_in, fae_min(slab, k - t), work,
-                y_dot + (t * n + first) * d_out);
-        }
-    }
+    FN(tangent_run)(&job, n_threads);
+}
+
+void
+FN(fae_stack_jvp)(const fae_stack *stack, const REAL *params, const REAL *x, size_t n, const REAL *params_dot,
+    const REAL *x_dot, size_t k, size_t n_threads, REAL *work, REAL *y, REAL *y_dot)
+{
+    FN(tangent_job) job = { stack, params, x, NULL, n, params_dot, x_dot, k, work, y, y_dot };
+
+    FN(tangent_run)(&job, n_threads);
 }

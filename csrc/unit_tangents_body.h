@@ -50,18 +50,20 @@ FN(unit_push)(const fae_stack *stack, const REAL *params, const REAL *slopes, co
     }
 }
 
-/* Examples first .. first + n - 1, at most FAE_ROWS; `total` examples lie in a layer of h. */
 static void
-FN(unit_rows)(const fae_stack *stack, const REAL *params, const REAL *x, const REAL *h, size_t total, size_t first,
-    size_t n, const REAL *y_bar, REAL *work, REAL *params_bar, REAL *x_bar)
+FN(unit_rows)(const FN(gradient_job) * job, size_t first, size_t n, int accumulate, REAL *scratch, REAL *params_bar)
 {
+    const fae_stack *stack = job->stack;
+    const REAL *params = job->params, *x = job->x, *h = job->h, *y_bar = job->y_bar;
+    size_t total = job->n;
+    REAL *x_bar = job->x_bar;
     size_t n_layers = stack->n_layers, outputs = fae_stack_n_outputs(stack);
     size_t d_0 = (size_t) stack->sizes[0], d_last = (size_t) stack->sizes[n_layers];
     size_t d_before = (size_t) stack->sizes[n_layers - 1];
     size_t with_x = x_bar == NULL ? 0 : d_0;
     size_t numbers = unit_numbers(stack, params_bar != NULL, x_bar != NULL), tile = unit_tile(numbers);
     size_t stride = unit_stride(n);
-    REAL *slopes = (REAL *) (((uintptr_t) work + 63) / 64 * 64); /* (outputs, stride) */
+    REAL *slopes = (REAL *) (((uintptr_t) scratch + 63) / 64 * 64); /* (outputs, stride) */
     REAL *g = slopes + outputs * stride;    /* (with_x + outputs, stride): dL/dx, dL/da_1, .. dL/da_L */
     REAL *c = g + (d_0 + outputs) * stride; /* (d_before, stride): dL/dh_{L-1} */
     REAL *tangents = c + fae_max(fae_stack_width(stack), d_0) * stride;
@@ -106,10 +108,10 @@ FN(unit_rows)(const fae_stack *stack, const REAL *params, const REAL *x, const R
     for (size_t l = 0; l < n_layers && params_bar != NULL; l++) {
         size_t d_in = (size_t) stack->sizes[l], d_out = (size_t) stack->sizes[l + 1];
 
-        FN(fae_gemm)(d_out, d_in, n, g, stride, 1, input, d_in, 1, NULL, first != 0, params_bar, d_in);
+        FN(fae_gemm)(d_out, d_in, n, g, stride, 1, input, d_in, 1, NULL, accumulate, params_bar, d_in);
         params_bar += d_out * d_in;
         for (size_t i = 0; i < d_out; i++) {
-            REAL sum = first != 0 ? params_bar[i] : (REAL) 0;
+            REAL sum = accumulate ? params_bar[i] : (REAL) 0;
             for (size_t e = 0; e < n; e++) {
                 sum += g[i * stride + e];
             }
@@ -124,12 +126,8 @@ FN(unit_rows)(const fae_stack *stack, const REAL *params, const REAL *x, const R
 
 void
 FN(fae_stack_unit_tangents)(const fae_stack *stack, const REAL *params, const REAL *x, const REAL *h, size_t n,
-    const REAL *y_bar, REAL *work, REAL *params_bar, REAL *x_bar)
+    const REAL *y_bar, size_t n_threads, REAL *work, REAL *params_bar, REAL *x_bar)
 {
-    if (n == 0 && params_bar != NULL) {
-        memset(params_bar, 0, fae_stack_n_params(stack) * sizeof(REAL));
-    }
-    for (size_t first = 0; first < n; first += FAE_ROWS) {
-        FN(unit_rows)(stack, params, x, h, n, first, fae_min(FAE_ROWS, n - first), y_bar, work, params_bar, x_bar);
-    }
+    FN(gradient_run)(
+        stack, params, x, h, n, y_bar, n_threads, FN(unit_rows), unit_scratch(stack, n), work, params_bar, x_bar);
 }

@@ -14,6 +14,14 @@ ISA(vector_tanh)(size_t n, REAL *x)
 }
 
 static TARGET void
+ISA(vector_add)(size_t n, const REAL *x, REAL *sum)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        ISA(store_some)(sum + i, ISA(load_some)(sum + i, n - i) + ISA(load_some)(x + i, n - i), n - i);
+    }
+}
+
+static TARGET void
 ISA(vector_chain)(size_t n, const REAL *h, REAL *t)
 {
     for (size_t i = 0; i < n; i += LANES) {

@@ -15,6 +15,12 @@ FN(fae_vector_tanh)(size_t n, REAL *x)
 }
 
 void
+FN(fae_vector_add)(size_t n, const REAL *x, REAL *sum)
+{
+    FAE_PICK(vector_add)(n, x, sum);
+}
+
+void
 FN(fae_vector_chain)(size_t n, const REAL *h, REAL *t)
 {
     FAE_PICK(vector_chain)(n, h, t);

@@ -29,7 +29,8 @@ dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
 class Stack:
     """Random parameters and inputs of a stack, and the kernels over them."""
 
-    def __init__(self, rng, sizes, activations, n, dtype):
+    def __init__(self, rng, sizes, activations, n, dtype, n_threads=1):
+        self.n_threads = n_threads
         self.sizes = np.array(sizes)
         self.activations = np.array(activations, dtype=np.int32)
         parts = []
@@ -50,21 +51,40 @@ class Stack:
         return self.sizes, self.activations, self.params, self.x
 
     def forward(self):
-        _core.stack_forward(*self.given, self.h)
+        _core.stack_forward(*self.given, self.h, self.n_threads)
         return self.h
+
+    @property
+    def y(self):
+        """The last layer that forward left."""
+        return self.h[self.h.size - len(self.x) * self.sizes[-1] :].reshape(-1, self.sizes[-1])
+
+    def predict(self):
+        work = np.full(_core.stack_predict_work(self.sizes, len(self.x), self.n_threads), np.nan, dtype=self.x.dtype)
+        y = np.full_like(self.y, np.nan)
+        _core.stack_predict(*self.given, work, y, self.n_threads)
+        return y
 
     def tangent(self, params_dot, x_dot):
         k, n = len(params_dot if x_dot is None else x_dot), len(self.x)
-        work = np.full(_core.stack_tangent_work(self.sizes, n, k), np.nan, dtype=self.x.dtype)
+        work = np.full(_core.stack_tangent_work(self.sizes, n, k, self.n_threads), np.nan, dtype=self.x.dtype)
         y_dot = np.full((k, n, self.sizes[-1]), np.nan, dtype=self.x.dtype)
-        _core.stack_tangent(*self.given, self.h, params_dot, x_dot, work, y_dot)
+        _core.stack_tangent(*self.given, self.h, params_dot, x_dot, work, y_dot, self.n_threads)
         return y_dot
 
+    def jvp(self, params_dot, x_dot):
+        k, n = len(params_dot if x_dot is None else x_dot), len(self.x)
+        work = np.full(_core.stack_jvp_work(self.sizes, n, k, self.n_threads), np.nan, dtype=self.x.dtype)
+        y, y_dot = np.full_like(self.y, np.nan), np.full((k, n, self.sizes[-1]), np.nan, dtype=self.x.dtype)
+        _core.stack_jvp(*self.given, params_dot, x_dot, work, y, y_dot, self.n_threads)
+        return y, y_dot
+
     def gradient(self, kernel, with_params=True, with_x=True):
-        work = np.full(getattr(_core, kernel + "_work")(self.sizes, len(self.x)), np.nan, dtype=self.x.dtype)
+        size = getattr(_core, kernel + "_work")(self.sizes, len(self.x), self.n_threads)
+        work = np.full(size, np.nan, dtype=self.x.dtype)
         params_bar = np.full_like(self.params, np.nan) if with_params else None
         x_bar = np.full_like(self.x, np.nan) if with_x else None
-        getattr(_core, kernel)(*self.given, self.h, self.y_bar, work, params_bar, x_bar)
+        getattr(_core, kernel)(*self.given, self.h, self.y_bar, work, params_bar, x_bar, self.n_threads)
         return params_bar, x_bar
 
 
@@ -81,6 +101,62 @@ def test_forward_agrees_with_reference(sizes, activations, dtype, isa, rng):
         stack = Stack(rng, sizes, activations, n, dtype)
         wanted = reference.forward(*stack.exact)
         assert_close(stack.forward(), np.concatenate([h.ravel() for h in wanted]), dtype)
+
+
+@dtypes
+@stacks
+def test_predict_is_the_last_layer_of_forward(sizes, activations, dtype, isa, rng):
+    for n in ROWS:
+        stack = Stack(rng, sizes, activations, n, dtype)
+        stack.forward()
+        np.testing.assert_array_equal(stack.predict(), stack.y)
+
+
+@dtypes
+@stacks
+def test_jvp_is_forward_and_tangents_in_one_pass(sizes, activations, dtype, isa, rng):
+    for n, k in [(0, 2), (1, 300), (7, 3), (300, 2)]:
+        stack = Stack(rng, sizes, activations, n, dtype)
+        stack.forward()
+        params_dot = rng.normal(size=(k, stack.params.size)).astype(dtype)
+        x_dot = rng.normal(size=(k, *stack.x.shape)).astype(dtype)
+        for p, q in [(params_dot, x_dot), (params_dot, None), (None, x_dot)]:
+            y, y_dot = stack.jvp(p, q)
+            np.testing.assert_array_equal(y, stack.y)
+            np.testing.assert_array_equal(y_dot, stack.tangent(p, q))
+
+
+@dtypes
+@pytest.mark.parametrize(
+    ("sizes", "n"), [([40, 33, 5, 40], 5000), ([10, 8, 6, 4, 3, 6, 10], 9000), ([300, 90, 150], 257)]
+)
+def test_results_are_the_same_bits_for_every_number_of_threads(sizes, n, dtype, isa, rng):
+    activations = [TANH] * (len(sizes) - 1)
+    stack = Stack(rng, sizes, activations, n, dtype)
+    params_dot = rng.normal(size=(2, stack.params.size)).astype(dtype)
+    x_dot = rng.normal(size=(2, *stack.x.shape)).astype(dtype)
+
+    def everything(n_threads):
+        stack.n_threads = n_threads
+        return [
+            stack.forward().copy(),
+            stack.predict(),
+            stack.tangent(params_dot, x_dot),
+            *stack.jvp(params_dot, x_dot),
+            *stack.gradient("stack_reverse"),
+            *stack.gradient("stack_unit_tangents"),
+        ]
+
+    one = everything(1)
+    for n_threads in (2, 3, 8, 1000):
+        for alone, together in zip(one, everything(n_threads), strict=True):
+            np.testing.assert_array_equal(alone, together)
+
+
+def test_threads_are_at_least_one(rng):
+    stack = Stack(rng, [4, 3, 2], [TANH, TANH], 5, np.float32, n_threads=0)
+    with pytest.raises(ValueError, match="n_threads is 0"):
+        stack.forward()
 
 
 @dtypes

@@ -29,10 +29,25 @@ def cpu_set_mask(mask: int) -> None: ...
 # x (n, d_0), h (n * sum(sizes[1:])): h_1 (n, d_1), h_2 (n, d_2), ... one after the other
 def stack_n_params(sizes: I64) -> int: ...
 def dense_is_finite(x: NDArray[Real]) -> bool: ...
-def stack_forward(sizes: I64, activations: I32, params: NDArray[Real], x: NDArray[Real], h: NDArray[Real]) -> None: ...
-def stack_tangent_work(sizes: I64, n: int, k: int) -> int: ...
-def stack_reverse_work(sizes: I64, n: int) -> int: ...
-def stack_unit_tangents_work(sizes: I64, n: int) -> int: ...
+def stack_forward(
+    sizes: I64, activations: I32, params: NDArray[Real], x: NDArray[Real], h: NDArray[Real], n_threads: int = 1
+) -> None: ...
+
+# work: at least stack_*_work numbers for the same n, k and n_threads; results do not depend on n_threads
+def stack_predict_work(sizes: I64, n: int, n_threads: int = 1) -> int: ...
+def stack_tangent_work(sizes: I64, n: int, k: int, n_threads: int = 1) -> int: ...
+def stack_jvp_work(sizes: I64, n: int, k: int, n_threads: int = 1) -> int: ...
+def stack_reverse_work(sizes: I64, n: int, n_threads: int = 1) -> int: ...
+def stack_unit_tangents_work(sizes: I64, n: int, n_threads: int = 1) -> int: ...
+def stack_predict(
+    sizes: I64,
+    activations: I32,
+    params: NDArray[Real],
+    x: NDArray[Real],
+    work: NDArray[Real],
+    y: NDArray[Real],  # (n, d_L), written
+    n_threads: int = 1,
+) -> None: ...
 def stack_tangent(
     sizes: I64,
     activations: I32,
@@ -43,6 +58,19 @@ def stack_tangent(
     x_dot: NDArray[Real] | None,  # (k, n, d_0)
     work: NDArray[Real],
     y_dot: NDArray[Real],  # (k, n, d_L), written
+    n_threads: int = 1,
+) -> None: ...
+def stack_jvp(
+    sizes: I64,
+    activations: I32,
+    params: NDArray[Real],
+    x: NDArray[Real],
+    params_dot: NDArray[Real] | None,
+    x_dot: NDArray[Real] | None,
+    work: NDArray[Real],
+    y: NDArray[Real],  # (n, d_L), written
+    y_dot: NDArray[Real],  # (k, n, d_L), written
+    n_threads: int = 1,
 ) -> None: ...
 def stack_reverse(
     sizes: I64,
@@ -54,6 +82,7 @@ def stack_reverse(
     work: NDArray[Real],
     params_bar: NDArray[Real] | None,  # (n_params), written
     x_bar: NDArray[Real] | None,  # (n, d_0), written
+    n_threads: int = 1,
 ) -> None: ...
 def stack_unit_tangents(
     sizes: I64,
@@ -65,6 +94,7 @@ def stack_unit_tangents(
     work: NDArray[Real],
     params_bar: NDArray[Real] | None,
     x_bar: NDArray[Real] | None,
+    n_threads: int = 1,
 ) -> None: ...
 
 # losses: x and grad (n, d), codes (n, d) int8 with -1 = missing, levels (n_levels). The two smooth losses return the

@@ -15,25 +15,33 @@ cdef extern from "fastae.h" nogil:
 
     size_t fae_stack_n_params(const fae_stack *)
     size_t fae_stack_n_outputs(const fae_stack *)
-    size_t fae_stack_tangent_work(const fae_stack *, size_t n, size_t k)
-    size_t fae_stack_reverse_work(const fae_stack *, size_t n)
-    size_t fae_stack_unit_tangents_work(const fae_stack *, size_t n)
+    size_t fae_stack_predict_work(const fae_stack *, size_t n, size_t n_threads)
+    size_t fae_stack_tangent_work(const fae_stack *, size_t n, size_t k, size_t n_threads)
+    size_t fae_stack_jvp_work(const fae_stack *, size_t n, size_t k, size_t n_threads)
+    size_t fae_stack_reverse_work(const fae_stack *, size_t n, size_t n_threads)
+    size_t fae_stack_unit_tangents_work(const fae_stack *, size_t n, size_t n_threads)
     int fae_dense_is_finite_f32(const float *, size_t)
     int fae_dense_is_finite_f64(const double *, size_t)
-    void fae_stack_forward_f32(const fae_stack *, const float *, const float *, size_t, float *)
-    void fae_stack_forward_f64(const fae_stack *, const double *, const double *, size_t, double *)
+    void fae_stack_forward_f32(const fae_stack *, const float *, const float *, size_t, size_t, float *)
+    void fae_stack_forward_f64(const fae_stack *, const double *, const double *, size_t, size_t, double *)
+    void fae_stack_predict_f32(const fae_stack *, const float *, const float *, size_t, size_t, float *, float *)
+    void fae_stack_predict_f64(const fae_stack *, const double *, const double *, size_t, size_t, double *, double *)
     void fae_stack_tangent_f32(const fae_stack *, const float *, const float *, const float *, size_t, const float *,
-                               const float *, size_t, float *, float *)
+                               const float *, size_t, size_t, float *, float *)
     void fae_stack_tangent_f64(const fae_stack *, const double *, const double *, const double *, size_t,
-                               const double *, const double *, size_t, double *, double *)
+                               const double *, const double *, size_t, size_t, double *, double *)
+    void fae_stack_jvp_f32(const fae_stack *, const float *, const float *, size_t, const float *, const float *,
+                           size_t, size_t, float *, float *, float *)
+    void fae_stack_jvp_f64(const fae_stack *, const double *, const double *, size_t, const double *, const double *,
+                           size_t, size_t, double *, double *, double *)
     void fae_stack_reverse_f32(const fae_stack *, const float *, const float *, const float *, size_t, const float *,
-                               float *, float *, float *)
+                               size_t, float *, float *, float *)
     void fae_stack_reverse_f64(const fae_stack *, const double *, const double *, const double *, size_t,
-                               const double *, double *, double *, double *)
+                               const double *, size_t, double *, double *, double *)
     void fae_stack_unit_tangents_f32(const fae_stack *, const float *, const float *, const float *, size_t,
-                                     const float *, float *, float *, float *)
+                                     const float *, size_t, float *, float *, float *)
     void fae_stack_unit_tangents_f64(const fae_stack *, const double *, const double *, const double *, size_t,
-                                     const double *, double *, double *, double *)
+                                     const double *, size_t, double *, double *, double *)
     double fae_loss_soft_hamming_f32(const float *, const int8_t *, size_t, const float *, size_t, float, float,
                                      float *)
     double fae_loss_soft_hamming_f64(const double *, const int8_t *, size_t, const double *, size_t, double, double,
@@ -157,19 +165,35 @@ def stack_n_params(sizes):
     return fae_stack_n_params(&stack)
 
 
-def stack_tangent_work(sizes, size_t n, size_t k):
+cdef size_t threads(n_threads) except 0:
+    if n_threads < 1:
+        raise ValueError(f"n_threads is {n_threads}, at least one is needed")
+    return n_threads
+
+
+def stack_predict_work(sizes, size_t n, n_threads=1):
     cdef fae_stack stack = stack_sizes(sizes)
-    return fae_stack_tangent_work(&stack, n, k)
+    return fae_stack_predict_work(&stack, n, threads(n_threads))
 
 
-def stack_reverse_work(sizes, size_t n):
+def stack_tangent_work(sizes, size_t n, size_t k, n_threads=1):
     cdef fae_stack stack = stack_sizes(sizes)
-    return fae_stack_reverse_work(&stack, n)
+    return fae_stack_tangent_work(&stack, n, k, threads(n_threads))
 
 
-def stack_unit_tangents_work(sizes, size_t n):
+def stack_jvp_work(sizes, size_t n, size_t k, n_threads=1):
     cdef fae_stack stack = stack_sizes(sizes)
-    return fae_stack_unit_tangents_work(&stack, n)
+    return fae_stack_jvp_work(&stack, n, k, threads(n_threads))
+
+
+def stack_reverse_work(sizes, size_t n, n_threads=1):
+    cdef fae_stack stack = stack_sizes(sizes)
+    return fae_stack_reverse_work(&stack, n, threads(n_threads))
+
+
+def stack_unit_tangents_work(sizes, size_t n, n_threads=1):
+    cdef fae_stack stack = stack_sizes(sizes)
+    return fae_stack_unit_tangents_work(&stack, n, threads(n_threads))
 
 
 def dense_is_finite(x):
@@ -185,29 +209,52 @@ def dense_is_finite(x):
     return finite != 0
 
 
-def stack_forward(sizes, activations, params, x, h):
+def stack_forward(sizes, activations, params, x, h, n_threads=1):
     cdef fae_stack stack = stack_of(sizes, activations)
     cdef int real = real_type("params", params)
+    cdef size_t n_used = threads(n_threads)
     cdef Py_ssize_t n = n_rows(x)
     cdef const void *params_data = vector_data("params", params, real, False, <Py_ssize_t> fae_stack_n_params(&stack))
     cdef const void *x_data = matrix_data("x", x, real, False, n, stack.sizes[0])
     cdef void *h_data = outputs_data(h, real, True, &stack, n)
     with nogil:
         if real == cnp.NPY_FLOAT32:
-            fae_stack_forward_f32(&stack, <const float *> params_data, <const float *> x_data, <size_t> n,
+            fae_stack_forward_f32(&stack, <const float *> params_data, <const float *> x_data, <size_t> n, n_used,
                                   <float *> h_data)
         else:
-            fae_stack_forward_f64(&stack, <const double *> params_data, <const double *> x_data, <size_t> n,
+            fae_stack_forward_f64(&stack, <const double *> params_data, <const double *> x_data, <size_t> n, n_used,
                                   <double *> h_data)
 
 
-def stack_tangent(sizes, activations, params, x, h, params_dot, x_dot, work, y_dot):
+def stack_predict(sizes, activations, params, x, work, y, n_threads=1):
     cdef fae_stack stack = stack_of(sizes, activations)
     cdef int real = real_type("params", params)
+    cdef size_t n_used = threads(n_threads)
+    cdef Py_ssize_t n = n_rows(x)
+    cdef const void *params_data = vector_data("params", params, real, False, <Py_ssize_t> fae_stack_n_params(&stack))
+    cdef const void *x_data = matrix_data("x", x, real, False, n, stack.sizes[0])
+    cdef void *y_data = matrix_data("y", y, real, True, n, stack.sizes[stack.n_layers])
+    cdef void *scratch = work_data(work, real, fae_stack_predict_work(&stack, <size_t> n, n_used))
+    with nogil:
+        if real == cnp.NPY_FLOAT32:
+            fae_stack_predict_f32(&stack, <const float *> params_data, <const float *> x_data, <size_t> n, n_used,
+                                  <float *> scratch, <float *> y_data)
+        else:
+            fae_stack_predict_f64(&stack, <const double *> params_data, <const double *> x_data, <size_t> n, n_used,
+                                  <double *> scratch, <double *> y_data)
+
+
+cdef int stack_tangents(sizes, activations, params, x, h, y, params_dot, x_dot, work, y_dot, n_threads) except -1:
+    """What tangents of given layers h and of layers made on the way (to y) share; the other of h and y is None."""
+    cdef fae_stack stack = stack_of(sizes, activations)
+    cdef int real = real_type("params", params)
+    cdef size_t n_used = threads(n_threads), enough
+    cdef bint fresh = h is None
     cdef Py_ssize_t n = n_rows(x), n_params = <Py_ssize_t> fae_stack_n_params(&stack)
     cdef const void *params_data = vector_data("params", params, real, False, n_params)
     cdef const void *x_data = matrix_data("x", x, real, False, n, stack.sizes[0])
-    cdef const void *h_data = outputs_data(h, real, False, &stack, n)
+    cdef const void *h_data = NULL
+    cdef void *y_data = NULL
     cdef void *y_dot_data = array_data("y_dot", y_dot, real, True)
     cdef Py_ssize_t k = cnp.PyArray_DIM(y_dot, 0) if cnp.PyArray_NDIM(y_dot) == 3 else 0
     cdef const void *params_dot_data = NULL
@@ -217,22 +264,50 @@ def stack_tangent(sizes, activations, params, x, h, params_dot, x_dot, work, y_d
         params_dot_data = matrix_data("params_dot", params_dot, real, False, k, n_params)
     if x_dot is not None:
         x_dot_data = cube_data("x_dot", x_dot, real, False, k, n, stack.sizes[0])
-    cdef void *scratch = work_data(work, real, fae_stack_tangent_work(&stack, <size_t> n, <size_t> k))
+    if fresh:
+        y_data = matrix_data("y", y, real, True, n, stack.sizes[stack.n_layers])
+        enough = fae_stack_jvp_work(&stack, <size_t> n, <size_t> k, n_used)
+    else:
+        h_data = outputs_data(h, real, False, &stack, n)
+        enough = fae_stack_tangent_work(&stack, <size_t> n, <size_t> k, n_used)
+    cdef void *scratch = work_data(work, real, enough)
     with nogil:
-        if real == cnp.NPY_FLOAT32:
+        if fresh and real == cnp.NPY_FLOAT32:
+            fae_stack_jvp_f32(&stack, <const float *> params_data, <const float *> x_data, <size_t> n,
+                              <const float *> params_dot_data, <const float *> x_dot_data, <size_t> k, n_used,
+                              <float *> scratch, <float *> y_data, <float *> y_dot_data)
+        elif fresh:
+            fae_stack_jvp_f64(&stack, <const double *> params_data, <const double *> x_data, <size_t> n,
+                              <const double *> params_dot_data, <const double *> x_dot_data, <size_t> k, n_used,
+                              <double *> scratch, <double *> y_data, <double *> y_dot_data)
+        elif real == cnp.NPY_FLOAT32:
             fae_stack_tangent_f32(&stack, <const float *> params_data, <const float *> x_data, <const float *> h_data,
                                   <size_t> n, <const float *> params_dot_data, <const float *> x_dot_data, <size_t> k,
-                                  <float *> scratch, <float *> y_dot_data)
+                                  n_used, <float *> scratch, <float *> y_dot_data)
         else:
             fae_stack_tangent_f64(&stack, <const double *> params_data, <const double *> x_data,
                                   <const double *> h_data, <size_t> n, <const double *> params_dot_data,
-                                  <const double *> x_dot_data, <size_t> k, <double *> scratch, <double *> y_dot_data)
+                                  <const double *> x_dot_data, <size_t> k, n_used, <double *> scratch,
+                                  <double *> y_dot_data)
+    return 0
 
 
-cdef int stack_gradient(sizes, activations, params, x, h, y_bar, work, params_bar, x_bar, bint by_reverse) except -1:
+def stack_tangent(sizes, activations, params, x, h, params_dot, x_dot, work, y_dot, n_threads=1):
+    if h is None:
+        raise TypeError("h is NoneType, expected an array")
+    stack_tangents(sizes, activations, params, x, h, None, params_dot, x_dot, work, y_dot, n_threads)
+
+
+def stack_jvp(sizes, activations, params, x, params_dot, x_dot, work, y, y_dot, n_threads=1):
+    stack_tangents(sizes, activations, params, x, None, y, params_dot, x_dot, work, y_dot, n_threads)
+
+
+cdef int stack_gradient(sizes, activations, params, x, h, y_bar, work, params_bar, x_bar, bint by_reverse,
+                        n_threads) except -1:
     """What reverse mode and unit tangents share: everything but the kernel."""
     cdef fae_stack stack = stack_of(sizes, activations)
     cdef int real = real_type("params", params)
+    cdef size_t n_used = threads(n_threads)
     cdef Py_ssize_t n = n_rows(x), n_params = <Py_ssize_t> fae_stack_n_params(&stack)
     cdef const void *params_data = vector_data("params", params, real, False, n_params)
     cdef const void *x_data = matrix_data("x", x, real, False, n, stack.sizes[0])
@@ -244,26 +319,28 @@ cdef int stack_gradient(sizes, activations, params, x, h, y_bar, work, params_ba
         params_bar_data = vector_data("params_bar", params_bar, real, True, n_params)
     if x_bar is not None:
         x_bar_data = matrix_data("x_bar", x_bar, real, True, n, stack.sizes[0])
-    cdef void *scratch = work_data(work, real, fae_stack_reverse_work(&stack, <size_t> n) if by_reverse
-                                   else fae_stack_unit_tangents_work(&stack, <size_t> n))
+    cdef void *scratch = work_data(work, real, (fae_stack_reverse_work if by_reverse else fae_stack_unit_tangents_work)(
+        &stack, <size_t> n, n_used))
     with nogil:
         if real == cnp.NPY_FLOAT32:
             (fae_stack_reverse_f32 if by_reverse else fae_stack_unit_tangents_f32)(
                 &stack, <const float *> params_data, <const float *> x_data, <const float *> h_data, <size_t> n,
-                <const float *> y_bar_data, <float *> scratch, <float *> params_bar_data, <float *> x_bar_data)
+                <const float *> y_bar_data, n_used, <float *> scratch, <float *> params_bar_data,
+                <float *> x_bar_data)
         else:
             (fae_stack_reverse_f64 if by_reverse else fae_stack_unit_tangents_f64)(
                 &stack, <const double *> params_data, <const double *> x_data, <const double *> h_data, <size_t> n,
-                <const double *> y_bar_data, <double *> scratch, <double *> params_bar_data, <double *> x_bar_data)
+                <const double *> y_bar_data, n_used, <double *> scratch, <double *> params_bar_data,
+                <double *> x_bar_data)
     return 0
 
 
-def stack_reverse(sizes, activations, params, x, h, y_bar, work, params_bar, x_bar):
-    stack_gradient(sizes, activations, params, x, h, y_bar, work, params_bar, x_bar, True)
+def stack_reverse(sizes, activations, params, x, h, y_bar, work, params_bar, x_bar, n_threads=1):
+    stack_gradient(sizes, activations, params, x, h, y_bar, work, params_bar, x_bar, True, n_threads)
 
 
-def stack_unit_tangents(sizes, activations, params, x, h, y_bar, work, params_bar, x_bar):
-    stack_gradient(sizes, activations, params, x, h, y_bar, work, params_bar, x_bar, False)
+def stack_unit_tangents(sizes, activations, params, x, h, y_bar, work, params_bar, x_bar, n_threads=1):
+    stack_gradient(sizes, activations, params, x, h, y_bar, work, params_bar, x_bar, False, n_threads)
 
 
 cdef void *same_shape_data(name, array, int type_num, bint written, like) except? NULL:

@@ -59,22 +59,23 @@ test_derivatives_f64(void)
         int32_t activations[4];
         fae_stack stack = random_stack(sizes, activations);
         size_t n = ROWS[check_random(sizeof ROWS / sizeof *ROWS)], k = 1 + check_random(3);
+        size_t threads = 1 + check_random(4);
         size_t n_params = fae_stack_n_params(&stack), n_x = n * (size_t) sizes[0];
         size_t n_y = n * (size_t) sizes[stack.n_layers];
         double *params = random_f64(n_params), *x = random_f64(n_x), *h = random_f64(n * fae_stack_n_outputs(&stack));
         double *params_dot = random_f64(k * n_params), *x_dot = random_f64(k * n_x), *y_dot = random_f64(k * n_y);
         double *y_bar = random_f64(n_y), *params_bar = random_f64(n_params), *x_bar = random_f64(n_x);
         double *params_unit = random_f64(n_params), *x_unit = random_f64(n_x);
-        double *work = random_f64(fae_stack_tangent_work(&stack, n, k));
+        double *work = random_f64(fae_stack_tangent_work(&stack, n, k, threads));
 
-        fae_stack_forward_f64(&stack, params, x, n, h);
-        fae_stack_tangent_f64(&stack, params, x, h, n, params_dot, x_dot, k, work, y_dot);
+        fae_stack_forward_f64(&stack, params, x, n, threads, h);
+        fae_stack_tangent_f64(&stack, params, x, h, n, params_dot, x_dot, k, threads, work, y_dot);
         free(work);
-        work = random_f64(fae_stack_reverse_work(&stack, n));
-        fae_stack_reverse_f64(&stack, params, x, h, n, y_bar, work, params_bar, x_bar);
+        work = random_f64(fae_stack_reverse_work(&stack, n, threads));
+        fae_stack_reverse_f64(&stack, params, x, h, n, y_bar, threads, work, params_bar, x_bar);
         free(work);
-        work = random_f64(fae_stack_unit_tangents_work(&stack, n));
-        fae_stack_unit_tangents_f64(&stack, params, x, h, n, y_bar, work, params_unit, x_unit);
+        work = random_f64(fae_stack_unit_tangents_work(&stack, n, threads));
+        fae_stack_unit_tangents_f64(&stack, params, x, h, n, y_bar, threads, work, params_unit, x_unit);
         free(work);
         for (size_t t = 0; t < k; t++) {
             double forward = 0, reverse = 0, size = 1;
@@ -120,6 +121,7 @@ test_derivatives_f32(void)
         int32_t activations[4];
         fae_stack stack = random_stack(sizes, activations);
         size_t n = ROWS[check_random(sizeof ROWS / sizeof *ROWS)], k = 1 + check_random(3);
+        size_t threads = 1 + check_random(4);
         size_t n_params = fae_stack_n_params(&stack), n_x = n * (size_t) sizes[0];
         size_t n_y = n * (size_t) sizes[stack.n_layers];
         int skip_params = round % 2, skip_x = round % 3 == 0;
@@ -127,19 +129,19 @@ test_derivatives_f32(void)
         float *params_dot = random_f32(k * n_params), *x_dot = random_f32(k * n_x), *y_dot = random_f32(k * n_y);
         float *y_bar = random_f32(n_y), *params_bar = random_f32(n_params), *x_bar = random_f32(n_x);
         float *params_unit = random_f32(n_params), *x_unit = random_f32(n_x);
-        float *work = random_f32(fae_stack_tangent_work(&stack, n, k));
+        float *work = random_f32(fae_stack_tangent_work(&stack, n, k, threads));
 
-        fae_stack_forward_f32(&stack, params, x, n, h);
+        fae_stack_forward_f32(&stack, params, x, n, threads, h);
         fae_stack_tangent_f32(
-            &stack, params, x, h, n, skip_params ? NULL : params_dot, skip_x ? NULL : x_dot, k, work, y_dot);
+            &stack, params, x, h, n, skip_params ? NULL : params_dot, skip_x ? NULL : x_dot, k, threads, work, y_dot);
         free(work);
-        work = random_f32(fae_stack_reverse_work(&stack, n));
+        work = random_f32(fae_stack_reverse_work(&stack, n, threads));
         fae_stack_reverse_f32(
-            &stack, params, x, h, n, y_bar, work, skip_params ? NULL : params_bar, skip_x ? NULL : x_bar);
+            &stack, params, x, h, n, y_bar, threads, work, skip_params ? NULL : params_bar, skip_x ? NULL : x_bar);
         free(work);
-        work = random_f32(fae_stack_unit_tangents_work(&stack, n));
+        work = random_f32(fae_stack_unit_tangents_work(&stack, n, threads));
         fae_stack_unit_tangents_f32(
-            &stack, params, x, h, n, y_bar, work, skip_params ? NULL : params_unit, skip_x ? NULL : x_unit);
+            &stack, params, x, h, n, y_bar, threads, work, skip_params ? NULL : params_unit, skip_x ? NULL : x_unit);
         free(work);
         for (size_t i = 0; !skip_params && i < n_params; i++) {
             CHECK(fabsf(params_bar[i] - params_unit[i]) <= 2e-2f * (1 + fabsf(params_bar[i])));
@@ -159,6 +161,52 @@ test_derivatives_f32(void)
         free(params_unit);
         free(x_unit);
     }
+}
+
+/* Large enough that threads are started: the same bits as one thread gives. */
+static void
+test_threads(void)
+{
+    int64_t sizes[] = { 64, 70, 60 };
+    int32_t activations[] = { FAE_TANH, FAE_TANH };
+    fae_stack stack = { 2, sizes, activations };
+    size_t n = 600, k = 2, n_params = fae_stack_n_params(&stack), n_h = n * fae_stack_n_outputs(&stack);
+    float *params = random_f32(n_params), *x = random_f32(n * 64), *y_bar = random_f32(n * 60);
+    float *params_dot = random_f32(k * n_params), *x_dot = random_f32(k * n * 64);
+    float *results[2];
+    size_t y = n_h, predicted = y + n * 60, y_dot = predicted + n * 60, params_bar = y_dot + 2 * k * n * 60;
+    size_t x_bar = params_bar + 2 * n_params, size = x_bar + 2 * n * 64;
+
+    for (size_t i = 0; i < 2; i++) {
+        size_t threads = 1 + 2 * i;
+        float *r = results[i] = check_alloc(size * sizeof *r), *work;
+
+        fae_stack_forward_f32(&stack, params, x, n, threads, r);
+        work = random_f32(fae_stack_predict_work(&stack, n, threads));
+        fae_stack_predict_f32(&stack, params, x, n, threads, work, r + predicted);
+        free(work);
+        work = random_f32(fae_stack_tangent_work(&stack, n, k, threads));
+        fae_stack_tangent_f32(&stack, params, x, r, n, params_dot, x_dot, k, threads, work, r + y_dot);
+        free(work);
+        work = random_f32(fae_stack_jvp_work(&stack, n, k, threads));
+        fae_stack_jvp_f32(&stack, params, x, n, params_dot, x_dot, k, threads, work, r + y, r + y_dot + k * n * 60);
+        free(work);
+        work = random_f32(fae_stack_reverse_work(&stack, n, threads));
+        fae_stack_reverse_f32(&stack, params, x, r, n, y_bar, threads, work, r + params_bar, r + x_bar);
+        free(work);
+        work = random_f32(fae_stack_unit_tangents_work(&stack, n, threads));
+        fae_stack_unit_tangents_f32(
+            &stack, params, x, r, n, y_bar, threads, work, r + params_bar + n_params, r + x_bar + n * 64);
+        free(work);
+    }
+    CHECK(memcmp(results[0], results[1], size * sizeof **results) == 0);
+    free(results[0]);
+    free(results[1]);
+    free(params);
+    free(x);
+    free(y_bar);
+    free(params_dot);
+    free(x_dot);
 }
 
 static void
@@ -234,6 +282,7 @@ main(void)
 {
     check_every_body(test_derivatives_f64);
     check_every_body(test_derivatives_f32);
+    check_every_body(test_threads);
     check_every_body(test_losses);
     check_every_body(test_optimisers);
     return 0;
