@@ -13,8 +13,8 @@ SOURCE = Path(__file__).parents[1] / "src" / "fastae"
 LAYERS = [
     {"errors"},
     {"_core"},
-    {"_validate", "alphabet", "bitpack", "rans", "layers", "losses", "autodiff", "quantize"},
-    {"models", "optim", "update", "trainer"},
+    {"_validate", "alphabet", "bitpack", "rans", "layers", "losses", "autodiff", "gradient_modes", "quantize"},
+    {"models", "gradients", "optim", "update", "trainer"},
     {"cohort", "fileio", "latents", "modelfile", "archive", "io"},
     {"plots", "cli", "demo", "__main__"},
     {"__init__"},

@@ -3,9 +3,11 @@
 
 from fastae.alphabet import DNA, DOSAGE, HAPLOTYPE, Alphabet
 from fastae.archive import Archive, open_archive, write_archive
-from fastae.autodiff import GRADIENT_MODES, jvp, vjp
+from fastae.autodiff import Activation, compose, jacobian, jvp, vjp
 from fastae.cohort import Cohort, CohortStream, Sites, first_difference
 from fastae.errors import ChecksumError, FastaeError, FormatError, InputError, NotFittedError, VersionError
+from fastae.gradient_modes import GRADIENT_MODES, ForwardGradient
+from fastae.gradients import forward_gradient, value_and_grad
 from fastae.io import read_cohort, read_fasta, read_vcf, write_fasta, write_vcf
 from fastae.latents import dequantize_latents, pack_latents, quantize_latents, unpack_latents
 from fastae.layers import DenseStack
@@ -25,6 +27,7 @@ __all__ = [
     "OPTIMIZERS",
     "SCHEDULES",
     "SGD",
+    "Activation",
     "Adam",
     "AdamW",
     "Alphabet",
@@ -39,6 +42,7 @@ __all__ = [
     "Encoder",
     "FastaeError",
     "FormatError",
+    "ForwardGradient",
     "HammingLoss",
     "History",
     "InputError",
@@ -47,9 +51,12 @@ __all__ = [
     "Sites",
     "Trainer",
     "VersionError",
+    "compose",
     "dequantize_latents",
     "dumps_model",
     "first_difference",
+    "forward_gradient",
+    "jacobian",
     "jvp",
     "load_model",
     "loads_model",
@@ -61,6 +68,7 @@ __all__ = [
     "read_vcf",
     "save_model",
     "unpack_latents",
+    "value_and_grad",
     "vjp",
     "write_archive",
     "write_fasta",

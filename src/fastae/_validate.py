@@ -113,6 +113,35 @@ def levels(x: ArrayLike, dtype: DTypeLike, *, name: str, n_columns: int | None =
     return matrix(given, dtype, name=name, n_columns=n_columns, finite=True)
 
 
+def reals(x: ArrayLike, dtype: DTypeLike, *, name: str) -> NDArray[Any]:
+    """`x` as a finite C-contiguous array of `dtype`; integers, a slip where derivatives are meant, are refused."""
+    if type(x) is np.ndarray and x.dtype == dtype and x.flags.c_contiguous and _core.dense_is_finite(x):
+        return x
+    given = rectangular(x, name=name)
+    if given.dtype.kind != "f":
+        raise TypeError(f"{name} is {given.dtype}; derivatives take real numbers, such as {np.dtype(dtype).name}")
+    return array(given, dtype, name=name, finite=True)
+
+
+def tangents(dot: ArrayLike, primal: NDArray[Any], *, name: str) -> tuple[NDArray[Any], bool]:
+    """Tangents of `primal`, the argument `name`, with a leading axis, and whether they came with it."""
+    given = reals(dot, primal.dtype, name=f"the tangent of {name}")
+    many = given.ndim > primal.ndim
+    if given.shape[many:] != primal.shape:
+        raise ValueError(
+            f"the tangent of {name} has shape {given.shape}; {name} has {primal.shape}; add at most a leading axis"
+        )
+    return given if many else given[None], many
+
+
+def cotangent(bar: ArrayLike, value: NDArray[Any]) -> NDArray[Any]:
+    """The cotangent of `value`, of its shape and dtype."""
+    given = reals(bar, value.dtype, name="the cotangent")
+    if given.shape != value.shape:
+        raise ValueError(f"the cotangent has shape {given.shape}, the value {value.shape}")
+    return given
+
+
 def buffer(buf: BytesLike, *, name: str) -> NDArray[np.uint8]:
     """The bytes of a bytes-like object, without a copy, as a uint8 vector."""
     try:

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Derivatives of models: forward mode (jvp), reverse mode (vjp), and the exact gradient modes that train."""
+"""Derivatives of models: forward mode (jvp), reverse mode (vjp), their compositions, and Jacobians."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from fastae import _core
-from fastae.layers import DenseStack
+from fastae import _validate
+from fastae.layers import ACTIVATIONS, Pull
+
+_FUNCTIONS = "an Encoder, Decoder, Chain, DenseStack, Activation, loss.bind(codes), or compose() of these"
+_JACOBIAN_NUMBERS = 2**22  # of tangents that travel at once: bounds the memory beside the result
 
 
 def jvp(fun: Any, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
@@ -18,7 +21,8 @@ def jvp(fun: Any, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[
 
     Parameters
     ----------
-    fun : Encoder, Decoder, Chain, DenseStack, or a loss bound to its symbols (``loss.bind(codes)``)
+    fun : Encoder, Decoder, Chain, DenseStack, Activation, a bound loss, or any of these composed
+        A loss is bound to its symbols by ``loss.bind(codes)``; functions are composed by `compose`.
     primals : tuple
         ``(X,)``, or ``(params, X)`` to differentiate with respect to the parameters as well: X of shape
         (n_samples, n_features), params of shape (n_params,).
@@ -34,9 +38,9 @@ def jvp(fun: Any, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[
     Raises
     ------
     TypeError
-        If fun is of another kind, or X holds integers for a model, which takes levels.
+        If fun is of another kind, tangents hold integers, or X holds integers for a model, which takes levels.
     ValueError
-        If primals and tangents do not fit together or do not fit fun, or X holds NaN or infinity.
+        If primals and tangents do not fit together or do not fit fun, or hold NaN or infinity.
 
     Notes
     -----
@@ -82,19 +86,23 @@ def vjp(fun: Any, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]
     Raises
     ------
     TypeError
-        If fun is of another kind, or X holds integers for a model, which takes levels.
+        If fun is of another kind, a cotangent holds integers, or X holds integers for a model, which takes levels.
     ValueError
-        If primals do not fit fun, or X holds NaN or infinity.
+        If primals do not fit fun, or they or a cotangent hold NaN or infinity.
+
+    Notes
+    -----
+    Source: Linnainmaa, *Taylor expansion of the accumulated rounding error*, BIT 16 (1976).
 
     Examples
     --------
     >>> import numpy as np
-    >>> from fastae import HAPLOTYPE, Chain, CrossEntropyLoss, Decoder, Encoder, vjp
+    >>> from fastae import HAPLOTYPE, Chain, CrossEntropyLoss, Decoder, Encoder, compose, vjp
     >>> model = Chain(Encoder([6, 2]), Decoder([2, 6]))
     >>> codes = np.array([[0, 1, 1, 0, 0, 1]])
-    >>> xhat, pull_model = vjp(model, model.params, HAPLOTYPE.to_levels(codes))
-    >>> value, pull_loss = vjp(CrossEntropyLoss(HAPLOTYPE).bind(codes), xhat)
-    >>> params_bar, x_bar = pull_model(*pull_loss(1.0))
+    >>> fun = compose(CrossEntropyLoss(HAPLOTYPE).bind(codes), model)
+    >>> value, pull = vjp(fun, model.params, HAPLOTYPE.to_levels(codes))
+    >>> params_bar, x_bar = pull(1.0)
     >>> params_bar.shape, x_bar.shape
     ((32,), (1, 6))
     """
@@ -102,12 +110,238 @@ def vjp(fun: Any, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]
     return rule(*_pair(primals, "primals"))
 
 
+def jacobian(fun: Any, x: ArrayLike, mode: str = "forward") -> NDArray[Any]:
+    """All first derivatives of fun with respect to its input.
+
+    Parameters
+    ----------
+    fun
+        As `jvp`.
+    x : array_like of shape (n_samples, d_in), or (d_in,) for one row
+    mode : {"forward", "reverse"}
+        "forward" sends d_in unit tangents through at once, "reverse" pulls d_out unit cotangents back: take the
+        one with fewer. They agree to rounding.
+
+    Returns
+    -------
+    J : ndarray of shape (n_samples, d_out, d_in), or (d_out, d_in) for one row
+        A row's output depends on that row alone, so each has its own Jacobian. A function with one number for
+        all rows, as a loss, gives an array like x, its gradient.
+
+    Raises
+    ------
+    TypeError
+        If fun or x is of another kind.
+    ValueError
+        If x does not fit fun or holds NaN or infinity, or mode is another word.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastae import Decoder, jacobian
+    >>> decoder = Decoder([3, 6, 10], dtype=np.float64)
+    >>> J = jacobian(decoder, np.zeros((5, 3)))  # 3 tangents; "reverse" would pull 10 cotangents
+    >>> J.shape, jacobian(decoder, np.zeros(3)).shape
+    ((5, 10, 3), (10, 3))
+    >>> bool(np.allclose(J, jacobian(decoder, np.zeros((5, 3)), mode="reverse")))
+    True
+    """
+    if mode not in ("forward", "reverse"):
+        raise ValueError(f"mode is {mode!r}; it can be 'forward' or 'reverse'")
+    _rule(fun, "jvp_rule")
+    x = _validate.rectangular(x, name="x")
+    if x.ndim not in (1, 2):
+        raise ValueError(f"x has shape {x.shape}; give (n_samples, d_in), or (d_in,) for one row")
+    find = _jacobian_forward if mode == "forward" else _jacobian_reverse
+    found = find(fun, np.atleast_2d(x))
+    return found[0] if x.ndim == 1 else found
+
+
+def _jacobian_forward(fun, x):
+    y = np.asarray(fun(x))
+    n_units = x.size if y.ndim == 0 else x.shape[1]  # rows that share a number cannot move together
+    columns = []
+    at_once = max(1, _JACOBIAN_NUMBERS // max(1, x.size, y.size))
+    for start in range(0, n_units, at_once):
+        k = min(at_once, n_units - start)
+        units = np.eye(k, n_units, start, dtype=x.dtype)
+        x_dot = units.reshape(k, *x.shape) if y.ndim == 0 else np.repeat(units[:, None], len(x), axis=1)
+        columns.append(jvp(fun, (x,), (x_dot,))[1])
+    found = np.concatenate(columns)
+    return found.reshape(x.shape) if y.ndim == 0 else np.ascontiguousarray(np.moveaxis(found, 0, -1))
+
+
+def _jacobian_reverse(fun, x):
+    y, pull = vjp(fun, x)
+    if np.ndim(y) == 0:
+        return pull(1.0)[0]
+    found = np.empty((*y.shape, x.shape[1]), dtype=y.dtype)
+    for i in range(y.shape[1]):
+        unit = np.zeros_like(y)
+        unit[:, i] = 1
+        found[:, i] = pull(unit)[0]
+    return found
+
+
+class Activation:
+    """An activation as a function of its own, number by number, to compose; `DenseStack` has its own built in.
+
+    Parameters
+    ----------
+    name : {"tanh", "identity"}
+
+    Raises
+    ------
+    ValueError
+        If name is another word.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastae import Activation, jvp
+    >>> jvp(Activation("tanh"), (np.zeros((1, 2)),), (np.array([[1.0, -3.0]]),))
+    (array([[0., 0.]]), array([[ 1., -3.]]))
+    """
+
+    def __init__(self, name: str) -> None:
+        if name not in ACTIVATIONS:
+            raise ValueError(f"activation is {name!r}; it can be {' or '.join(map(repr, ACTIVATIONS))}")
+        self.name = name
+
+    def __repr__(self):
+        return f"Activation({self.name!r})"
+
+    def __call__(self, X: ArrayLike) -> NDArray[Any]:
+        """Rows like X, float32 or float64."""
+        X = _validate.rectangular(X, name="X")
+        X = _validate.levels(X, X.dtype if X.dtype == np.float32 else np.float64, name="X")
+        return np.tanh(X) if self.name == "tanh" else X.copy()
+
+    def jvp_rule(
+        self, params: None, x: ArrayLike, params_dot: None, x_dot: ArrayLike
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """See `fastae.jvp`."""
+        h = self._outputs(params, x)
+        dots, many = _validate.tangents(x_dot, h, name="X")
+        h_dot = dots * self._slopes(h)
+        return h, h_dot if many else h_dot[0]
+
+    def vjp_rule(self, params: None, x: ArrayLike) -> tuple[NDArray[Any], Pull]:
+        """See `fastae.vjp`."""
+        h = self._outputs(params, x)
+        return h, lambda h_bar: (_validate.cotangent(h_bar, h) * self._slopes(h),)
+
+    def _outputs(self, params, x):
+        if params is not None:
+            raise ValueError("an activation has no parameters; give X alone")
+        return self(x)
+
+    def _slopes(self, h):
+        return 1 - h**2 if self.name == "tanh" else np.ones_like(h)
+
+
+def compose(*functions: Any) -> Composition:
+    """The function x -> functions[0](functions[1](... x)), which `jvp` and `vjp` differentiate as a whole.
+
+    Parameters
+    ----------
+    *functions
+        As `jvp` takes them, the last applied first; a loss can only be the outermost, the first.
+
+    Returns
+    -------
+    fun : Composition
+        Callable. Its ``params`` are those of its functions one after the other, in the order in which they are applied,
+        as a Chain has the encoder's before the decoder's.
+
+    Raises
+    ------
+    TypeError
+        If there is no function, or one is of another kind.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastae import HAPLOTYPE, Chain, Decoder, Encoder, HammingLoss, compose, jvp
+    >>> codes = np.array([[0, 1, 1, 0]])
+    >>> model = Chain(Encoder([4, 2], dtype=np.float64), Decoder([2, 4], dtype=np.float64))
+    >>> fun = compose(HammingLoss(HAPLOTYPE).bind(codes), model)
+    >>> directions = np.eye(model.params.size)  # one tangent for each parameter
+    >>> value, slopes = jvp(fun, (fun.params, HAPLOTYPE.to_levels(codes)), (directions, None))
+    >>> slopes.shape
+    (22,)
+    """
+    if not functions:
+        raise TypeError("compose() got no function; give at least one")
+    return Composition(functions)
+
+
+class Composition:
+    """What `compose` makes."""
+
+    def __init__(self, functions: tuple[Any, ...]) -> None:
+        for fun in functions:
+            _rule(fun, "jvp_rule")
+        self._steps = functions[::-1]
+        self._n_params = [getattr(fun, "params", _NO_PARAMS).size for fun in self._steps]
+
+    @property
+    def params(self) -> NDArray[Any]:
+        """A copy of the parameters of all functions, those of the first applied first."""
+        return np.concatenate([getattr(fun, "params", _NO_PARAMS) for fun in self._steps])
+
+    def __repr__(self):
+        return f"compose({', '.join(map(repr, self._steps[::-1]))})"
+
+    def __call__(self, X: ArrayLike) -> Any:
+        """The value at X, with the functions' own parameters."""
+        for fun in self._steps:
+            X = fun(X)
+        return X
+
+    def jvp_rule(self, params: ArrayLike | None, x: Any, params_dot: ArrayLike | None, x_dot: Any) -> tuple[Any, Any]:
+        """See `fastae.jvp`: tangents pass from each function to the next."""
+        for fun, own, own_dot in zip(self._steps, self._split(params), self._split(params_dot), strict=True):
+            if own_dot is None and x_dot is None:  # nothing moves yet
+                x = fun(x)
+            else:
+                x, x_dot = fun.jvp_rule(own, x, own_dot, x_dot)
+        return x, x_dot
+
+    def vjp_rule(self, params: ArrayLike | None, x: Any) -> tuple[Any, Pull]:
+        """See `fastae.vjp`: cotangents pass from each function to the one before."""
+        pulls = []
+        for fun, own in zip(self._steps, self._split(params), strict=True):
+            x, pull = fun.vjp_rule(own, x)
+            pulls.append(pull)
+
+        def pull_all(bar):
+            params_bars: list[NDArray[Any]] = []
+            for pull in reversed(pulls):
+                *own_bar, bar = pull(bar)
+                params_bars = own_bar + params_bars
+            return (bar,) if params is None else (np.concatenate(params_bars), bar)
+
+        return x, pull_all
+
+    def _split(self, params):
+        """Each function's own part of params, or of their tangents; None for a function that has none."""
+        if params is None:
+            return [None] * len(self._steps)
+        params = np.asarray(params)
+        if params.shape[-1:] != (sum(self._n_params),):
+            raise ValueError(f"params have shape {params.shape}; the composition has {sum(self._n_params)} parameters")
+        parts = np.split(params, np.cumsum(self._n_params)[:-1], axis=-1)
+        return [part if size else None for part, size in zip(parts, self._n_params, strict=True)]
+
+
+_NO_PARAMS = np.empty(0)
+
+
 def _rule(fun, name):
     rule = getattr(fun, name, None)
     if rule is None:
-        raise TypeError(
-            f"fun is {type(fun).__name__}; it can be an Encoder, Decoder, Chain, DenseStack or loss.bind(codes)"
-        )
+        raise TypeError(f"fun is {type(fun).__name__}; it can be {_FUNCTIONS}")
     return rule
 
 
@@ -117,86 +351,3 @@ def _pair(values, name, n=None):
         wanted = "a tuple (X,) or (params, X)" if n is None else f"a tuple of {n}, one for each primal"
         raise ValueError(f"{name} must be {wanted}")
     return values if len(values) == 2 else (None, values[0])
-
-
-class Sweep(NamedTuple):
-    """One exact way to the gradient of a stack: a kernel and the scratch it needs."""
-
-    kernel: Callable[..., None]
-    work: Callable[..., int]
-
-
-REVERSE = Sweep(_core.stack_reverse, _core.stack_reverse_work)
-UNIT_TANGENTS = Sweep(_core.stack_unit_tangents, _core.stack_unit_tangents_work)
-
-
-class ExactMode(NamedTuple):
-    """The sweeps that give the gradient of a decoder, then of the encoder before it."""
-
-    encoder: Sweep
-    decoder: Sweep
-
-    def plan(self, encoder: DenseStack, decoder: DenseStack, n: int) -> ExactGradient:
-        """The gradient of batches of n rows, its buffers made once."""
-        return ExactGradient(self, encoder, decoder, n)
-
-
-class ExactGradient:
-    """The gradient of batches of n rows by an `ExactMode`."""
-
-    def __init__(self, mode: ExactMode, encoder: DenseStack, decoder: DenseStack, n: int) -> None:
-        self._mode = mode
-        self._stacks = encoder, decoder
-        self._z_bar = np.empty((n, decoder.sizes[0]), dtype=decoder.dtype)
-        self._scratch = tuple(
-            np.empty(sweep.work(stack.kernel_sizes, n), dtype=stack.dtype)
-            for sweep, stack in zip(mode, self._stacks, strict=True)
-        )
-
-    def __call__(
-        self,
-        x: NDArray[Any],
-        h_encoder: NDArray[Any],
-        z: NDArray[Any],
-        h_decoder: NDArray[Any],
-        xhat_bar: NDArray[Any],
-        encoder_bar: NDArray[Any],
-        decoder_bar: NDArray[Any],
-    ) -> None:
-        """Fill encoder_bar and decoder_bar from the outputs of both halves and the loss's cotangent xhat_bar.
-
-        z are the latents that the decoder was given: rounding passes the cotangent straight through.
-        """
-        encoder, decoder = self._stacks
-        self._mode.decoder.kernel(
-            decoder.kernel_sizes,
-            decoder.kernel_activations,
-            decoder.params,
-            z,
-            h_decoder,
-            xhat_bar,
-            self._scratch[1],
-            decoder_bar,
-            self._z_bar,
-        )
-        self._mode.encoder.kernel(
-            encoder.kernel_sizes,
-            encoder.kernel_activations,
-            encoder.params,
-            x,
-            h_encoder,
-            self._z_bar,
-            self._scratch[0],
-            encoder_bar,
-            None,
-        )
-
-
-# All give the same gradient to rounding. "forward" needs Σ d_l tangents instead of one for each parameter, and
-# re-bases them at the latent: only the latents' unit tangents cross the decoder. "mixed" has forward mode where the
-# input is narrow (the decoder) and reverse mode where it is wide (the encoder).
-GRADIENT_MODES = {
-    "forward": ExactMode(UNIT_TANGENTS, UNIT_TANGENTS),
-    "reverse": ExactMode(REVERSE, REVERSE),
-    "mixed": ExactMode(REVERSE, UNIT_TANGENTS),
-}

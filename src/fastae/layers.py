@@ -103,6 +103,10 @@ class DenseStack:
             start = middle + d_out
         return views
 
+    def __call__(self, X: ArrayLike) -> NDArray[Any]:
+        """Outputs (n_samples, d_L) of rows X (n_samples, d_0) of real numbers."""
+        return self.output(self.forward(_validate.levels(X, self.dtype, name="X", n_columns=self.sizes[0])))
+
     def forward(self, x: NDArray[Any], h: NDArray[Any] | None = None) -> NDArray[Any]:
         """x (n, d_0) -> h (n * n_outputs,): the outputs of every layer, h_1 (n, d_1), h_2 (n, d_2), ..."""
         if h is None:
@@ -115,6 +119,15 @@ class DenseStack:
         d_out = self.sizes[-1]
         n = h.size // self.n_outputs
         return h[h.size - n * d_out :].reshape(n, d_out)
+
+    def outputs(self, h: NDArray[Any]) -> list[NDArray[Any]]:
+        """The views h_1 (n, d_1), ..., h_L (n, d_L) of h."""
+        n = h.size // self.n_outputs
+        views, start = [], 0
+        for d in self.sizes[1:]:
+            views.append(h[start : start + n * d].reshape(n, d))
+            start += n * d
+        return views
 
     def tangent(
         self,
@@ -152,8 +165,12 @@ class DenseStack:
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """See `fastae.jvp`: tangents may come one at a time or with a leading axis."""
         stack, x = self._at(params, x)
-        of_params, many_params = _tangents(params_dot, stack.params, "params")
-        of_x, many_x = _tangents(x_dot, x, "X")
+        of_params = of_x = None
+        many_params = many_x = False
+        if params_dot is not None:
+            of_params, many_params = _validate.tangents(params_dot, stack.params, name="params")
+        if x_dot is not None:
+            of_x, many_x = _validate.tangents(x_dot, x, name="X")
         if of_params is not None and of_x is not None and (many_params, len(of_params)) != (many_x, len(of_x)):
             raise ValueError(
                 f"{len(of_params)} tangents of params and {len(of_x)} of X; "
@@ -170,39 +187,23 @@ class DenseStack:
         y = stack.output(h)
 
         def pull(y_bar):
-            y_bar = _validate.matrix(y_bar, stack.dtype, name="the cotangent")
-            if y_bar.shape != y.shape:
-                raise ValueError(f"the cotangent has shape {y_bar.shape}, the value {y.shape}")
-            params_bar, x_bar = stack.reverse(x, h, y_bar)
+            params_bar, x_bar = stack.reverse(x, h, _validate.cotangent(y_bar, y))
             return (x_bar,) if params is None else (params_bar, x_bar)
 
         return y, pull
 
-    def _at(self, params, x):
+    def _at(self, params: ArrayLike | None, x: ArrayLike) -> tuple[DenseStack, NDArray[Any]]:
         """This stack, over params unless None, and x as an array that it takes."""
         x = _validate.levels(x, self.dtype, name="X", n_columns=self.sizes[0])
         if params is None:
             return self, x
-        return self.with_params(_validate.vector(params, self.dtype, name="params", size=self.n_params)), x
+        return self.with_params(_validate.vector(params, self.dtype, name="params", size=self.n_params, finite=True)), x
 
     def _pull(self, kernel, x, h, y_bar, work):
         params_bar = np.empty(self.n_params, dtype=self.dtype)
         x_bar = np.empty((len(x), self.sizes[0]), dtype=self.dtype)
         kernel(self.kernel_sizes, self.kernel_activations, self.params, x, h, y_bar, work, params_bar, x_bar)
         return params_bar, x_bar
-
-
-def _tangents(dot, primal, name):
-    """Tangents of primal with a leading axis, and whether they came with it; None stays None."""
-    if dot is None:
-        return None, False
-    dot = _validate.array(dot, primal.dtype, name=f"the tangent of {name}")
-    if dot.shape[dot.ndim - primal.ndim :] != primal.shape or dot.ndim not in (primal.ndim, primal.ndim + 1):
-        raise ValueError(
-            f"the tangent of {name} has shape {dot.shape}; {name} has {primal.shape}; add at most a leading axis"
-        )
-    many = dot.ndim > primal.ndim
-    return dot if many else dot[None], many
 
 
 def round_latents(z: NDArray[Any], bits: int, out: NDArray[Any] | None = None) -> NDArray[Any]:

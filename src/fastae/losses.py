@@ -128,14 +128,16 @@ class _BoundLoss:
         if params is not None:
             raise ValueError("a loss has no parameters; give primals (xhat,) and tangents (xhat_dot,)")
         value, grad = self._loss.loss_gradient(xhat, self._codes)
-        return value, np.tensordot(np.asarray(xhat_dot), grad, axes=2)
+        dots, many = _validate.tangents(xhat_dot, grad, name="xhat")
+        value_dot = np.tensordot(dots, grad, axes=2)
+        return value, value_dot if many else float(value_dot[0])
 
     def vjp_rule(self, params, xhat):
         """(value, its pull-back): the cotangent of a number scales the gradient."""
         if params is not None:
             raise ValueError("a loss has no parameters; give the one primal xhat")
         value, grad = self._loss.loss_gradient(xhat, self._codes)
-        return value, lambda value_bar: (value_bar * grad,)
+        return value, lambda value_bar: (float(_validate.cotangent(value_bar, np.array(value))) * grad,)
 
 
 class HammingLoss(_SymbolLoss):

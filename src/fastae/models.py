@@ -286,15 +286,22 @@ class Chain:
 
     @property
     def params(self) -> NDArray[Any]:
-        """A copy of the encoder's parameters followed by the decoder's."""
+        """A copy of the encoder's parameters followed by the decoder's; assigning to it changes both in place."""
         return np.concatenate([self.encoder.params, self.decoder.params])
+
+    @params.setter
+    def params(self, params: ArrayLike) -> None:
+        """Change both halves in place."""
+        split = self.encoder.params.size
+        params = _validate.vector(params, self.encoder.dtype, name="params", size=split + self.decoder.params.size)
+        self.encoder.params[:], self.decoder.params[:] = params[:split], params[split:]
 
     def __repr__(self):
         return f"Chain({self.encoder!r}, {self.decoder!r}, latent_bits={self.latent_bits})"
 
     def transform(self, X: ArrayLike) -> NDArray[Any]:
         """Latents of rows, rounded where latent_bits says so; otherwise as `Encoder.transform`."""
-        return self._rounded(self.encoder.transform(X))
+        return self.rounded(self.encoder.transform(X))
 
     def inverse_transform(self, Z: ArrayLike) -> NDArray[Any]:
         """Levels of rows from their latents; as `Decoder.inverse_transform`."""
@@ -312,13 +319,13 @@ class Chain:
         encoder_params, decoder_params = _halves(params, split)
         encoder_dot, decoder_dot = _halves(params_dot, split)
         z, z_dot = self.encoder.jvp_rule(encoder_params, x, encoder_dot, x_dot)
-        return self.decoder.jvp_rule(decoder_params, self._rounded(z), decoder_dot, z_dot)
+        return self.decoder.jvp_rule(decoder_params, self.rounded(z), decoder_dot, z_dot)
 
     def vjp_rule(self, params: ArrayLike | None, x: ArrayLike) -> tuple[NDArray[Any], Pull]:
         """See `fastae.vjp`; rounding passes cotangents straight through."""
         encoder_params, decoder_params = _halves(params, self.encoder.params.size)
         z, pull_encoder = self.encoder.vjp_rule(encoder_params, x)
-        xhat, pull_decoder = self.decoder.vjp_rule(decoder_params, self._rounded(z))
+        xhat, pull_decoder = self.decoder.vjp_rule(decoder_params, self.rounded(z))
 
         def pull(xhat_bar):
             *decoder_bar, z_bar = pull_decoder(xhat_bar)
@@ -327,7 +334,8 @@ class Chain:
 
         return xhat, pull
 
-    def _rounded(self, z):
+    def rounded(self, z: NDArray[Any]) -> NDArray[Any]:
+        """Latents as `latent_bits` stores them; z itself where it is None."""
         return z if self.latent_bits is None else round_latents(z, self.latent_bits)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastae import _validate
-from fastae.autodiff import GRADIENT_MODES
+from fastae.gradient_modes import GradientMode, gradient_mode
 from fastae.losses import LOSSES, CrossEntropyLoss, HammingLoss
 from fastae.models import Chain, Decoder, Encoder
 from fastae.optim import OPTIMIZERS, SCHEDULES
@@ -73,9 +73,10 @@ class Trainer:
     decoder : Decoder
     loss : HammingLoss or CrossEntropyLoss
         Its alphabet is the alphabet of the rows.
-    gradient : {"forward", "reverse", "mixed"}
-        How gradients are computed, see ``GRADIENT_MODES``; all are exact and agree to rounding. "reverse" is the
-        fastest; "forward" pushes unit tangents of the pre-activations; "mixed" does so in the decoder only.
+    gradient : {"forward", "reverse", "mixed", "forward_gradient", "naive"} or a mode
+        How gradients are computed, see ``GRADIENT_MODES``. "reverse" is the fastest; "forward" pushes unit tangents of
+        the pre-activations; "mixed" does so in the decoder only. "forward_gradient" is an estimate from random
+        directions, with options as ``ForwardGradient(n_tangents=16)``; the others are exact and agree to rounding.
     optimizer : {"adam", "sgd"} or a function from params to an optimiser
         As ``functools.partial(SGD, momentum=0.5)``.
     learning_rate : float
@@ -122,7 +123,7 @@ class Trainer:
         decoder: Decoder,
         *,
         loss: HammingLoss | CrossEntropyLoss,
-        gradient: str = "forward",
+        gradient: str | GradientMode = "forward",
         optimizer: str | Callable[[NDArray[Any]], Any] = "adam",
         learning_rate: float = 1e-2,
         batch_size: int = 256,
@@ -133,8 +134,7 @@ class Trainer:
         model = Chain(encoder, decoder, latent_bits=latent_bits)  # checks that they fit together
         if not isinstance(loss, tuple(LOSSES.values())):
             raise TypeError(f"loss is {loss!r}; give a loss of an alphabet, such as HammingLoss(HAPLOTYPE)")
-        if not isinstance(gradient, str) or gradient not in GRADIENT_MODES:
-            raise ValueError(f"gradient is {gradient!r}; it can be {', '.join(map(repr, GRADIENT_MODES))}")
+        mode = gradient_mode(gradient)
         make_optimizer = _lookup(optimizer, OPTIMIZERS, "optimizer")
         self.encoder = encoder
         self.decoder = decoder
@@ -145,8 +145,8 @@ class Trainer:
         self.latent_bits = model.latent_bits
         self._model = model
         self._schedule = _lookup(schedule, SCHEDULES, "schedule")
-        self._update = Update(model, loss, GRADIENT_MODES[gradient], make_optimizer)
         self._rng = _validate.generator(seed)
+        self._update = Update(model, loss, mode, make_optimizer, self._rng)
 
     def step(self, X: ArrayLike) -> float:
         """One update from one batch of rows.

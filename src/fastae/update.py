@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastae.autodiff import ExactMode
+from fastae.gradient_modes import GradientMode
 from fastae.layers import round_latents
 from fastae.losses import CrossEntropyLoss, HammingLoss
 from fastae.models import Chain
@@ -23,24 +23,28 @@ class Update:
     ----------
     chain : Chain
     loss : HammingLoss or CrossEntropyLoss
-    mode : ExactMode
-        A value of ``GRADIENT_MODES``.
+    mode : GradientMode
+        As the values of ``GRADIENT_MODES``.
     make_optimizer : function from params to an optimiser
         Called for each half.
+    rng : numpy.random.Generator
+        For modes that draw random directions.
     """
 
     def __init__(
         self,
         chain: Chain,
         loss: HammingLoss | CrossEntropyLoss,
-        mode: ExactMode,
+        mode: GradientMode,
         make_optimizer: Callable[[NDArray[Any]], Any],
+        rng: np.random.Generator,
     ) -> None:
         self._encoder = chain.encoder.stack
         self._decoder = chain.decoder.stack
         self._latent_bits = chain.latent_bits
         self._loss = loss
         self._mode = mode
+        self._rng = rng
         self._encoder_optimizer = make_optimizer(chain.encoder.params)
         self._decoder_optimizer = make_optimizer(chain.decoder.params)
         self._workspaces: dict[int, _Workspace] = {}
@@ -95,14 +99,15 @@ class Update:
         if work is None:
             if len(self._workspaces) == 2:
                 self._workspaces.clear()
-            work = self._workspaces[n] = _Workspace(self._encoder, self._decoder, n, self._mode, self._latent_bits)
+            gradient = self._mode.plan(self._encoder, self._decoder, n, self._rng)
+            work = self._workspaces[n] = _Workspace(self._encoder, self._decoder, n, gradient, self._latent_bits)
         return work
 
 
 class _Workspace:
     """Every array that an update of n rows writes to, made once."""
 
-    def __init__(self, encoder, decoder, n, mode, latent_bits):
+    def __init__(self, encoder, decoder, n, gradient, latent_bits):
         dtype = encoder.dtype
         d, m = encoder.sizes[0], decoder.sizes[0]
         self.x = np.empty((n, d), dtype=dtype)
@@ -115,4 +120,4 @@ class _Workspace:
         self.xhat_bar = np.empty((n, d), dtype=dtype)
         self.encoder_bar = np.empty(encoder.n_params, dtype=dtype)
         self.decoder_bar = np.empty(decoder.n_params, dtype=dtype)
-        self.gradient = mode.plan(encoder, decoder, n)
+        self.gradient = gradient

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ways to the gradient of a loss over a decoder over an encoder: exact in three ways, naive, and estimated."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastae import _core, _validate
+from fastae.layers import DenseStack, count_params
+
+# (x, h_encoder, z, h_decoder, xhat_bar, encoder_bar, decoder_bar) -> None: fills the last two from the input and the
+# outputs of both halves and the loss's cotangent. z are the latents that the decoder was given: rounding passes
+# derivatives straight through.
+Gradient = Callable[..., None]
+
+_TANGENTS_AT_ONCE = 16  # of the parameters: one tangent is as large as a gradient
+_ROWS_AT_ONCE = 2048  # of tangents times examples: enough for full speed, and it bounds the memory
+
+
+class GradientMode(Protocol):
+    """What the values of `GRADIENT_MODES` share."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether it gives the gradient to rounding, or an estimate whose mean is the gradient."""
+
+    def plan(self, encoder: DenseStack, decoder: DenseStack, n: int, rng: np.random.Generator) -> Gradient:
+        """The gradient of batches of n rows, its buffers made once; rng is drawn from by estimates only."""
+
+
+class Sweep(NamedTuple):
+    """One exact way to the gradient of a stack: a kernel and the scratch it needs."""
+
+    kernel: Callable[..., None]
+    work: Callable[..., int]
+
+
+REVERSE = Sweep(_core.stack_reverse, _core.stack_reverse_work)
+UNIT_TANGENTS = Sweep(_core.stack_unit_tangents, _core.stack_unit_tangents_work)
+
+
+@dataclass(frozen=True)
+class ExactMode:
+    """The sweeps that give the gradient of a decoder, then of the encoder before it."""
+
+    encoder: Sweep
+    decoder: Sweep
+    exact = True
+
+    def plan(self, encoder: DenseStack, decoder: DenseStack, n: int, rng: np.random.Generator) -> Gradient:
+        """See `GradientMode`."""
+        z_bar = np.empty((n, decoder.sizes[0]), dtype=decoder.dtype)
+        pull_decoder = _pull(self.decoder, decoder, n)
+        pull_encoder = _pull(self.encoder, encoder, n)
+
+        def gradient(x, h_encoder, z, h_decoder, xhat_bar, encoder_bar, decoder_bar):
+            pull_decoder(z, h_decoder, xhat_bar, decoder_bar, z_bar)
+            pull_encoder(x, h_encoder, z_bar, encoder_bar, None)
+
+        return gradient
+
+
+def _pull(sweep, stack, n):
+    """(x, h, y_bar, params_bar, x_bar) -> None by a sweep over a stack, for n rows."""
+    work = np.empty(sweep.work(stack.kernel_sizes, n), dtype=stack.dtype)
+
+    def pull(x, h, y_bar, params_bar, x_bar):
+        sweep.kernel(stack.kernel_sizes, stack.kernel_activations, stack.params, x, h, y_bar, work, params_bar, x_bar)
+
+    return pull
+
+
+@dataclass(frozen=True)
+class Naive:
+    """One tangent for each parameter through both halves: the textbook's forward mode, a reference to compare with.
+
+    Its slope along the unit tangent of a parameter is that entry of the gradient. As many tangents as there are
+    parameters cost that many forward passes: use it to check, not to train.
+    """
+
+    exact = True
+
+    def plan(self, encoder: DenseStack, decoder: DenseStack, n: int, rng: np.random.Generator) -> Gradient:
+        """See `GradientMode`."""
+
+        def gradient(x, h_encoder, z, h_decoder, xhat_bar, encoder_bar, decoder_bar):
+            for rows in _unit_rows(encoder):
+                z_dot = encoder.tangent(x, h_encoder, params_dot=rows.units)
+                xhat_dot = decoder.tangent(z, h_decoder, x_dot=z_dot)
+                encoder_bar[rows.at] = np.tensordot(xhat_dot, xhat_bar, axes=2)
+            for rows in _unit_rows(decoder):
+                xhat_dot = decoder.tangent(z, h_decoder, params_dot=rows.units)
+                decoder_bar[rows.at] = np.tensordot(xhat_dot, xhat_bar, axes=2)
+
+        return gradient
+
+
+class _UnitRows(NamedTuple):
+    units: NDArray[Any]  # (k, n_params)
+    at: slice  # the k parameters that move
+
+
+def _unit_rows(stack):
+    """The unit tangents of all parameters, some at once."""
+    for start in range(0, stack.n_params, _TANGENTS_AT_ONCE):
+        k = min(_TANGENTS_AT_ONCE, stack.n_params - start)
+        yield _UnitRows(np.eye(k, stack.n_params, start, dtype=stack.dtype), slice(start, start + k))
+
+
+@dataclass(frozen=True)
+class ForwardGradient:
+    """An unbiased estimate of the gradient from slopes along random directions, without a pass back.
+
+    Parameters
+    ----------
+    n_tangents : int, 1 or more
+        Directions to average over, which travel together: the variance falls as 1 / n_tangents.
+    perturb : {"activity", "weight"}
+        What moves at random. "weight": the parameters, along v, the same for all rows; the estimate is (∇L · v) v.
+        "activity": the pre-activations a of every layer, along u, another for each row; the estimate of the gradient
+        with respect to a is (∇L · u) u, and with the layer's inputs it gives that of the parameters. There are far
+        fewer pre-activations than weights, so its variance is far less.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If n_tangents is not an integer of 1 or more, or perturb is another word.
+
+    Notes
+    -----
+    Entries of directions are -1 or 1 with equal chance, which gives less variance than any other law of independent
+    entries (Spall, *IEEE Trans. Automatic Control* 37, 1992): with P parameters, (P - 1) |∇L|² / n_tangents in all
+    for "weight". Sources: Baydin et al., *Gradients without backpropagation*, arXiv:2202.08587 (weights); Ren et al.,
+    *Scaling forward gradient with local losses*, ICLR 2023, arXiv:2210.03310 (activities).
+
+    Examples
+    --------
+    >>> from fastae import HAPLOTYPE, Decoder, Encoder, ForwardGradient, HammingLoss, Trainer
+    >>> mode = ForwardGradient(n_tangents=8)
+    >>> trainer = Trainer(Encoder([4, 2]), Decoder([2, 4]), loss=HammingLoss(HAPLOTYPE), gradient=mode)
+    >>> history = trainer.fit([[0, 0, 1, 1], [1, 1, 0, 0]] * 8, n_epochs=200)
+    >>> history.hamming[-1]
+    0.0
+    """
+
+    n_tangents: int = 1
+    perturb: str = "activity"
+    exact = False
+
+    def __post_init__(self) -> None:
+        _validate.integer(self.n_tangents, 1, None, name="n_tangents")
+        if self.perturb not in ("activity", "weight"):
+            raise ValueError(f"perturb is {self.perturb!r}; it can be 'activity' or 'weight'")
+
+    def plan(self, encoder: DenseStack, decoder: DenseStack, n: int, rng: np.random.Generator) -> Gradient:
+        """See `GradientMode`."""
+        if self.perturb == "weight":
+            return self._plan_weight(encoder, decoder, rng)
+        return self._plan_activity(encoder, decoder, n, rng)
+
+    def _plan_weight(self, encoder, decoder, rng):
+        def gradient(x, h_encoder, z, h_decoder, xhat_bar, encoder_bar, decoder_bar):
+            encoder_bar[:] = decoder_bar[:] = 0
+            for k in _parts(self.n_tangents, _TANGENTS_AT_ONCE):
+                encoder_dot = _signs(rng, (k, encoder.n_params), encoder.dtype)
+                decoder_dot = _signs(rng, (k, decoder.n_params), decoder.dtype)
+                z_dot = encoder.tangent(x, h_encoder, params_dot=encoder_dot)
+                xhat_dot = decoder.tangent(z, h_decoder, params_dot=decoder_dot, x_dot=z_dot)
+                slopes = np.tensordot(xhat_dot, xhat_bar, axes=2) / self.n_tangents
+                encoder_bar += slopes @ encoder_dot
+                decoder_bar += slopes @ decoder_dot
+
+        return gradient
+
+    def _plan_activity(self, encoder, decoder, n, rng):
+        layers = _affine_layers(encoder) + _affine_layers(decoder)
+        tanh = [name == "tanh" for name in encoder.activations + decoder.activations]
+        at_once = max(1, _ROWS_AT_ONCE // max(1, n))
+
+        def gradient(x, h_encoder, z, h_decoder, xhat_bar, encoder_bar, decoder_bar):
+            outputs = encoder.outputs(h_encoder) + decoder.outputs(h_decoder)
+            inputs = [x, *outputs[:-1]]
+            inputs[len(encoder.activations)] = z
+            derivatives = [1 - h**2 if is_tanh else np.ones_like(h) for h, is_tanh in zip(outputs, tanh, strict=True)]
+            a_bars = [np.zeros_like(h) for h in outputs]
+            for k in _parts(self.n_tangents, at_once):
+                directions = [_signs(rng, (k, *h.shape), h.dtype) for h in outputs]
+                h_dot = directions[0] * derivatives[0]
+                for layer, h_in, h, derivative, u in zip(
+                    layers[1:], inputs[1:], outputs[1:], derivatives[1:], directions[1:], strict=True
+                ):
+                    h_dot = layer.tangent(h_in, h, x_dot=h_dot)
+                    h_dot += u
+                    h_dot *= derivative
+                slopes = np.einsum("kij,ij->ki", h_dot, xhat_bar) / self.n_tangents  # one for each row
+                for a_bar, u in zip(a_bars, directions, strict=True):
+                    a_bar += np.einsum("ki,kij->ij", slopes, u)
+            bars = encoder.with_params(encoder_bar).layers() + decoder.with_params(decoder_bar).layers()
+            for (weights_bar, bias_bar), a_bar, h_in in zip(bars, a_bars, inputs, strict=True):
+                np.matmul(a_bar.T, h_in, out=weights_bar)
+                np.sum(a_bar, axis=0, out=bias_bar)
+
+        return gradient
+
+
+def _affine_layers(stack):
+    """The maps h -> W h + b of the layers of a stack, over its parameters."""
+    layers, start = [], 0
+    for sizes in itertools.pairwise(stack.sizes):
+        stop = start + count_params(sizes)
+        layers.append(DenseStack(sizes, ["identity"], stack.params[start:stop]))
+        start = stop
+    return layers
+
+
+def _parts(total, most):
+    """The numbers of at most `most` that add up to total."""
+    for start in range(0, total, most):
+        yield min(most, total - start)
+
+
+_SIGNS_OF_BYTE = 1 - 2 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.int8)
+
+
+def _signs(rng, shape, dtype):
+    """-1 or 1 with equal chance: a bit of randomness each."""
+    size = math.prod(shape)
+    signs = _SIGNS_OF_BYTE.astype(dtype)[rng.integers(0, 256, -(-size // 8), dtype=np.uint8)]
+    return signs.reshape(-1)[:size].reshape(shape)
+
+
+# All but "forward_gradient" give the same gradient to rounding. "forward" needs Σ d_l tangents where "naive" needs one
+# for each parameter, and re-bases them at the latent: only the latents' unit tangents cross the decoder. "mixed" has
+# forward mode where the input is narrow (the decoder) and reverse mode where it is wide (the encoder).
+GRADIENT_MODES: dict[str, GradientMode] = {
+    "forward": ExactMode(UNIT_TANGENTS, UNIT_TANGENTS),
+    "mixed": ExactMode(REVERSE, UNIT_TANGENTS),
+    "reverse": ExactMode(REVERSE, REVERSE),
+    "forward_gradient": ForwardGradient(),
+    "naive": Naive(),
+}
+
+
+def gradient_mode(gradient: str | GradientMode) -> GradientMode:
+    """The mode that an option names, or is."""
+    if isinstance(gradient, str) and gradient in GRADIENT_MODES:
+        return GRADIENT_MODES[gradient]
+    if isinstance(gradient, str) or not hasattr(gradient, "plan"):
+        raise ValueError(
+            f"gradient is {gradient!r}; it can be {', '.join(map(repr, GRADIENT_MODES))}, or a mode such as "
+            "ForwardGradient(n_tangents=16)"
+        )
+    return gradient
