@@ -15,7 +15,7 @@ LAYERS = [
     {"_core"},
     {"_validate", "alphabet", "bitpack", "rans", "layers", "losses", "autodiff", "gradient_modes", "quantize"},
     {"models", "gradients", "optim", "update", "trainer"},
-    {"cohort", "fileio", "latents", "modelfile", "archive", "io"},
+    {"cohort", "fileio", "latents", "modelfile", "jobs", "archive", "io", "sweep"},
     {"plots", "cli", "demo", "__main__"},
     {"__init__"},
 ]

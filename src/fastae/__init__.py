@@ -16,6 +16,7 @@ from fastae.modelfile import dumps_model, load_model, loads_model, save_model
 from fastae.models import Chain, Decoder, Encoder
 from fastae.optim import OPTIMIZERS, SCHEDULES, SGD, Adam, AdamW
 from fastae.quantize import IntDecoder
+from fastae.sweep import Sweep, SweepPoint, sweep
 from fastae.trainer import History, Trainer
 
 __all__ = [
@@ -49,6 +50,8 @@ __all__ = [
     "IntDecoder",
     "NotFittedError",
     "Sites",
+    "Sweep",
+    "SweepPoint",
     "Trainer",
     "VersionError",
     "compose",
@@ -67,6 +70,7 @@ __all__ = [
     "read_fasta",
     "read_vcf",
     "save_model",
+    "sweep",
     "unpack_latents",
     "value_and_grad",
     "vjp",

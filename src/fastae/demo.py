@@ -6,7 +6,6 @@ The region ships with the package (`fastae/data`, see PROVENANCE.md there): 300 
 
 from __future__ import annotations
 
-import io
 import lzma
 import os
 import time
@@ -22,11 +21,11 @@ from fastae.alphabet import HAPLOTYPE
 from fastae.archive import open_archive, write_archive
 from fastae.cohort import Cohort, first_difference
 from fastae.errors import FastaeError
-from fastae.fileio import atomic_output, check_output
+from fastae.fileio import check_output
 from fastae.io.vcf import read_vcf
 from fastae.losses import CrossEntropyLoss
 from fastae.models import Decoder, Encoder
-from fastae.plots import new_figure, plot_history, plot_latents
+from fastae.plots import check_picture, new_figure, plot_history, plot_latents, save_figure
 from fastae.trainer import History, Trainer
 
 REGION = "kg3_chr20_eur300"
@@ -75,7 +74,7 @@ def run_demo(
     archive_path, picture_path = Path(out_dir, "demo.fae"), Path(out_dir, "demo.png")
     for path in (archive_path, picture_path):
         check_output(path)
-    new_figure(1)  # without matplotlib it is refused now, not after the training
+    check_picture(picture_path)  # without matplotlib it is refused now, not after the training
     start = time.perf_counter()
     with resources.as_file(resources.files("fastae") / "data" / f"{REGION}.vcf.gz") as vcf:
         say("1000 Genomes Project, chr20:2,000,000-2,499,999, phased: training, writing, reading back ...")
@@ -185,10 +184,7 @@ def draw(path: Path, cohort: Cohort, history: History, Z: NDArray[np.floating]) 
     left.set_title("autoencoder of the common alleles, forward-mode gradients")
     plot_latents(right, Z, [populations.get(name, "") for name in cohort.samples])
     right.set_title(f"{len(Z)} people by their {Z.shape[1]} latents")
-    picture = io.BytesIO()  # a picture's writer hides why a file cannot be written
-    figure.savefig(picture, format="png", dpi=120)
-    with atomic_output(path) as file:
-        file.write(picture.getvalue())
+    save_figure(figure, path)
 
 
 def read_populations() -> dict[str, str]:

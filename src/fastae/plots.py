@@ -1,21 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of a training and of a cohort's latents, drawn with matplotlib (extra `plot`).
+"""Pictures of a training, of a cohort's latents and of a sweep, drawn with matplotlib (extra `plot`).
 
 Nothing here touches pyplot's global state: a figure is made, drawn on, saved, and forgotten.
 """
 
 from __future__ import annotations
 
+import io
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastae.errors import InputError
+from fastae.fileio import atomic_output
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from fastae.sweep import Sweep
     from fastae.trainer import History
+
+PICTURE_FORMATS = ("png", "svg", "pdf")
 
 
 def new_figure(n_axes: int, *, width: float = 6.4, height: float = 4.8) -> tuple[Figure, list[Axes]]:
@@ -50,6 +58,70 @@ def new_figure(n_axes: int, *, width: float = 6.4, height: float = 4.8) -> tuple
         raise ImportError("drawing needs matplotlib, which is not installed: pip install 'fastae[plot]'") from error
     figure = Figure(figsize=(width * n_axes, height), layout="constrained")
     return figure, list(np.atleast_1d(figure.subplots(1, n_axes)))
+
+
+def check_picture(path: str | os.PathLike[str]) -> str:
+    """Refuse the name of a picture that could not be drawn, before anything is computed for it.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    str
+        The format, by the name's ending: one of PICTURE_FORMATS.
+
+    Raises
+    ------
+    InputError
+        The ending is another.
+    ImportError
+        matplotlib is not installed.
+
+    Examples
+    --------
+    >>> check_picture("sweep.svg")
+    'svg'
+    """
+    name = os.fsdecode(path)
+    ending = os.path.splitext(name)[1].lstrip(".").lower()
+    if ending not in PICTURE_FORMATS:
+        raise InputError(f"{name}: a picture's name ends in {', '.join('.' + known for known in PICTURE_FORMATS)}")
+    new_figure(1)
+    return ending
+
+
+def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Write a picture, which gets its name when it is complete; one figure always gives the same bytes.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    path : path-like
+        Its ending says the format, see PICTURE_FORMATS.
+
+    Raises
+    ------
+    InputError
+        The ending is another, or `fastae.fileio.check_output` refuses the path.
+    OSError
+        The file cannot be written.
+
+    Examples
+    --------
+    >>> figure, _ = new_figure(1)
+    >>> save_figure(figure, "empty.svg")
+    """
+    kind = check_picture(path)
+    from matplotlib import rc_context
+
+    picture = io.BytesIO()  # a picture's writer hides why a file cannot be written
+    stamp: dict[str, Any] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
+    with rc_context({"svg.hashsalt": "fastae", "svg.fonttype": "none"}):
+        figure.savefig(picture, format=kind, dpi=120, metadata=stamp)
+    with atomic_output(path) as file:
+        file.write(picture.getvalue())
 
 
 def principal_components(X: ArrayLike, n_components: int = 2) -> NDArray[np.float64]:
@@ -159,3 +231,45 @@ def plot_history(ax: Axes, history: History) -> None:
     ax.set_xlabel("epoch")
     ax.set_ylabel("per cell")
     ax.legend(frameon=False)
+
+
+def plot_sweep(ax: Axes, table: Sweep, *, lossy: bool = False) -> None:
+    """Draw every point of a sweep by bits per genotype and wrong alleles, and the Pareto front as a line.
+
+    Colours tell the bits of a latent, marks the depth; points of the front are labelled with latents x bits.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    table : Sweep
+    lossy : bool
+        Count the bits of latents and weights only, not those of the residual that corrects the wrong alleles.
+
+    Examples
+    --------
+    >>> from fastae.sweep import Sweep, SweepPoint
+    >>> figure, (ax,) = new_figure(1)
+    >>> plot_sweep(ax, Sweep((SweepPoint(2, 1, 2, 100, 80, 400, 320, 0.8, 0.1, 1.5),)))
+    """
+
+    def place(point):
+        return point.lossy_bits_per_genotype if lossy else point.bits_per_genotype, point.hamming
+
+    front = table.front(lossy=lossy)
+    ax.plot(*zip(*map(place, front), strict=True), color="0.6", drawstyle="steps-post", label="Pareto front", zorder=0)
+    several_bits = sorted({point.bits for point in table.points})
+    kinds = sorted({(point.bits, point.depth) for point in table.points})
+    for bits, depth in kinds:
+        points = [place(point) for point in table.points if (point.bits, point.depth) == (bits, depth)]
+        style: dict[str, Any] = {"color": f"C{several_bits.index(bits) % 10}", "marker": "xosD^vPh*"[depth]}
+        label = f"{bits} bit{'s' * (bits > 1)}, depth {depth}" if depth else "no autoencoder"
+        ax.plot(*zip(*points, strict=True), linestyle="", markersize=5, label=label, **style)
+    for point in front:
+        if point.n_latents:
+            ax.annotate(
+                f"{point.n_latents}x{point.bits}", place(point), xytext=(4, 4), textcoords="offset points", fontsize=8
+            )
+    ax.set_xlabel("bits per genotype" + (", latents and weights only" if lossy else ""))
+    ax.set_ylabel("share of alleles wrong before the residual")
+    ax.set_title("reconstruction without residual" if lossy else "lossless")
+    ax.legend(frameon=False, fontsize=8)

@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,14 +22,11 @@ from fastae.archive.window import MAX_BLOCK_CELLS, WindowDecoder
 from fastae.cohort import FILL, MAX_ALLELE, Cohort, CohortStream, Sites
 from fastae.errors import FastaeError, InputError
 from fastae.fileio import atomic_output
+from fastae.jobs import cancellable_pool
 
 BLOCK_VARIANTS = 2048
 BLOCK_SAMPLES = 256
 _WINDOW_CELLS = 1 << 27  # calls of all samples that are held at a time
-
-
-class _CancelledError(Exception):
-    """Another window failed, or the user interrupted: this one's result is not wanted."""
 
 
 def write_archive(
@@ -177,9 +172,9 @@ def _code_in_order(
 ) -> Iterator[_Coded]:
     """Windows coded by some threads, given back in order; never more than a few are held."""
     pending: deque[Future[_Coded]] = deque()
-    with _pool(n_threads) as (pool, stop):
+    with cancellable_pool(n_threads) as (pool, check_stop):
         for number, cohort in enumerate(windows):
-            pending.append(pool.submit(_code_window, cohort, slab_samples, predictor, (seed, number), stop))
+            pending.append(pool.submit(_code_window, cohort, slab_samples, predictor, (seed, number), check_stop))
             if len(pending) > n_threads:
                 yield pending.popleft().result()
         while pending:
@@ -200,21 +195,12 @@ def _holdable(windows: Iterable[Cohort], samples: list[str]) -> Iterator[Cohort]
         yield window
 
 
-@contextmanager
-def _pool(n_threads: int) -> Iterator[tuple[ThreadPoolExecutor, threading.Event]]:
-    """A pool whose running jobs are told to stop where the block fails."""
-    stop = threading.Event()
-    with ThreadPoolExecutor(n_threads) as pool:
-        try:
-            yield pool, stop
-        except BaseException:
-            stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-
-
 def _code_window(
-    cohort: Cohort, slab_samples: int, predictor: str, seed: tuple[int, int], stop: threading.Event
+    cohort: Cohort,
+    slab_samples: int,
+    predictor: str,
+    seed: tuple[int, int],
+    check_stop: Callable[[object], None],
 ) -> _Coded:
     calls, phased = cohort.call_genotype, cohort.call_genotype_phased
     table, matrix = split(calls, phased)
@@ -224,11 +210,6 @@ def _code_window(
     by_frequency = [_Block(frequency.NUMBER, b"", frequency.encode(matrix[:, part], table)) for part in rows]
     blocks, model = by_frequency, None
     if predictor != frequency.NAME and rows:
-
-        def check_stop(_: object) -> None:
-            if stop.is_set():
-                raise _CancelledError
-
         forced = predictor == autoencoder.NAME
         fitted = training.fit(matrix, table, rows[0].stop, seed, forced=forced, progress=check_stop)
         if fitted is not None:

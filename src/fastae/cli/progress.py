@@ -11,7 +11,7 @@ def watched(stream, description, total=None):
 
 
 class _NoBar:
-    """What `variants_bar` gives where tqdm, an extra, is not installed."""
+    """What `bar` gives where tqdm, an extra, is not installed."""
 
     n = 0
 
@@ -21,15 +21,20 @@ class _NoBar:
 
 def variants_bar(description, total=None):
     """A bar of variants, which only a terminal shows."""
+    return bar(description, total, " variants")
+
+
+def bar(description, total, unit):
+    """A bar that only a terminal shows."""
     try:
         from tqdm import tqdm
     except ImportError:
         return contextlib.nullcontext(_NoBar())
-    return tqdm(desc=description, total=total, unit=" variants", unit_scale=True, disable=None)
+    return tqdm(desc=description, total=total, unit=unit, unit_scale=True, disable=None)
 
 
 def _counted(blocks, description, total):
-    with variants_bar(description, total) as bar:
+    with variants_bar(description, total) as counter:
         for block in blocks:
             yield block
-            bar.update(block.n_variants)
+            counter.update(block.n_variants)

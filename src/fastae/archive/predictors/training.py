@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -32,6 +33,35 @@ SEARCH_ROWS = 1024  # at a time: bounds the memory of the search
 MIN_GAIN = 0.1  # bits
 
 
+@dataclass(frozen=True)
+class Shape:
+    """Of an autoencoder.
+
+    Attributes
+    ----------
+    n_latents : int
+    n_hidden : int
+        Units of each of the decoder's hidden layers; the encoder's have 2 n_latents + 16.
+    n_layers : int
+        Of either half, the one that gives the output included.
+    latent_bits : int
+        Of a latent.
+    """
+
+    n_latents: int
+    n_hidden: int
+    n_layers: int = 2
+    latent_bits: int = 1
+
+    def encoder_sizes(self, width: int) -> list[int]:
+        """Widths from `width` columns to the latents."""
+        return [width, *[2 * self.n_latents + 16] * (self.n_layers - 1), self.n_latents]
+
+    def decoder_sizes(self, width: int) -> list[int]:
+        """Widths from the latents to `width` columns."""
+        return [self.n_latents, *[self.n_hidden] * (self.n_layers - 1), width]
+
+
 def max_modelled_rate(rates: np.ndarray, n_rows: int, forced: bool) -> int:
     """The highest rate of a column that a decoder predicts; `forced`, the commonest columns are, however rare."""
     worthwhile = int(np.clip(np.round(-4 * np.log2(min(MIN_EVENTS / max(n_rows, 1), 0.5))) - 1, 0, 99))
@@ -46,6 +76,8 @@ def fit(
     seed: int | tuple[int, ...],
     *,
     forced: bool = False,
+    shape: Shape | None = None,
+    n_epochs: int | None = None,
     progress: Callable[[object], object] | None = None,
 ) -> tuple[Model, np.ndarray] | None:
     """Train an autoencoder on a window.
@@ -59,6 +91,10 @@ def fit(
     seed : int or tuple of int
     forced : bool
         Model at least the commonest columns that vary, even if that cannot pay.
+    shape : Shape, optional
+        Otherwise `shape_of` gives one.
+    n_epochs : int, optional
+        Otherwise as many as make MAX_STEPS updates, at most MAX_EPOCHS.
     progress : function, optional
         Called after every epoch.
 
@@ -74,8 +110,7 @@ def fit(
         If too many columns are to be modelled, and `forced`.
     """
     n_rows = matrix.shape[1]
-    max_rate = max_modelled_rate(table.rate & NEVER, n_rows, forced)
-    modelled = np.flatnonzero((table.rate & NEVER) <= max_rate)
+    max_rate, modelled = modelled_columns(table, n_rows, forced)
     if len(modelled) > MAX_OUTPUTS and forced:
         raise InputError(
             f"an autoencoder predicts at most {MAX_OUTPUTS} columns and {table.n_sites} sites have {len(modelled)} "
@@ -85,31 +120,44 @@ def fit(
         return None
     rows = np.ascontiguousarray(matrix[modelled].T).view(np.int8)
     rng = np.random.default_rng(seed)
-    encoder, decoder = _train(rows, rng, progress)
+    if shape is None:
+        shape = Shape(*shape_of(n_rows, len(modelled)))
+    bits = shape.latent_bits
+    encoder, decoder = _train(rows, shape, n_epochs, rng, progress)
     codes = np.concatenate(
         [
-            quantize_latents(encoder.transform(HAPLOTYPE.to_levels(part, np.float32)), 1)
+            quantize_latents(encoder.transform(HAPLOTYPE.to_levels(part, np.float32)), bits)
             for part in np.array_split(rows, -(-n_rows // 4096))
         ]
     )
-    _improve(codes, decoder, rows)
-    integer, bias_step = _to_integers(decoder, codes)
+    _improve(codes, bits, decoder, rows)
+    integer, bias_step = _to_integers(decoder, codes, bits)
     # |score| * score_scale is the logit's size; the level is that over LEVEL_WIDTH, in fixed point
     shift = 31
     multiplier = int(np.clip(round(integer.score_scale / LEVEL_WIDTH * 2**shift), 1, 2**31))
     groups, rates = np.zeros(len(modelled), np.uint8), np.zeros(0, np.uint8)
-    model = Model(max_rate, integer, bias_step, groups, multiplier, shift, rates, Codebook.fit(codes, 1))
+    model = Model(max_rate, integer, bias_step, groups, multiplier, shift, rates, Codebook.fit(codes, bits))
     _fit_contexts(model, rows.view(np.uint8), codes, slab_rows)
     return model, codes
 
 
+def modelled_columns(table: ColumnTable, n_rows: int, forced: bool) -> tuple[int, np.ndarray]:
+    """The highest rate of a column that a decoder predicts, and the columns that it does; `forced` as in `fit`."""
+    rates = table.rate & NEVER
+    max_rate = max_modelled_rate(rates, n_rows, forced)
+    return max_rate, np.flatnonzero(rates <= max_rate)
+
+
 def _train(
-    rows: np.ndarray, rng: np.random.Generator, progress: Callable[[object], object] | None
+    rows: np.ndarray,
+    shape: Shape,
+    n_epochs: int | None,
+    rng: np.random.Generator,
+    progress: Callable[[object], object] | None,
 ) -> tuple[Encoder, Decoder]:
     n_rows, width = rows.shape
-    n_latents, n_hidden = shape_of(n_rows, width)
-    encoder = Encoder([width, 2 * n_latents + 16, n_latents], seed=rng)
-    decoder = Decoder([n_latents, n_hidden, width], output_activation="identity", seed=rng)
+    encoder = Encoder(shape.encoder_sizes(width), seed=rng)
+    decoder = Decoder(shape.decoder_sizes(width), output_activation="identity", seed=rng)
     share = (np.count_nonzero(rows, axis=0) + 0.5) / (n_rows + 1)
     decoder.layers[-1][1][:] = np.log(share / (1 - share))
     sample = rows
@@ -125,10 +173,11 @@ def _train(
         learning_rate=LEARNING_RATE,
         batch_size=BATCH_SIZE,
         schedule="onecycle",
-        latent_bits=1,
+        latent_bits=shape.latent_bits,
         seed=rng,
     )
-    n_epochs = min(MAX_EPOCHS, -(-MAX_STEPS * BATCH_SIZE // len(sample)))
+    if n_epochs is None:
+        n_epochs = min(MAX_EPOCHS, -(-MAX_STEPS * BATCH_SIZE // len(sample)))
     trainer.fit(sample, n_epochs=n_epochs, progress=progress)
     return encoder, decoder
 
@@ -140,37 +189,52 @@ def shape_of(n_rows: int, width: int) -> tuple[int, int]:
     return n_latents, n_hidden
 
 
-def _improve(codes: np.ndarray, decoder: Decoder, rows: np.ndarray) -> None:
-    """Flip, in place, the latent bits whose flip makes their row cheaper: the encoder's guess is good, not the best.
+def _improve(codes: np.ndarray, bits: int, decoder: Decoder, rows: np.ndarray) -> None:
+    """Move latents, in place, by one step where that makes their row cheaper: the encoder's guess is not the best.
 
     A row costs the bits of its errors and those of its code, and codes that many rows share are cheap.
     """
     for sweep in range(N_SWEEPS):
-        prices = _CodePrices(codes)
+        prices = _CodePrices(codes, bits)
         for start in range(0, len(rows), SEARCH_ROWS):
             part = codes[start : start + SEARCH_ROWS]
             signs = 1 - 2 * rows[start : start + SEARCH_ROWS].astype(np.float32)
-            cost = _row_bits(part, decoder, signs) + (prices(part) if sweep else 0)
+            cost = _row_bits(part, bits, decoder, signs) + (prices(part) if sweep else 0)
             for latent in range(codes.shape[1]):
-                flipped = part.copy()
-                flipped[:, latent] ^= 1
-                flipped_cost = _row_bits(flipped, decoder, signs) + (prices(flipped) if sweep else 0)
-                better = flipped_cost < cost - MIN_GAIN
-                part[better, latent] ^= 1
-                cost[better] = flipped_cost[better]
+                for step in _STEPS_OF_ONE_BIT if bits == 1 else _STEPS:
+                    moved = part.copy()
+                    moved[:, latent] = step(part[:, latent], (1 << bits) - 1)
+                    moved_cost = _row_bits(moved, bits, decoder, signs) + (prices(moved) if sweep else 0)
+                    better = moved_cost < cost - MIN_GAIN
+                    part[better, latent] = moved[better, latent]
+                    cost[better] = moved_cost[better]
+
+
+def _up(q: np.ndarray, top: int) -> np.ndarray:
+    return np.where(q < top, q + 1, q - 1)
+
+
+def _down(q: np.ndarray, top: int) -> np.ndarray:
+    return np.where(q > 0, q - 1, q + 1)
+
+
+_STEPS = (_up, _down)  # at an end, the only one there is
+_STEPS_OF_ONE_BIT = (_up,)  # both are the flip
 
 
 class _CodePrices:
     """Bits of a row's code where each distinct code is stored once, and rows say which: by how many rows share it."""
 
-    def __init__(self, codes: np.ndarray) -> None:
+    def __init__(self, codes: np.ndarray, bits: int) -> None:
+        n_latents = codes.shape[1]
+        # two codes have the same sum modulo 2^64 about once in 10^19 pairs
+        self._weights = np.random.default_rng(0).integers(0, 2**64, n_latents, np.uint64)
         self._keys, counts = np.unique(self._key(codes), return_counts=True)
-        self._alone = np.log2(len(codes)) + codes.shape[1]
+        self._alone = np.log2(len(codes)) + bits * n_latents
         self._bits = np.where(counts > 1, np.log2(len(codes) / counts), self._alone)
 
-    @staticmethod
-    def _key(codes: np.ndarray) -> np.ndarray:
-        return codes @ (1 << np.arange(codes.shape[1], dtype=np.int64))
+    def _key(self, codes: np.ndarray) -> np.ndarray:
+        return codes @ self._weights
 
     def __call__(self, codes: np.ndarray) -> np.ndarray:
         key = self._key(codes)
@@ -178,18 +242,19 @@ class _CodePrices:
         return np.where(self._keys[at] == key, self._bits[at], self._alone)
 
 
-def _row_bits(codes: np.ndarray, decoder: Decoder, signs: np.ndarray) -> np.ndarray:
+def _row_bits(codes: np.ndarray, bits: int, decoder: Decoder, signs: np.ndarray) -> np.ndarray:
     """Cross-entropy of each row, in bits; signs are -1 where a bit is set, else 1."""
-    logits = decoder.inverse_transform(dequantize_latents(codes, 1))
+    logits = decoder.inverse_transform(dequantize_latents(codes, bits))
     logits *= signs
     return (np.maximum(logits, 0) + np.log1p(np.exp(-np.abs(logits)))).sum(axis=1) / np.log(2)
 
 
-def _to_integers(decoder: Decoder, codes: np.ndarray) -> tuple[IntDecoder, int]:
+def _to_integers(decoder: Decoder, codes: np.ndarray, latent_bits: int) -> tuple[IntDecoder, int]:
     """The decoder in integers, and the step of its last biases."""
-    weights, biases, step = round_layer(*decoder.layers[-1], _hidden(decoder, codes), BIAS_STEP)
-    plain = IntDecoder.from_float(decoder, latent_bits=1, weight_bits=8)
-    scale = step / HIDDEN_ONE  # of a score
+    weights, biases, step = round_layer(*decoder.layers[-1], _hidden(decoder, codes, latent_bits), BIAS_STEP)
+    plain = IntDecoder.from_float(decoder, latent_bits=latent_bits, weight_bits=8)
+    one = HIDDEN_ONE if len(decoder.layers) > 1 else (1 << latent_bits) - 1  # what the last layer is given for 1
+    scale = step / one  # of a score
     bias_step = max(1, round(BIAS_STEP / scale), int(np.ceil(np.abs(biases).max() / scale / 127)))
     n_outputs = len(biases)
     return IntDecoder(
@@ -198,14 +263,14 @@ def _to_integers(decoder: Decoder, codes: np.ndarray) -> tuple[IntDecoder, int]:
         np.concatenate([plain.biases[:-n_outputs], np.rint(biases / scale / bias_step).astype(np.int32) * bias_step]),
         plain.multipliers,
         plain.shifts,
-        latent_bits=1,
+        latent_bits=latent_bits,
         score_scale=scale,
     ), bias_step
 
 
-def _hidden(decoder: Decoder, codes: np.ndarray) -> np.ndarray:
+def _hidden(decoder: Decoder, codes: np.ndarray, latent_bits: int) -> np.ndarray:
     """What the last layer is given for rows of these codes."""
-    h = dequantize_latents(codes, 1)
+    h = dequantize_latents(codes, latent_bits)
     for weights, biases in decoder.layers[:-1]:
         h = np.tanh(h @ weights.T + biases)
     return h

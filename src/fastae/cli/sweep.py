@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``fastae sweep``: a grid of autoencoders, and what each stores of a cohort."""
+
+import argparse
+
+from .options import add_threads, input_file
+from .progress import bar
+
+
+def add_parser(subparsers):
+    parser = subparsers.add_parser(
+        "sweep",
+        help="show the trade-off of latents against parameters and storage",
+        description="Train an autoencoder for every combination of latents, bits and depth, on all sites as one block, "
+        "and tell what its latents, its decoder and the errors that it leaves take, as an archive stores them.",
+    )
+    parser.add_argument("input", type=input_file, metavar="DATA", help="VCF (plain, gzip or bgzip), BCF, aligned FASTA")
+    for name, default, text in (
+        ("latents", "2,4,8,16,32", "latents of a row"),
+        ("bits", "1,2,4", "bits of a latent"),
+        ("depth", "1,2,3", "layers of the encoder, and of the decoder"),
+    ):
+        parser.add_argument(f"--{name}", type=_integers, default=default, metavar="N,N,...", help=f"{text} [{default}]")
+    parser.add_argument("--hidden", type=int, metavar="N", help="width of the decoder's hidden layers [as an archive]")
+    parser.add_argument("--epochs", type=int, metavar="N", help="how often each row is seen [as for an archive]")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and order of rows [%(default)s]")
+    parser.add_argument(
+        "-r", "--regions", action="append", metavar="CHROM[:FROM-TO]", help="only these sites, as `fastae view` has it"
+    )
+    parser.add_argument("--drop-format", action="store_true", help="leave out FORMAT fields other than GT")
+    add_threads(parser)
+    parser.add_argument("--results", metavar="FILE", help="keep finished points here, and go on from those that are")
+    parser.add_argument("--tsv", metavar="FILE", help="write the table here, too, for programs")
+    parser.add_argument("--plot", metavar="FILE", help="draw bits per genotype against wrong alleles: png, svg or pdf")
+    parser.add_argument("--json", action="store_true", help="print the table for machines")
+    parser.set_defaults(runner=run)
+
+
+def _integers(text):
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of integers; give some as 2,4,8") from None
+
+
+def run(args):
+    from ..fileio import atomic_output, check_output
+    from ..io import read_cohort
+    from ..sweep import sweep
+
+    if args.plot is not None:
+        from .. import plots
+
+        plots.check_picture(args.plot)
+    for path in (args.results, args.tsv, args.plot):
+        if path is not None:
+            check_output(path, [args.input])
+    with read_cohort(args.input, drop_format=args.drop_format) as stream:
+        cohort = stream.read()
+    if args.regions:
+        cohort = cohort.select(cohort.sites.query(args.regions))
+    n_points = len(args.latents) * len(args.bits) * len(args.depth) + 1
+    with bar("sweep", n_points, " networks") as counted:
+        table = sweep(
+            cohort,
+            latents=args.latents,
+            bits=args.bits,
+            depth=args.depth,
+            n_hidden=args.hidden,
+            n_epochs=args.epochs,
+            seed=args.seed,
+            n_jobs=args.threads,
+            results=args.results,
+            progress=lambda _: counted.update(1),
+        )
+    if args.tsv is not None:
+        with atomic_output(args.tsv, [args.input]) as file:
+            file.write(table.to_tsv().encode())
+    if args.plot is not None:
+        figure, axes = plots.new_figure(2)
+        for ax, lossy in zip(axes, (False, True), strict=True):
+            plots.plot_sweep(ax, table, lossy=lossy)
+        plots.save_figure(figure, args.plot)
+    print(table.to_json() if args.json else table.to_text())
