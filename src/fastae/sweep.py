@@ -210,12 +210,11 @@ def sweep(
 
     Examples
     --------
-    >>> import numpy as np
     >>> from fastae import sweep
-    >>> kinds = np.random.default_rng(0).integers(0, 2, (40, 4))  # 40 sites of 4 haplotypes
-    >>> table = sweep(np.repeat(kinds, 30, axis=1), latents=[1, 2], bits=[1], depth=[2], n_epochs=60)
-    >>> [(point.n_latents, point.hamming) for point in table.points][1:]  # two bits tell four haplotypes apart
-    [(1, 0.1875), (2, 0.0)]
+    >>> calls = [[0, 0, 1, 1] * 100, [0, 1, 0, 1] * 100] * 10  # 20 sites of 400 haplotypes, which are of four kinds
+    >>> table = sweep(calls, latents=[1, 4], bits=[1], depth=[1])
+    >>> [(point.n_latents, point.hamming) for point in table.points]
+    [(0, 0.5), (1, 0.25), (4, 0.0)]
     """
     grid = _grid(latents, bits, depth)
     n_jobs = _validate.integer(n_jobs, 1, 1024, name="n_jobs")
