@@ -293,7 +293,8 @@ class Chain:
     def params(self, params: ArrayLike) -> None:
         """Change both halves in place."""
         split = self.encoder.params.size
-        params = _validate.vector(params, self.encoder.dtype, name="params", size=split + self.decoder.params.size)
+        size = split + self.decoder.params.size
+        params = _validate.vector(params, self.encoder.dtype, name="params", size=size, finite=True)
         self.encoder.params[:], self.decoder.params[:] = params[:split], params[split:]
 
     def __repr__(self):
