@@ -110,7 +110,7 @@ class Course:
 def bench_product(n, d_out, d_in):
     """One identity layer: x W^T + b."""
     rng = np.random.default_rng(0)
-    sizes, activations = np.array([d_in, d_out]), np.zeros(1, np.int32)
+    kernel = _core.Stack(np.array([d_in, d_out]), np.zeros(1, np.int32))
     params = rng.normal(size=d_out * (d_in + 1)).astype(np.float32)
     weights, bias = params[: d_out * d_in].reshape(d_out, d_in), params[d_out * d_in :]
     x = rng.normal(size=(n, d_in)).astype(np.float32)
@@ -123,7 +123,7 @@ def bench_product(n, d_out, d_in):
     print_case(
         "layer without activation",
         {"sizes": f"{d_in}-{d_out}", "batch": n},
-        lambda: _core.stack_forward(sizes, activations, params, x, h),
+        lambda: kernel.forward(params, x, h),
         "NumPy's BLAS",
         blas,
     )

@@ -33,6 +33,7 @@ class Stack:
         self.n_threads = n_threads
         self.sizes = np.array(sizes)
         self.activations = np.array(activations, dtype=np.int32)
+        self.kernel = _core.Stack(self.sizes, self.activations)
         parts = []
         for d_in, d_out in zip(sizes[:-1], sizes[1:], strict=True):
             parts += [rng.normal(size=d_in * d_out) / np.sqrt(d_in), 0.3 * rng.normal(size=d_out)]
@@ -48,10 +49,10 @@ class Stack:
 
     @property
     def given(self):
-        return self.sizes, self.activations, self.params, self.x
+        return self.params, self.x
 
     def forward(self):
-        _core.stack_forward(*self.given, self.h, self.n_threads)
+        self.kernel.forward(*self.given, self.h, self.n_threads)
         return self.h
 
     @property
@@ -60,32 +61,28 @@ class Stack:
         return self.h[self.h.size - len(self.x) * self.sizes[-1] :].reshape(-1, self.sizes[-1])
 
     def predict(self):
-        work = np.full(_core.stack_predict_work(self.sizes, len(self.x), self.n_threads), np.nan, dtype=self.x.dtype)
-        y = np.full_like(self.y, np.nan)
-        _core.stack_predict(*self.given, work, y, self.n_threads)
-        return y
+        return self.kernel.predict(*self.given, self.n_threads)
 
     def tangent(self, params_dot, x_dot):
-        k, n = len(params_dot if x_dot is None else x_dot), len(self.x)
-        work = np.full(_core.stack_tangent_work(self.sizes, n, k, self.n_threads), np.nan, dtype=self.x.dtype)
-        y_dot = np.full((k, n, self.sizes[-1]), np.nan, dtype=self.x.dtype)
-        _core.stack_tangent(*self.given, self.h, params_dot, x_dot, work, y_dot, self.n_threads)
-        return y_dot
+        return self.kernel.tangent(*self.given, self.h, params_dot, x_dot, self.n_threads)
 
     def jvp(self, params_dot, x_dot):
-        k, n = len(params_dot if x_dot is None else x_dot), len(self.x)
-        work = np.full(_core.stack_jvp_work(self.sizes, n, k, self.n_threads), np.nan, dtype=self.x.dtype)
-        y, y_dot = np.full_like(self.y, np.nan), np.full((k, n, self.sizes[-1]), np.nan, dtype=self.x.dtype)
-        _core.stack_jvp(*self.given, params_dot, x_dot, work, y, y_dot, self.n_threads)
-        return y, y_dot
+        return self.kernel.jvp(*self.given, params_dot, x_dot, self.n_threads)
 
-    def gradient(self, kernel, with_params=True, with_x=True):
-        size = getattr(_core, kernel + "_work")(self.sizes, len(self.x), self.n_threads)
+    def gradient(self, mode, with_params=True, with_x=True):
+        size = getattr(self.kernel, mode + "_work")(len(self.x), self.n_threads)
         work = np.full(size, np.nan, dtype=self.x.dtype)
         params_bar = np.full_like(self.params, np.nan) if with_params else None
         x_bar = np.full_like(self.x, np.nan) if with_x else None
-        getattr(_core, kernel)(*self.given, self.h, self.y_bar, work, params_bar, x_bar, self.n_threads)
+        getattr(self.kernel, mode)(*self.given, self.h, self.y_bar, work, params_bar, x_bar, self.n_threads)
         return params_bar, x_bar
+
+
+def tanh_of(x):
+    """The layer of one weight, 1, and no bias."""
+    h = np.empty_like(x)
+    _core.Stack(np.array([1, 1]), np.array([TANH], np.int32)).forward(np.array([1, 0], x.dtype), x[:, None], h)
+    return h
 
 
 def assert_close(got, wanted, dtype):
@@ -143,8 +140,8 @@ def test_results_are_the_same_bits_for_every_number_of_threads(sizes, n, dtype, 
             stack.predict(),
             stack.tangent(params_dot, x_dot),
             *stack.jvp(params_dot, x_dot),
-            *stack.gradient("stack_reverse"),
-            *stack.gradient("stack_unit_tangents"),
+            *stack.gradient("reverse"),
+            *stack.gradient("unit_tangents"),
         ]
 
     one = everything(1)
@@ -153,19 +150,12 @@ def test_results_are_the_same_bits_for_every_number_of_threads(sizes, n, dtype, 
             np.testing.assert_array_equal(alone, together)
 
 
-def test_threads_are_at_least_one(rng):
-    stack = Stack(rng, [4, 3, 2], [TANH, TANH], 5, np.float32, n_threads=0)
-    with pytest.raises(ValueError, match="n_threads is 0"):
-        stack.forward()
-
-
 @dtypes
 def test_tanh_is_accurate_over_its_whole_range(dtype, isa):
     """One 1-1 layer of weight 1 is tanh itself: within 4 ulp of float32, 1e-15 relative in float64."""
     magnitudes = np.geomspace(1e-30, 40, 20_000)
     x = np.concatenate([-magnitudes, [0.0, -0.0], magnitudes, np.linspace(-2, 2, 20_001)]).astype(dtype)
-    h = np.empty_like(x)
-    _core.stack_forward(np.array([1, 1]), np.array([TANH], np.int32), np.array([1, 0], dtype), x[:, None], h)
+    h = tanh_of(x)
     wanted = np.tanh(x.astype(np.longdouble))
     error = np.abs(h - wanted)
     allowed = 4 * np.spacing(np.abs(wanted.astype(dtype))) if dtype == np.float32 else 1e-15 * np.abs(wanted)
@@ -177,10 +167,7 @@ def test_tanh_is_accurate_over_its_whole_range(dtype, isa):
 @pytest.mark.parametrize("n", [1, 40])
 def test_tanh_keeps_infinities_and_nan(n, dtype, isa):
     for value, wanted in [(np.inf, 1.0), (-np.inf, -1.0), (np.nan, np.nan)]:
-        h = np.empty(n, dtype)
-        x = np.full((n, 1), value, dtype)
-        _core.stack_forward(np.array([1, 1]), np.array([TANH], np.int32), np.array([1, 0], dtype), x, h)
-        np.testing.assert_array_equal(h, wanted)
+        np.testing.assert_array_equal(tanh_of(np.full(n, value, dtype)), wanted)
 
 
 @dtypes
@@ -190,7 +177,7 @@ def test_reverse_agrees_with_reference(sizes, activations, dtype, isa, rng):
         stack = Stack(rng, sizes, activations, n, dtype)
         stack.forward()
         for got, wanted in zip(
-            stack.gradient("stack_reverse"),
+            stack.gradient("reverse"),
             reference.reverse(*stack.exact, stack.y_bar.astype(np.float64)),
             strict=True,
         ):
@@ -203,13 +190,11 @@ def test_unit_tangents_give_the_gradient_of_reverse(sizes, activations, dtype, i
     for n in [0, 1, 7, 17, 33, 300]:
         stack = Stack(rng, sizes, activations, n, dtype)
         stack.forward()
-        for forward, reverse in zip(
-            stack.gradient("stack_unit_tangents"), stack.gradient("stack_reverse"), strict=True
-        ):
+        for forward, reverse in zip(stack.gradient("unit_tangents"), stack.gradient("reverse"), strict=True):
             assert_close(forward, reverse, dtype)
 
 
-@pytest.mark.parametrize("kernel", ["stack_reverse", "stack_unit_tangents"])
+@pytest.mark.parametrize("kernel", ["reverse", "unit_tangents"])
 def test_half_a_gradient_is_half_of_the_whole(kernel, isa, rng):
     stack = Stack(rng, [10, 8, 6, 4, 3], [TANH] * 4, 70, np.float64)
     stack.forward()
@@ -237,10 +222,19 @@ def test_tangents_agree_with_reference(sizes, activations, dtype, isa, rng):
 def test_no_tangent_at_all_gives_zero(isa, rng):
     stack = Stack(rng, [3, 4, 2], [TANH, TANH], 5, np.float32)
     stack.forward()
-    y_dot = np.full((2, 5, 2), np.nan, np.float32)
-    work = np.empty(_core.stack_tangent_work(stack.sizes, 5, 2), np.float32)
-    _core.stack_tangent(*stack.given, stack.h, None, None, work, y_dot)
-    np.testing.assert_array_equal(y_dot, 0)
+    np.testing.assert_array_equal(stack.tangent(None, None), np.zeros((5, 2)))
+    np.testing.assert_array_equal(stack.jvp(None, None)[1], np.zeros((5, 2)))
+
+
+@dtypes
+def test_one_tangent_needs_no_leading_axis(dtype, isa, rng):
+    stack = Stack(rng, [10, 8, 6], [TANH, TANH], 5, dtype)
+    stack.forward()
+    params_dot, x_dot = rng.normal(size=(1, stack.params.size)).astype(dtype), rng.normal(size=(1, 5, 10)).astype(dtype)
+    for p, q in [(params_dot, x_dot), (params_dot, None), (None, x_dot)]:
+        alone = [None if dot is None else dot[0] for dot in (p, q)]
+        np.testing.assert_array_equal(stack.tangent(*alone), stack.tangent(p, q)[0])
+        np.testing.assert_array_equal(stack.jvp(*alone)[1], stack.jvp(p, q)[1][0])
 
 
 @stacks
@@ -282,7 +276,7 @@ def test_forward_and_reverse_mode_are_transposes(sizes, activations, dtype, isa,
     params_dot = rng.normal(size=(1, stack.params.size)).astype(dtype)
     x_dot = rng.normal(size=(1, *stack.x.shape)).astype(dtype)
     y_dot = stack.tangent(params_dot, x_dot)[0]
-    params_bar, x_bar = stack.gradient("stack_reverse")
+    params_bar, x_bar = stack.gradient("reverse")
     left = np.vdot(stack.y_bar.astype(np.float64), y_dot)
     right = np.vdot(params_bar.astype(np.float64), params_dot) + np.vdot(x_bar.astype(np.float64), x_dot)
     scale = np.linalg.norm(stack.y_bar) * np.linalg.norm(y_dot)
@@ -308,17 +302,27 @@ class TestRefusals:
         return Stack(rng, [4, 3, 2], [TANH, TANH], 5, np.float32)
 
     @pytest.mark.parametrize(
+        ("sizes", "activations", "error", "message"),
+        [
+            (np.array([4]), [1], ValueError, r"sizes has shape \(1,\)"),
+            (np.array([[4, 3, 2]]), [1, 1], ValueError, r"sizes has shape \(1, 3\)"),
+            (np.array([4, 0, 2]), [1, 1], ValueError, r"sizes\[1\] is 0"),
+            (np.array([4, 2**40, 2]), [1, 1], ValueError, r"sizes\[1\] is 1099511627776"),
+            (np.array([4, -3, 2]), [1, 1], ValueError, r"sizes\[1\] is -3"),
+            (np.ones(66, int), [1] * 65, ValueError, r"expected 2 to 65 widths"),
+            (np.array([4.0, 3.0, 2.0]), [1, 1], TypeError, "sizes has dtype float64"),
+            ([4, 3, 2], [1, 1], TypeError, "sizes is list"),
+            (np.array([4, 3, 2]), [1], ValueError, r"activations has shape \(1,\), expected \(2,\)"),
+            (np.array([4, 3, 2]), [1, 2], ValueError, r"activations\[1\] is 2"),
+        ],
+    )
+    def test_a_stack_refuses(self, sizes, activations, error, message):
+        with pytest.raises(error, match=message):
+            _core.Stack(sizes, np.array(activations, np.int32))
+
+    @pytest.mark.parametrize(
         ("change", "error", "message"),
         [
-            ({"sizes": np.array([4])}, ValueError, r"sizes has shape \(1,\)"),
-            ({"sizes": np.array([4, 0, 2])}, ValueError, r"sizes\[1\] is 0"),
-            ({"sizes": np.array([4, 2**40, 2])}, ValueError, r"sizes\[1\] is 1099511627776"),
-            ({"sizes": np.array([4, -3, 2])}, ValueError, r"sizes\[1\] is -3"),
-            ({"sizes": np.ones(66, int)}, ValueError, r"expected 2 to 65 widths"),
-            ({"sizes": np.array([4.0, 3.0, 2.0])}, TypeError, "sizes has dtype float64"),
-            ({"sizes": [4, 3, 2]}, TypeError, "sizes is list"),
-            ({"activations": np.array([1], np.int32)}, ValueError, r"activations has shape \(1,\), expected \(2,\)"),
-            ({"activations": np.array([1, 2], np.int32)}, ValueError, r"activations\[1\] is 2"),
             ({"params": np.zeros(22, np.float32)}, ValueError, r"params has shape \(22,\), expected \(23,\)"),
             ({"params": np.zeros(23, np.float16)}, TypeError, "params is float16"),
             ({"params": None}, TypeError, "params is NoneType"),
@@ -332,10 +336,9 @@ class TestRefusals:
         ],
     )
     def test_forward_refuses(self, stack, change, error, message):
-        names = ["sizes", "activations", "params", "x", "h"]
-        given = {name: getattr(stack, name) for name in names}
+        given = {"params": stack.params, "x": stack.x, "h": stack.h}
         with pytest.raises(error, match=message):
-            _core.stack_forward(*{**given, **change}.values())
+            stack.kernel.forward(*{**given, **change}.values())
 
     def test_outputs_must_be_writable_and_inputs_need_not(self, stack):
         stack.params.flags.writeable = stack.x.flags.writeable = False
@@ -344,10 +347,10 @@ class TestRefusals:
         with pytest.raises(ValueError, match="h is read-only"):
             stack.forward()
 
-    @pytest.mark.parametrize("kernel", ["stack_reverse", "stack_unit_tangents"])
+    @pytest.mark.parametrize("kernel", ["reverse", "unit_tangents"])
     def test_gradients_refuse(self, stack, kernel):
         stack.forward()
-        enough = getattr(_core, kernel + "_work")(stack.sizes, 5)
+        enough = getattr(stack.kernel, kernel + "_work")(5)
         good = {
             "y_bar": stack.y_bar,
             "work": np.empty(enough, np.float32),
@@ -361,30 +364,53 @@ class TestRefusals:
             ("x_bar", np.empty((4, 5), np.float32), r"x_bar has shape \(4, 5\), expected \(5, 4\)"),
         ]:
             with pytest.raises(ValueError, match=message):
-                getattr(_core, kernel)(*stack.given, stack.h, *{**good, name: bad}.values())
-        getattr(_core, kernel)(*stack.given, stack.h, *good.values())
+                getattr(stack.kernel, kernel)(*stack.given, stack.h, *{**good, name: bad}.values())
+        getattr(stack.kernel, kernel)(*stack.given, stack.h, *good.values())
 
     def test_tangents_refuse(self, stack):
         stack.forward()
-        enough = _core.stack_tangent_work(stack.sizes, 5, 2)
-        good = {
-            "params_dot": np.zeros((2, 23), np.float32),
-            "x_dot": np.zeros((2, 5, 4), np.float32),
-            "work": np.empty(enough, np.float32),
-            "y_dot": np.empty((2, 5, 2), np.float32),
-        }
-        for name, bad, message in [
-            ("params_dot", np.zeros((3, 23), np.float32), r"params_dot has shape \(3, 23\), expected \(2, 23\)"),
-            ("x_dot", np.zeros((2, 4, 4), np.float32), r"x_dot has shape \(2, 4, 4\), expected \(2, 5, 4\)"),
-            ("work", np.empty(enough - 1, np.float32), f"work holds {enough - 1} numbers, {enough} are needed"),
-            ("y_dot", np.empty((5, 2), np.float32), r"y_dot has shape \(5, 2\)"),
+        good = {"params_dot": np.zeros((2, 23), np.float32), "x_dot": np.zeros((2, 5, 4), np.float32)}
+        for change, error, message in [
+            ({"params_dot": np.zeros((3, 23), np.float32)}, ValueError, r"params_dot has shape \(3, 23\) and x_dot"),
+            ({"params_dot": np.zeros(23, np.float32)}, ValueError, r"params_dot has shape \(23,\) and x_dot"),
+            ({"params_dot": np.zeros((2, 22), np.float32)}, ValueError, r"params_dot .*\(2, 22\), expected \(23,\)"),
+            ({"params_dot": np.zeros((1, 2, 23), np.float32)}, ValueError, "params_dot has shape"),
+            ({"x_dot": np.zeros((2, 4, 4), np.float32)}, ValueError, r"x_dot has shape \(2, 4, 4\), expected \(5, 4\)"),
+            ({"x_dot": np.zeros(4, np.float32)}, ValueError, "x_dot has shape"),
+            ({"x_dot": np.zeros((2, 4, 5), np.float32).swapaxes(1, 2)}, ValueError, "x_dot must be C-contiguous"),
+            ({"x_dot": np.zeros((2, 5, 4))}, TypeError, "x_dot has dtype float64"),
         ]:
-            with pytest.raises(ValueError, match=message):
-                _core.stack_tangent(*stack.given, stack.h, *{**good, name: bad}.values())
-        _core.stack_tangent(*stack.given, stack.h, *good.values())
+            for call in (stack.tangent, stack.jvp):
+                with pytest.raises(error, match=message):
+                    call(*{**good, **change}.values())
+        assert stack.tangent(*good.values()).shape == (2, 5, 2)
 
-    def test_n_params_counts_weights_and_biases(self):
-        assert _core.stack_n_params(np.array([4, 3, 2])) == 4 * 3 + 3 + 3 * 2 + 2
+    def test_numbers_that_are_not_finite_are_refused_where_nobody_looked_before(self, stack):
+        params_dot, x_dot = np.zeros(23, np.float32), np.zeros((5, 4), np.float32)
+        for array, name in (stack.params, "params"), (stack.x, "x"), (params_dot, "params_dot"), (x_dot, "x_dot"):
+            before = array.flat[-1]
+            array.flat[-1] = np.nan
+            with pytest.raises(ValueError, match=f"^{name} holds NaN"):
+                stack.jvp(params_dot, x_dot)
+            array.flat[-1] = before
+        stack.x[4, 3] = np.inf
+        with pytest.raises(ValueError, match="^x holds NaN or infinity"):
+            stack.predict()
+
+    def test_a_number_of_threads_below_one_is_refused(self, stack):
+        tangents = np.zeros(23, np.float32), None
+        for n_threads, error, message in (0, ValueError, "1 or more, got 0"), (1.5, TypeError, "an integer, got float"):
+            stack.n_threads = n_threads
+            for call in (stack.predict, stack.forward, lambda: stack.tangent(*tangents), lambda: stack.jvp(*tangents)):
+                with pytest.raises(error, match=f"n_threads must be {message}"):
+                    call()
+            for mode in ("reverse", "unit_tangents"):
+                with pytest.raises(error, match=f"n_threads must be {message}"):
+                    stack.gradient(mode)
+
+    def test_parameters_and_outputs_are_counted(self, stack):
+        assert stack.kernel.n_params == 4 * 3 + 3 + 3 * 2 + 2
+        assert stack.kernel.n_outputs == 3 + 2
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -4,7 +4,7 @@
 `Real` arrays are float32 or float64, all of one call alike, C-contiguous. Contracts are in csrc/fastae.h.
 """
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,76 +26,55 @@ def cpu_enabled() -> int: ...
 def cpu_set_mask(mask: int) -> None: ...
 
 # dense stacks: sizes (L+1) int64, activations (L) int32 (0 identity, 1 tanh), params (n_params),
-# x (n, d_0), h (n * sum(sizes[1:])): h_1 (n, d_1), h_2 (n, d_2), ... one after the other
-def stack_n_params(sizes: I64) -> int: ...
+# x (n, d_0), h (n * n_outputs): h_1 (n, d_1), h_2 (n, d_2), ... one after the other.
+# Tangents are of their primal's shape, or k of them with a leading axis, which y_dot then has too; None is zero.
+# Results do not depend on n_threads.
 def dense_is_finite(x: NDArray[Real]) -> bool: ...
-def stack_forward(
-    sizes: I64, activations: I32, params: NDArray[Real], x: NDArray[Real], h: NDArray[Real], n_threads: int = 1
-) -> None: ...
 
-# work: at least stack_*_work numbers for the same n, k and n_threads; results do not depend on n_threads
-def stack_predict_work(sizes: I64, n: int, n_threads: int = 1) -> int: ...
-def stack_tangent_work(sizes: I64, n: int, k: int, n_threads: int = 1) -> int: ...
-def stack_jvp_work(sizes: I64, n: int, k: int, n_threads: int = 1) -> int: ...
-def stack_reverse_work(sizes: I64, n: int, n_threads: int = 1) -> int: ...
-def stack_unit_tangents_work(sizes: I64, n: int, n_threads: int = 1) -> int: ...
-def stack_predict(
-    sizes: I64,
-    activations: I32,
-    params: NDArray[Real],
-    x: NDArray[Real],
-    work: NDArray[Real],
-    y: NDArray[Real],  # (n, d_L), written
-    n_threads: int = 1,
-) -> None: ...
-def stack_tangent(
-    sizes: I64,
-    activations: I32,
-    params: NDArray[Real],
-    x: NDArray[Real],
-    h: NDArray[Real],
-    params_dot: NDArray[Real] | None,  # (k, n_params)
-    x_dot: NDArray[Real] | None,  # (k, n, d_0)
-    work: NDArray[Real],
-    y_dot: NDArray[Real],  # (k, n, d_L), written
-    n_threads: int = 1,
-) -> None: ...
-def stack_jvp(
-    sizes: I64,
-    activations: I32,
-    params: NDArray[Real],
-    x: NDArray[Real],
-    params_dot: NDArray[Real] | None,
-    x_dot: NDArray[Real] | None,
-    work: NDArray[Real],
-    y: NDArray[Real],  # (n, d_L), written
-    y_dot: NDArray[Real],  # (k, n, d_L), written
-    n_threads: int = 1,
-) -> None: ...
-def stack_reverse(
-    sizes: I64,
-    activations: I32,
-    params: NDArray[Real],
-    x: NDArray[Real],
-    h: NDArray[Real],
-    y_bar: NDArray[Real],  # (n, d_L)
-    work: NDArray[Real],
-    params_bar: NDArray[Real] | None,  # (n_params), written
-    x_bar: NDArray[Real] | None,  # (n, d_0), written
-    n_threads: int = 1,
-) -> None: ...
-def stack_unit_tangents(
-    sizes: I64,
-    activations: I32,
-    params: NDArray[Real],
-    x: NDArray[Real],
-    h: NDArray[Real],
-    y_bar: NDArray[Real],
-    work: NDArray[Real],
-    params_bar: NDArray[Real] | None,
-    x_bar: NDArray[Real] | None,
-    n_threads: int = 1,
-) -> None: ...
+class Stack:
+    n_params: int
+    n_outputs: int
+
+    def __init__(self, sizes: I64, activations: I32) -> None: ...
+    # predict and jvp may be asked with whatever a caller gave: they refuse what is no finite array of the right kind
+    def predict(self, params: Any, x: Any, n_threads: int = 1) -> NDArray[Any]: ...  # y (n, d_L)
+    def jvp(
+        self, params: Any, x: Any, params_dot: Any, x_dot: Any, n_threads: int = 1
+    ) -> tuple[NDArray[Any], NDArray[Any]]: ...  # y, y_dot
+    def forward(self, params: NDArray[Real], x: NDArray[Real], h: NDArray[Real], n_threads: int = 1) -> None: ...
+    def tangent(
+        self,
+        params: NDArray[Real],
+        x: NDArray[Real],
+        h: NDArray[Real],
+        params_dot: NDArray[Real] | None,
+        x_dot: NDArray[Real] | None,
+        n_threads: int = 1,
+    ) -> NDArray[Real]: ...  # y_dot
+    def reverse_work(self, n: int, n_threads: int = 1) -> int: ...  # numbers that work must hold
+    def unit_tangents_work(self, n: int, n_threads: int = 1) -> int: ...
+    def reverse(
+        self,
+        params: NDArray[Real],
+        x: NDArray[Real],
+        h: NDArray[Real],
+        y_bar: NDArray[Real],  # (n, d_L)
+        work: NDArray[Real],
+        params_bar: NDArray[Real] | None,  # (n_params), written
+        x_bar: NDArray[Real] | None,  # (n, d_0), written
+        n_threads: int = 1,
+    ) -> None: ...
+    def unit_tangents(
+        self,
+        params: NDArray[Real],
+        x: NDArray[Real],
+        h: NDArray[Real],
+        y_bar: NDArray[Real],
+        work: NDArray[Real],
+        params_bar: NDArray[Real] | None,
+        x_bar: NDArray[Real] | None,
+        n_threads: int = 1,
+    ) -> None: ...
 
 # losses: x and grad (n, d), codes (n, d) int8 with -1 = missing, levels (n_levels). The two smooth losses return the
 # sum over cells and write grad = scale * d(sum)/dx unless it is None; loss_hamming returns the count of wrong cells.

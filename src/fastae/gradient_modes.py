@@ -40,8 +40,8 @@ class Sweep(NamedTuple):
     work: Callable[..., int]
 
 
-REVERSE = Sweep(_core.stack_reverse, _core.stack_reverse_work)
-UNIT_TANGENTS = Sweep(_core.stack_unit_tangents, _core.stack_unit_tangents_work)
+REVERSE = Sweep(_core.Stack.reverse, _core.Stack.reverse_work)
+UNIT_TANGENTS = Sweep(_core.Stack.unit_tangents, _core.Stack.unit_tangents_work)
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,10 @@ class ExactMode:
 
 def _pull(sweep, stack, n):
     """(x, h, y_bar, params_bar, x_bar) -> None by a sweep over a stack, for n rows."""
-    work = np.empty(sweep.work(stack.kernel_sizes, n), dtype=stack.dtype)
+    work = np.empty(sweep.work(stack.kernel, n), dtype=stack.dtype)
 
     def pull(x, h, y_bar, params_bar, x_bar):
-        sweep.kernel(stack.kernel_sizes, stack.kernel_activations, stack.params, x, h, y_bar, work, params_bar, x_bar)
+        sweep.kernel(stack.kernel, stack.params, x, h, y_bar, work, params_bar, x_bar)
 
     return pull
 

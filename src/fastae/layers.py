@@ -74,7 +74,7 @@ class DenseStack:
     """
 
     def __init__(self, sizes: Sequence[int], activations: Iterable[str], params: NDArray[Any]) -> None:
-        self.n_params = count_params(sizes)
+        n_params = count_params(sizes)
         self.sizes = tuple(int(d) for d in sizes)
         self.activations = tuple(activations)
         for activation in self.activations:
@@ -82,13 +82,18 @@ class DenseStack:
                 raise ValueError(f"activation is {activation!r}; it can be {' or '.join(map(repr, ACTIVATIONS))}")
         if len(self.activations) != len(self.sizes) - 1:
             raise ValueError(f"{len(self.activations)} activations for {len(self.sizes) - 1} layers; give one each")
-        self.kernel_sizes = np.array(self.sizes, dtype=np.int64)
-        self.kernel_activations = np.array([ACTIVATIONS[a] for a in self.activations], dtype=np.int32)
-        self.n_outputs = sum(self.sizes[1:])  # numbers in h for each example
+        self.kernel = _core.Stack(
+            np.array(self.sizes, dtype=np.int64), np.array([ACTIVATIONS[a] for a in self.activations], dtype=np.int32)
+        )
+        self.n_params = n_params
+        self.n_outputs = self.kernel.n_outputs  # numbers in h for each example
         self.dtype = _validate.float_dtype(params.dtype, name="the dtype of params")
-        if params.shape != (self.n_params,) or not params.flags.c_contiguous:
-            raise ValueError(f"params have shape {params.shape}, sizes {self.sizes} need ({self.n_params},) contiguous")
+        if params.shape != (n_params,) or not params.flags.c_contiguous:
+            raise ValueError(f"params have shape {params.shape}, sizes {self.sizes} need ({n_params},) contiguous")
         self.params = params
+
+    def __reduce__(self):
+        return DenseStack, (self.sizes, self.activations, self.params)
 
     def with_params(self, params: NDArray[Any]) -> DenseStack:
         """The same layers over other parameters."""
@@ -103,15 +108,19 @@ class DenseStack:
             start = middle + d_out
         return views
 
-    def __call__(self, X: ArrayLike) -> NDArray[Any]:
+    def __call__(self, X: ArrayLike, *, n_threads: int = 1) -> NDArray[Any]:
         """Outputs (n_samples, d_L) of rows X (n_samples, d_0) of real numbers."""
-        return self.output(self.forward(_validate.levels(X, self.dtype, name="X", n_columns=self.sizes[0])))
+        return self.predict(_validate.levels(X, self.dtype, name="X", n_columns=self.sizes[0]), n_threads=n_threads)
 
-    def forward(self, x: NDArray[Any], h: NDArray[Any] | None = None) -> NDArray[Any]:
+    def predict(self, x: NDArray[Any], *, n_threads: int = 1) -> NDArray[Any]:
+        """x (n, d_0), finite -> y (n, d_L): what `forward` and `output` give, without keeping the layers between."""
+        return self.kernel.predict(self.params, x, n_threads)
+
+    def forward(self, x: NDArray[Any], h: NDArray[Any] | None = None, *, n_threads: int = 1) -> NDArray[Any]:
         """x (n, d_0) -> h (n * n_outputs,): the outputs of every layer, h_1 (n, d_1), h_2 (n, d_2), ..."""
         if h is None:
             h = np.empty(len(x) * self.n_outputs, dtype=self.dtype)
-        _core.stack_forward(self.kernel_sizes, self.kernel_activations, self.params, x, h)
+        self.kernel.forward(self.params, x, h, n_threads)
         return h
 
     def output(self, h: NDArray[Any]) -> NDArray[Any]:
@@ -135,35 +144,46 @@ class DenseStack:
         h: NDArray[Any],
         params_dot: NDArray[Any] | None = None,
         x_dot: NDArray[Any] | None = None,
+        *,
+        n_threads: int = 1,
     ) -> NDArray[Any]:
-        """params_dot (k, n_params) and/or x_dot (k, n, d_0) -> y_dot (k, n, d_L): k tangents beside one primal."""
-        dots = [dot for dot in (params_dot, x_dot) if dot is not None]
-        k = len(dots[0])
-        y_dot = np.empty((k, len(x), self.sizes[-1]), dtype=self.dtype)
-        work = np.empty(_core.stack_tangent_work(self.kernel_sizes, len(x), k), dtype=self.dtype)
-        _core.stack_tangent(
-            self.kernel_sizes, self.kernel_activations, self.params, x, h, params_dot, x_dot, work, y_dot
-        )
-        return y_dot
+        """params_dot (k, n_params) and/or x_dot (k, n, d_0) -> y_dot (k, n, d_L): k tangents beside one primal.
 
-    def reverse(self, x: NDArray[Any], h: NDArray[Any], y_bar: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        Without the leading axis they are one tangent, and y_dot is (n, d_L).
+        """
+        return self.kernel.tangent(self.params, x, h, params_dot, x_dot, n_threads)
+
+    def reverse(
+        self, x: NDArray[Any], h: NDArray[Any], y_bar: NDArray[Any], *, n_threads: int = 1
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Cotangent y_bar (n, d_L) -> params_bar (n_params,), x_bar (n, d_0), from the last layer to the first."""
-        work = np.empty(_core.stack_reverse_work(self.kernel_sizes, len(x)), dtype=self.dtype)
-        return self._pull(_core.stack_reverse, x, h, y_bar, work)
+        work = np.empty(self.kernel.reverse_work(len(x), n_threads), dtype=self.dtype)
+        return self._pull(self.kernel.reverse, x, h, y_bar, work, n_threads)
 
-    def unit_tangents(self, x: NDArray[Any], h: NDArray[Any], y_bar: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    def unit_tangents(
+        self, x: NDArray[Any], h: NDArray[Any], y_bar: NDArray[Any], *, n_threads: int = 1
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         """What `reverse` gives, by forward mode: exact gradients from unit tangents of the pre-activations.
 
         dL/dW_l[i, j] = (dL/da_l[i]) h_{l-1}[j], so d_l tangents, started at layer l, give all of its
         d_l (d_{l-1} + 1) parameters at once.
         """
-        work = np.empty(_core.stack_unit_tangents_work(self.kernel_sizes, len(x)), dtype=self.dtype)
-        return self._pull(_core.stack_unit_tangents, x, h, y_bar, work)
+        work = np.empty(self.kernel.unit_tangents_work(len(x), n_threads), dtype=self.dtype)
+        return self._pull(self.kernel.unit_tangents, x, h, y_bar, work, n_threads)
 
     def jvp_rule(
-        self, params: ArrayLike | None, x: ArrayLike, params_dot: ArrayLike | None, x_dot: ArrayLike | None
+        self,
+        params: ArrayLike | None,
+        x: ArrayLike,
+        params_dot: ArrayLike | None,
+        x_dot: ArrayLike | None,
+        n_threads: int = 1,
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """See `fastae.jvp`: tangents may come one at a time or with a leading axis."""
+        try:
+            return self.kernel.jvp(self.params if params is None else params, x, params_dot, x_dot, n_threads)
+        except (TypeError, ValueError):
+            pass  # what the kernel does not take as it is, is made to fit below, or refused by name
         stack, x = self._at(params, x)
         of_params = of_x = None
         many_params = many_x = False
@@ -176,18 +196,17 @@ class DenseStack:
                 f"{len(of_params)} tangents of params and {len(of_x)} of X; "
                 "give as many of each, either both with a leading axis or both without"
             )
-        h = stack.forward(x)
-        y_dot = stack.tangent(x, h, of_params, of_x)
-        return stack.output(h), y_dot if many_params or many_x else y_dot[0]
+        y, y_dot = self.kernel.jvp(stack.params, x, of_params, of_x, n_threads)
+        return y, y_dot if many_params or many_x else y_dot[0]
 
-    def vjp_rule(self, params: ArrayLike | None, x: ArrayLike) -> tuple[NDArray[Any], Pull]:
+    def vjp_rule(self, params: ArrayLike | None, x: ArrayLike, n_threads: int = 1) -> tuple[NDArray[Any], Pull]:
         """See `fastae.vjp`."""
         stack, x = self._at(params, x)
-        h = stack.forward(x)
+        h = stack.forward(x, n_threads=n_threads)
         y = stack.output(h)
 
         def pull(y_bar):
-            params_bar, x_bar = stack.reverse(x, h, _validate.cotangent(y_bar, y))
+            params_bar, x_bar = stack.reverse(x, h, _validate.cotangent(y_bar, y), n_threads=n_threads)
             return (x_bar,) if params is None else (params_bar, x_bar)
 
         return y, pull
@@ -199,10 +218,10 @@ class DenseStack:
             return self, x
         return self.with_params(_validate.vector(params, self.dtype, name="params", size=self.n_params, finite=True)), x
 
-    def _pull(self, kernel, x, h, y_bar, work):
+    def _pull(self, kernel, x, h, y_bar, work, n_threads):
         params_bar = np.empty(self.n_params, dtype=self.dtype)
         x_bar = np.empty((len(x), self.sizes[0]), dtype=self.dtype)
-        kernel(self.kernel_sizes, self.kernel_activations, self.params, x, h, y_bar, work, params_bar, x_bar)
+        kernel(self.params, x, h, y_bar, work, params_bar, x_bar, n_threads)
         return params_bar, x_bar
 
 

@@ -12,8 +12,6 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from fastae import _validate
 from fastae.layers import DenseStack, Pull, count_params, round_latents
 
-_BLOCK_ROWS = 1024  # rows that pass through the layers together: bounds the memory of the layers between
-
 
 class _Network:
     """A dense stack with the checks of a public object; `Encoder` and `Decoder` differ in their verbs."""
@@ -62,30 +60,31 @@ class _Network:
     def __repr__(self):
         return f"{type(self).__name__}({list(self.sizes)}, activation={self.activation!r}, dtype={self.dtype.name})"
 
-    def _apply(self, x, name):
+    def _apply(self, x, name, n_threads):
         stack = self.stack
+        try:
+            return stack.kernel.predict(stack.params, x, n_threads)
+        except (TypeError, ValueError):
+            pass  # what the kernel does not take as it is, is made to fit below, or refused by name
         x = _validate.levels(x, stack.dtype, name=name)
-        n, d_in = x.shape
-        if d_in != stack.sizes[0]:
-            raise ValueError(f"{name} has {d_in} columns, the {type(self).__name__} expects {stack.sizes[0]}")
-        if n <= _BLOCK_ROWS:
-            return stack.output(stack.forward(x))
-        y = np.empty((n, stack.sizes[-1]), dtype=stack.dtype)
-        h = np.empty(_BLOCK_ROWS * stack.n_outputs, dtype=stack.dtype)
-        for start in range(0, n, _BLOCK_ROWS):
-            block = x[start : start + _BLOCK_ROWS]
-            y[start : start + len(block)] = stack.output(stack.forward(block, h[: len(block) * stack.n_outputs]))
-        return y
+        if x.shape[1] != stack.sizes[0]:
+            raise ValueError(f"{name} has {x.shape[1]} columns, the {type(self).__name__} expects {stack.sizes[0]}")
+        return stack.kernel.predict(stack.params, x, n_threads)
 
     def jvp_rule(
-        self, params: ArrayLike | None, x: ArrayLike, params_dot: ArrayLike | None, x_dot: ArrayLike | None
+        self,
+        params: ArrayLike | None,
+        x: ArrayLike,
+        params_dot: ArrayLike | None,
+        x_dot: ArrayLike | None,
+        n_threads: int = 1,
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """See `fastae.jvp`."""
-        return self.stack.jvp_rule(params, x, params_dot, x_dot)
+        return self.stack.jvp_rule(params, x, params_dot, x_dot, n_threads)
 
-    def vjp_rule(self, params: ArrayLike | None, x: ArrayLike) -> tuple[NDArray[Any], Pull]:
+    def vjp_rule(self, params: ArrayLike | None, x: ArrayLike, n_threads: int = 1) -> tuple[NDArray[Any], Pull]:
         """See `fastae.vjp`."""
-        return self.stack.vjp_rule(params, x)
+        return self.stack.vjp_rule(params, x, n_threads)
 
 
 def _draw_glorot(stack, rng):
@@ -147,13 +146,15 @@ class Encoder(_Network):
     ) -> None:
         super().__init__(sizes, activation, activation, params, seed, dtype)
 
-    def transform(self, X: ArrayLike) -> NDArray[Any]:
+    def transform(self, X: ArrayLike, *, n_threads: int = 1) -> NDArray[Any]:
         """Latents of rows.
 
         Parameters
         ----------
         X : array_like of shape (n_samples, sizes[0]), float
             Levels, as `Alphabet.to_levels` gives them.
+        n_threads : int
+            Most threads that share the rows; the result is the same, to the bit, for every number.
 
         Returns
         -------
@@ -164,9 +165,9 @@ class Encoder(_Network):
         TypeError
             If X holds integers (symbols or codes instead of levels).
         ValueError
-            If X has another number of columns, or holds NaN or infinity.
+            If X has another number of columns, or holds NaN or infinity, or n_threads is below 1.
         """
-        return self._apply(X, "X")
+        return self._apply(X, "X", n_threads)
 
     __call__ = transform
 
@@ -217,12 +218,14 @@ class Decoder(_Network):
     ) -> None:
         super().__init__(sizes, activation, output_activation or activation, params, seed, dtype)
 
-    def inverse_transform(self, Z: ArrayLike) -> NDArray[Any]:
+    def inverse_transform(self, Z: ArrayLike, *, n_threads: int = 1) -> NDArray[Any]:
         """Levels of rows from their latents.
 
         Parameters
         ----------
         Z : array_like of shape (n_samples, sizes[0]), float
+        n_threads : int
+            As `Encoder.transform`.
 
         Returns
         -------
@@ -233,9 +236,9 @@ class Decoder(_Network):
         TypeError
             If Z holds integers.
         ValueError
-            If Z has another number of columns, or holds NaN or infinity.
+            If Z has another number of columns, or holds NaN or infinity, or n_threads is below 1.
         """
-        return self._apply(Z, "Z")
+        return self._apply(Z, "Z", n_threads)
 
     __call__ = inverse_transform
 
@@ -300,33 +303,39 @@ class Chain:
     def __repr__(self):
         return f"Chain({self.encoder!r}, {self.decoder!r}, latent_bits={self.latent_bits})"
 
-    def transform(self, X: ArrayLike) -> NDArray[Any]:
+    def transform(self, X: ArrayLike, *, n_threads: int = 1) -> NDArray[Any]:
         """Latents of rows, rounded where latent_bits says so; otherwise as `Encoder.transform`."""
-        return self.rounded(self.encoder.transform(X))
+        return self.rounded(self.encoder.transform(X, n_threads=n_threads))
 
-    def inverse_transform(self, Z: ArrayLike) -> NDArray[Any]:
+    def inverse_transform(self, Z: ArrayLike, *, n_threads: int = 1) -> NDArray[Any]:
         """Levels of rows from their latents; as `Decoder.inverse_transform`."""
-        return self.decoder.inverse_transform(Z)
+        return self.decoder.inverse_transform(Z, n_threads=n_threads)
 
-    def __call__(self, X: ArrayLike) -> NDArray[Any]:
+    def __call__(self, X: ArrayLike, *, n_threads: int = 1) -> NDArray[Any]:
         """Reconstructions (n_samples, n_features) of rows X (n_samples, n_features)."""
-        return self.decoder.inverse_transform(self.transform(X))
+        z = self.rounded(self.encoder._apply(X, "X", n_threads))
+        return self.decoder._apply(z, "Z", n_threads)
 
     def jvp_rule(
-        self, params: ArrayLike | None, x: ArrayLike, params_dot: ArrayLike | None, x_dot: ArrayLike | None
+        self,
+        params: ArrayLike | None,
+        x: ArrayLike,
+        params_dot: ArrayLike | None,
+        x_dot: ArrayLike | None,
+        n_threads: int = 1,
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """See `fastae.jvp`; rounding passes tangents straight through."""
-        split = self.encoder.params.size
-        encoder_params, decoder_params = _halves(params, split)
-        encoder_dot, decoder_dot = _halves(params_dot, split)
-        z, z_dot = self.encoder.jvp_rule(encoder_params, x, encoder_dot, x_dot)
-        return self.decoder.jvp_rule(decoder_params, self.rounded(z), decoder_dot, z_dot)
+        encoder, decoder = self.encoder.stack, self.decoder.stack
+        encoder_params, decoder_params = _halves(params, encoder.n_params)
+        encoder_dot, decoder_dot = _halves(params_dot, encoder.n_params)
+        z, z_dot = encoder.jvp_rule(encoder_params, x, encoder_dot, x_dot, n_threads)
+        return decoder.jvp_rule(decoder_params, self.rounded(z), decoder_dot, z_dot, n_threads)
 
-    def vjp_rule(self, params: ArrayLike | None, x: ArrayLike) -> tuple[NDArray[Any], Pull]:
+    def vjp_rule(self, params: ArrayLike | None, x: ArrayLike, n_threads: int = 1) -> tuple[NDArray[Any], Pull]:
         """See `fastae.vjp`; rounding passes cotangents straight through."""
-        encoder_params, decoder_params = _halves(params, self.encoder.params.size)
-        z, pull_encoder = self.encoder.vjp_rule(encoder_params, x)
-        xhat, pull_decoder = self.decoder.vjp_rule(decoder_params, self.rounded(z))
+        encoder_params, decoder_params = _halves(params, self.encoder.stack.n_params)
+        z, pull_encoder = self.encoder.vjp_rule(encoder_params, x, n_threads)
+        xhat, pull_decoder = self.decoder.vjp_rule(decoder_params, self.rounded(z), n_threads)
 
         def pull(xhat_bar):
             *decoder_bar, z_bar = pull_decoder(xhat_bar)
@@ -341,7 +350,11 @@ class Chain:
 
 
 def _halves(params, split):
+    """The encoder's and the decoder's part of parameters, or of their tangents, with any leading axis."""
     if params is None:
         return None, None
     params = np.asarray(params)
-    return params[..., :split], params[..., split:]
+    if params.ndim == 1:
+        return params[:split], params[split:]
+    # each tangent's part is a piece of a row: in one piece they are what the kernel takes
+    return np.ascontiguousarray(params[..., :split]), np.ascontiguousarray(params[..., split:])
