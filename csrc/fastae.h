@@ -146,6 +146,10 @@ void fae_optim_sgd_f32(
     const float *grad, size_t n, double learning_rate, double momentum, float *velocity, float *params);
 void fae_optim_sgd_f64(
     const double *grad, size_t n, double learning_rate, double momentum, double *velocity, double *params);
+/* 1 if the square of every slope is finite, so that a step leaves moments and params finite; 0 if one is NaN, infinite
+ * or of a square beyond the type. */
+int fae_optim_squares_are_finite_f32(const float *grad, size_t n);
+int fae_optim_squares_are_finite_f64(const double *grad, size_t n);
 
 /* ---- fixed-width bits (bitpack.c) ---------------------------------------------------------------------------- */
 /* Bytes that n values of `bits` bits fill: ceil(n * bits / 8). */

@@ -35,3 +35,16 @@ ISA(optim_sgd)(const REAL *grad, size_t n, double learning_rate, double momentum
         ISA(store_some)(params + i, ISA(fma)(rate, speed, ISA(load_some)(params + i, n - i)), n - i);
     }
 }
+
+static TARGET int
+ISA(optim_squares_are_finite)(const REAL *grad, size_t n)
+{
+    VEC doubt = ISA(set)(0); /* NaN as soon as one square is NaN or infinite */
+
+    for (size_t i = 0; i < n; i += LANES) {
+        VEC slope = ISA(load_some)(grad + i, n - i), square = slope * slope;
+
+        doubt += square - square;
+    }
+    return ISA(sum)(doubt) == 0;
+}

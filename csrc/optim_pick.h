@@ -13,3 +13,9 @@ FN(fae_optim_sgd)(const REAL *grad, size_t n, double learning_rate, double momen
 {
     FAE_PICK(optim_sgd)(grad, n, learning_rate, momentum, velocity, params);
 }
+
+int
+FN(fae_optim_squares_are_finite)(const REAL *grad, size_t n)
+{
+    return FAE_PICK(optim_squares_are_finite)(grad, n);
+}

@@ -49,6 +49,20 @@ def test_sgd_agrees_with_reference(dtype, isa, rng):
                 np.testing.assert_allclose(got, wanted, rtol=TOLERANCE[dtype], atol=10 * TOLERANCE[dtype])
 
 
+@dtypes
+def test_one_square_beyond_the_type_is_seen_anywhere(dtype, isa, rng):
+    largest = np.sqrt(np.finfo(dtype).max)
+    for n in SIZES:
+        grad = rng.normal(size=n).astype(dtype)
+        grad[n // 2 : n // 2 + 1] = -0.99 * largest
+        assert _core.optim_squares_are_finite(grad)
+        for place in {0, n // 2, n - 1} & set(range(n)):
+            for bad in (1.01 * largest, -1.01 * largest, np.inf, -np.inf, np.nan):
+                broken = grad.copy()
+                broken[place] = bad
+                assert not _core.optim_squares_are_finite(broken)
+
+
 def test_optimisers_refuse():
     good, short, wide = np.zeros(5, np.float32), np.zeros(4, np.float32), np.zeros(5)
     with pytest.raises(ValueError, match="step is 0, steps count from 1"):

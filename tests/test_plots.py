@@ -2,8 +2,8 @@
 import numpy as np
 import pytest
 
+from fastae import History
 from fastae.plots import new_figure, plot_history, plot_latents, principal_components
-from fastae.trainer import History
 
 
 def test_principal_components_recover_coordinates_in_a_plane():

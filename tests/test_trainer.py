@@ -22,6 +22,7 @@ from fastae import (
     jvp,
 )
 from fastae.gradient_modes import REVERSE, UNIT_TANGENTS, ExactMode
+from fastae.history import COLUMNS
 
 EXACT_MODES = [name for name, mode in GRADIENT_MODES.items() if mode.exact]
 
@@ -158,14 +159,16 @@ def test_every_row_is_seen_once_in_each_epoch():
     assert distance == pytest.approx(loss.exact(xhat, codes) / (codes >= 0).sum())
     assert history.loss == pytest.approx([value] * 2, rel=1e-9)
     assert history.heldout_loss == pytest.approx([value] * 2, rel=1e-9)
-    assert history.hamming == history.heldout_hamming == pytest.approx([distance] * 2)
+    assert history.hamming == pytest.approx([distance] * 2)
+    assert history.heldout_hamming == pytest.approx([distance] * 2)
 
 
 def test_history_has_one_number_per_epoch_in_every_column():
     trainer = Trainer(*halves(), loss=HammingLoss(DNA), schedule="onecycle", learning_rate=0.05)
     history = trainer.fit(rows(DNA), n_epochs=5, X_heldout=rows(DNA, seed=1))
-    columns = {name: column for name, column in vars(history).items() if name != "best_epoch"}
+    columns = history.to_dict()
     assert {len(column) for column in columns.values()} == {5} == {len(history)}
+    assert set(columns) == set(COLUMNS)
     assert history.best_epoch is None
     assert max(history.learning_rate) <= 0.05
     assert all(seconds > 0 for seconds in history.seconds)
@@ -213,21 +216,31 @@ def test_patience_stops_and_goes_back_to_the_best_epoch():
     X, X_heldout = rows(DNA, n=12), rows(DNA, n=30, seed=1)  # nothing to learn: held-out rows get worse
     seen = []
 
-    def keep(history):
+    def keep(trainer, history):
         seen.append(encoder.params.tobytes() + decoder.params.tobytes())
 
     trainer = Trainer(encoder, decoder, loss=HammingLoss(DNA), learning_rate=0.05)
-    history = trainer.fit(X, n_epochs=500, X_heldout=X_heldout, patience=5, progress=keep)
+    history = trainer.fit(X, n_epochs=500, X_heldout=X_heldout, patience=5, callbacks=[keep])
     assert len(history) == history.best_epoch + 6 < 500
     assert encoder.params.tobytes() + decoder.params.tobytes() == seen[history.best_epoch]
     ranks = list(zip(history.heldout_hamming, history.heldout_loss, strict=True))
     assert min(ranks) == ranks[history.best_epoch]
 
 
-def test_progress_is_told_of_every_epoch():
-    lengths = []
-    Trainer(*halves(), loss=HammingLoss(DNA)).fit(rows(DNA), n_epochs=3, progress=lambda h: lengths.append(len(h)))
-    assert lengths == [1, 2, 3]
+def test_callbacks_see_trainer_and_history_after_every_epoch_in_turn():
+    seen = []
+    trainer = Trainer(*halves(), loss=HammingLoss(DNA))
+    first = lambda *given: seen.append(("first", given[0] is trainer, len(given[1])))  # noqa: E731
+    second = lambda *given: seen.append(("second", given[0] is trainer, len(given[1])))  # noqa: E731
+    trainer.fit(rows(DNA), n_epochs=2, callbacks=(first, second))
+    assert seen == [("first", True, 1), ("second", True, 1), ("first", True, 2), ("second", True, 2)]
+
+
+@pytest.mark.parametrize(("answer", "n_epochs"), [(True, 3), (np.True_, 3), (1, 6), ("no", 6), (None, 6), (False, 6)])
+def test_only_a_callback_that_returns_true_ends_the_training(answer, n_epochs):
+    trainer = Trainer(*halves(), loss=HammingLoss(DNA))
+    history = trainer.fit(rows(DNA), n_epochs=6, callbacks=[lambda t, h: answer if len(h) == 3 else None])
+    assert len(history) == n_epochs
 
 
 def test_cells_that_are_all_missing_train_nothing():
@@ -242,7 +255,7 @@ def test_cells_that_are_all_missing_train_nothing():
 def test_a_loss_that_is_no_number_stops_training():
     encoder, decoder = halves()
     decoder.params[:] = np.nan
-    with pytest.raises(ValueError, match="the loss became nan; choose a learning_rate below 0.01"):
+    with pytest.raises(ValueError, match="update 1: the loss became nan; choose a learning_rate below 0.01"):
         Trainer(encoder, decoder, loss=HammingLoss(HAPLOTYPE)).step(rows(HAPLOTYPE))
 
 

@@ -5,9 +5,18 @@ from fastae.alphabet import DNA, DOSAGE, HAPLOTYPE, Alphabet
 from fastae.archive import Archive, open_archive, write_archive
 from fastae.autodiff import Activation, compose, jacobian, jvp, vjp
 from fastae.cohort import Cohort, CohortStream, Sites, first_difference
-from fastae.errors import ChecksumError, FastaeError, FormatError, InputError, NotFittedError, VersionError
+from fastae.errors import (
+    ChecksumError,
+    DivergenceError,
+    FastaeError,
+    FormatError,
+    InputError,
+    NotFittedError,
+    VersionError,
+)
 from fastae.gradient_modes import GRADIENT_MODES, ForwardGradient
 from fastae.gradients import forward_gradient, value_and_grad
+from fastae.history import History
 from fastae.io import read_cohort, read_fasta, read_vcf, write_fasta, write_vcf
 from fastae.latents import dequantize_latents, pack_latents, quantize_latents, unpack_latents
 from fastae.layers import DenseStack
@@ -16,8 +25,9 @@ from fastae.modelfile import dumps_model, load_model, loads_model, save_model
 from fastae.models import Chain, Decoder, Encoder
 from fastae.optim import OPTIMIZERS, SCHEDULES, SGD, Adam, AdamW
 from fastae.quantize import IntDecoder
+from fastae.rows import RowStream
 from fastae.sweep import Sweep, SweepPoint, sweep
-from fastae.trainer import History, Trainer
+from fastae.trainer import Trainer
 
 __all__ = [
     "DNA",
@@ -40,6 +50,7 @@ __all__ = [
     "CrossEntropyLoss",
     "Decoder",
     "DenseStack",
+    "DivergenceError",
     "Encoder",
     "FastaeError",
     "FormatError",
@@ -49,6 +60,7 @@ __all__ = [
     "InputError",
     "IntDecoder",
     "NotFittedError",
+    "RowStream",
     "Sites",
     "Sweep",
     "SweepPoint",

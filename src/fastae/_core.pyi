@@ -103,6 +103,7 @@ def optim_adam(
 def optim_sgd(
     grad: NDArray[Real], velocity: NDArray[Real], params: NDArray[Real], learning_rate: float, momentum: float
 ) -> None: ...
+def optim_squares_are_finite(grad: NDArray[Real]) -> bool: ...
 
 # bits
 def bitpack_pack(values: U8, bits: int, dst: U8) -> None: ...  # dst: ceil(n * bits / 8) bytes

@@ -19,6 +19,8 @@ cdef extern from "fastae.h" nogil:
                             double *, double *)
     void fae_optim_sgd_f32(const float *, size_t, double, double, float *, float *)
     void fae_optim_sgd_f64(const double *, size_t, double, double, double *, double *)
+    int fae_optim_squares_are_finite_f32(const float *, size_t)
+    int fae_optim_squares_are_finite_f64(const double *, size_t)
 
 
 cdef const int8_t *codes_data(codes, x, levels) except? NULL:
@@ -114,3 +116,16 @@ def optim_sgd(grad, velocity, params, double learning_rate, double momentum):
         else:
             fae_optim_sgd_f64(<const double *> grad_data, <size_t> n, learning_rate, momentum, <double *> velocity_data,
                               <double *> params_data)
+
+
+def optim_squares_are_finite(grad):
+    cdef int real = real_type("grad", grad)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(grad)
+    cdef const void *grad_data = vector_data("grad", grad, real, False, n)
+    cdef int finite
+    with nogil:
+        if real == cnp.NPY_FLOAT32:
+            finite = fae_optim_squares_are_finite_f32(<const float *> grad_data, <size_t> n)
+        else:
+            finite = fae_optim_squares_are_finite_f64(<const double *> grad_data, <size_t> n)
+    return finite != 0

@@ -22,11 +22,12 @@ from fastae.archive import open_archive, write_archive
 from fastae.cohort import Cohort, first_difference
 from fastae.errors import FastaeError
 from fastae.fileio import check_output
+from fastae.history import History
 from fastae.io.vcf import read_vcf
 from fastae.losses import CrossEntropyLoss
 from fastae.models import Decoder, Encoder
 from fastae.plots import check_picture, new_figure, plot_history, plot_latents, save_figure
-from fastae.trainer import History, Trainer
+from fastae.trainer import Trainer
 
 REGION = "kg3_chr20_eur300"
 MIN_COUNT = 6  # of 600 haplotypes: rarer alleles teach a network nothing and are the residual's business

@@ -22,5 +22,9 @@ class InputError(FastaeError, ValueError):
     """An input file or cohort that cannot be read, or holds what an archive cannot."""
 
 
+class DivergenceError(FastaeError, ValueError):
+    """A training whose loss or gradient is no longer finite; the step that found it has changed nothing."""
+
+
 class NotFittedError(FastaeError, ValueError):
     """A model used before it was trained or loaded."""

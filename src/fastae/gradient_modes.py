@@ -140,7 +140,7 @@ class ForwardGradient:
     >>> mode = ForwardGradient(n_tangents=8)
     >>> trainer = Trainer(Encoder([4, 2]), Decoder([2, 4]), loss=HammingLoss(HAPLOTYPE), gradient=mode)
     >>> history = trainer.fit([[0, 0, 1, 1], [1, 1, 0, 0]] * 8, n_epochs=200)
-    >>> history.hamming[-1]
+    >>> float(history.hamming[-1])
     0.0
     """
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from fastae.history import History
     from fastae.sweep import Sweep
-    from fastae.trainer import History
 
 PICTURE_FORMATS = ("png", "svg", "pdf")
 
@@ -211,7 +211,7 @@ def plot_history(ax: Axes, history: History) -> None:
 
     Examples
     --------
-    >>> from fastae.trainer import History
+    >>> from fastae import History
     >>> figure, (ax,) = new_figure(1)
     >>> plot_history(ax, History(loss=[0.5, 0.2], hamming=[0.4, 0.1]))
     """
@@ -225,9 +225,9 @@ def plot_history(ax: Axes, history: History) -> None:
         (history.heldout_hamming, "C1", "-", "held out, Hamming"),
     ]
     for values, colour, style, label in curves:
-        if values:
+        if len(values):
             ax.plot(epochs, values, color=colour, linestyle=style, label=label)
-    ax.set_yscale("log" if min(min(values) for values, *_ in curves if values) > 0 else "linear")
+    ax.set_yscale("log" if min(min(values) for values, *_ in curves if len(values)) > 0 else "linear")
     ax.set_xlabel("epoch")
     ax.set_ylabel("per cell")
     ax.legend(frameon=False)

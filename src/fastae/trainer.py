@@ -1,67 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The training loop: mini-batches, exact gradients, an optimiser for each half, a history."""
+"""The training loop: mini-batches, gradients by a mode of choice, an optimiser for each half, a history."""
 
 from __future__ import annotations
 
-import math
+import contextlib
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastae import _validate
-from fastae.gradient_modes import GradientMode, gradient_mode
+from fastae.errors import DivergenceError
+from fastae.gradient_modes import GRADIENT_MODES, GradientMode, gradient_mode
+from fastae.history import History
 from fastae.losses import LOSSES, CrossEntropyLoss, HammingLoss
 from fastae.models import Chain, Decoder, Encoder
 from fastae.optim import OPTIMIZERS, SCHEDULES
+from fastae.rows import RowStream, Source, open_rows
+from fastae.run import Keeper, Run, TrainingState, rng_from_array, rng_to_array
 from fastae.update import Update
 
-
-@dataclass
-class History:
-    """What `Trainer.fit` saw, one number per epoch in each list.
-
-    Attributes
-    ----------
-    loss : list of float
-        Mean of the training loss (for `HammingLoss` its smooth surrogate) over the known cells of the training rows,
-        each batch as it came, before its update, at that epoch's temperature.
-    hamming : list of float
-        Exact Hamming distance per known cell of the same reconstructions.
-    heldout_loss, heldout_hamming : list of float
-        The same of the held-out rows after the epoch; the loss at the final temperature, so that epochs compare.
-        Empty without held-out rows.
-    learning_rate, temperature : list of float
-        At the end of the epoch.
-    seconds : list of float
-    best_epoch : int or None
-        The epoch, from 0, whose parameters the models hold, where `patience` was given.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastae import HAPLOTYPE, Decoder, Encoder, HammingLoss, Trainer
-    >>> X = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 8)
-    >>> trainer = Trainer(Encoder([4, 2]), Decoder([2, 4]), loss=HammingLoss(HAPLOTYPE), batch_size=4)
-    >>> history = trainer.fit(X, n_epochs=30)
-    >>> len(history), history.loss[-1] < history.loss[0], history.hamming[-1]
-    (30, True, 0.0)
-    """
-
-    loss: list[float] = field(default_factory=list)
-    hamming: list[float] = field(default_factory=list)
-    heldout_loss: list[float] = field(default_factory=list)
-    heldout_hamming: list[float] = field(default_factory=list)
-    learning_rate: list[float] = field(default_factory=list)
-    temperature: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    best_epoch: int | None = None
-
-    def __len__(self) -> int:
-        return len(self.loss)
+_MAX_LEARNING_RATE = 1e6  # above it one step could carry parameters out of float32
 
 
 class Trainer:
@@ -77,9 +38,10 @@ class Trainer:
         How gradients are computed, see ``GRADIENT_MODES``. "reverse" is the fastest; "forward" pushes unit tangents of
         the pre-activations; "mixed" does so in the decoder only. "forward_gradient" is an estimate from random
         directions, with options as ``ForwardGradient(n_tangents=16)``; the others are exact and agree to rounding.
-    optimizer : {"adam", "sgd"} or a function from params to an optimiser
+    optimizer : {"adam", "adamw", "sgd"} or a function from params to an optimiser
         As ``functools.partial(SGD, momentum=0.5)``.
     learning_rate : float
+        At most 1e6.
     batch_size : int
     schedule : {"constant", "cosine", "onecycle"} or a function
         From the progress of `fit`, in [0, 1), to a share of learning_rate.
@@ -87,7 +49,7 @@ class Trainer:
         Round latents while training, gradients passing straight through, so that the decoder learns from what will
         be stored.
     seed : int or numpy.random.Generator
-        Of the order of the rows.
+        Of the order of the rows, of the choice of validation rows, and of random directions.
 
     Attributes
     ----------
@@ -95,6 +57,8 @@ class Trainer:
         Of `step`, and the highest of `fit`.
     temperature : float
         Of the loss in `step`; `fit` lowers it from ``loss.temperature`` to ``loss.final_temperature``.
+    n_updates : int
+        Steps taken so far.
 
     Raises
     ------
@@ -113,7 +77,7 @@ class Trainer:
     >>> trainer = Trainer(encoder, decoder, loss=CrossEntropyLoss(HAPLOTYPE), gradient="reverse", latent_bits=1)
     >>> X = np.repeat([[0, 0, 0, 1, 1, 1], [1, 1, 1, 0, 0, 0]], 8, axis=0)
     >>> first = trainer.step(X)
-    >>> trainer.fit(X, n_epochs=100).loss[-1] < first
+    >>> bool(trainer.fit(X, n_epochs=100).loss[-1] < first)
     True
     """
 
@@ -134,19 +98,23 @@ class Trainer:
         model = Chain(encoder, decoder, latent_bits=latent_bits)  # checks that they fit together
         if not isinstance(loss, tuple(LOSSES.values())):
             raise TypeError(f"loss is {loss!r}; give a loss of an alphabet, such as HammingLoss(HAPLOTYPE)")
-        mode = gradient_mode(gradient)
+        self._mode = gradient_mode(gradient)
         make_optimizer = _lookup(optimizer, OPTIMIZERS, "optimizer")
         self.encoder = encoder
         self.decoder = decoder
         self.loss = loss
         self.learning_rate = _validate.positive(learning_rate, name="learning_rate")
+        if self.learning_rate > _MAX_LEARNING_RATE:
+            raise ValueError(f"learning_rate is {learning_rate}; it must be at most {_MAX_LEARNING_RATE:.0e}")
         self.temperature = loss.temperature
         self.batch_size = _validate.integer(batch_size, 1, None, name="batch_size")
         self.latent_bits = model.latent_bits
+        self.n_updates = 0
         self._model = model
         self._schedule = _lookup(schedule, SCHEDULES, "schedule")
         self._rng = _validate.generator(seed)
-        self._update = Update(model, loss, mode, make_optimizer, self._rng)
+        self._split_seed = _draw_seed(self._rng)  # drawn here, so that every fit holds out the same rows
+        self._update = Update(model, loss, self._mode, make_optimizer, self._rng)
 
     def step(self, X: ArrayLike) -> float:
         """One update from one batch of rows.
@@ -164,36 +132,53 @@ class Trainer:
         Raises
         ------
         TypeError, ValueError
-            If X is not one or more rows of symbols for this encoder, or the loss is no longer finite.
+            If X is not one or more rows of symbols for this encoder.
+        DivergenceError
+            If loss or gradient are no longer finite; the models are as before the step.
         """
-        levels, codes = self._rows(X, "X")
-        n_known = int(np.count_nonzero(codes >= 0))
-        total, _ = self._update(levels, codes, n_known, self.temperature, self.learning_rate)
+        source = self._source(X, "X")
+        (codes,) = source.batches(source.n_rows, None)
+        try:
+            total, _, n_known = self._step(codes, self.learning_rate)
+        except DivergenceError as error:
+            raise self._diverged(error, "") from None
         return total / max(1, n_known)
 
     def fit(
         self,
-        X: ArrayLike,
+        X: ArrayLike | RowStream,
         *,
         n_epochs: int,
-        X_heldout: ArrayLike | None = None,
+        X_heldout: ArrayLike | RowStream | None = None,
+        validation_split: float | None = None,
         patience: int | None = None,
-        progress: Callable[[History], object] | None = None,
+        callbacks: Iterable[Callable[[Trainer, History], object]] = (),
+        checkpoint: Keeper | None = None,
+        progress: bool = False,
     ) -> History:
         """Train on rows, each seen once in every epoch, in random order.
 
         Parameters
         ----------
-        X : array_like of shape (n_samples, n_features)
-            Symbols of the loss's alphabet, or missing.
+        X : array_like of shape (n_samples, n_features), or RowStream
+            Symbols of the loss's alphabet, or missing. An array mapped from a file, as ``np.load(path, mmap_mode="r")``
+            gives it, is read batch by batch.
         n_epochs : int
-        X_heldout : array_like of shape (n_heldout, n_features), optional
+        X_heldout : array_like of shape (n_heldout, n_features), or RowStream, optional
             Rows that are reported on but not trained on.
+        validation_split : float, optional
+            Hold out this share of X instead, more than 0 and less than 1: rows drawn by the trainer's seed, the same
+            ones in every `fit` of as many rows; ``history.heldout_rows`` names them.
         patience : int, optional
             Stop after so many epochs in which neither the exact Hamming distance of the held-out rows nor, at the
             same distance, their loss became less; then go back to the best epoch's parameters.
-        progress : function, optional
-            Called with the History after every epoch.
+        callbacks : iterable of functions
+            Each is called as ``callback(trainer, history)`` after every epoch. One that returns True ends the training.
+        checkpoint : Checkpoint, optional
+            Where the state of the training is kept. If the file is there, the training goes on from it, to the same
+            bits as if it had never stopped; callbacks see only the epochs that were not done yet.
+        progress : bool
+            Show a progress bar (tqdm).
 
         Returns
         -------
@@ -202,49 +187,51 @@ class Trainer:
         Raises
         ------
         TypeError, ValueError
-            If there are no rows, or none of symbols for this encoder, patience comes without held-out rows, or the
-            loss is no longer finite.
+            If there are no rows, or none of symbols for this encoder, or arguments do not go together.
+        DivergenceError
+            If loss or gradient are no longer finite: names the step. The models are as the step before left them.
+        FormatError
+            If the checkpoint's file is no checkpoint.
+        ImportError
+            If progress needs tqdm and it is not installed.
         """
         n_epochs = _validate.integer(n_epochs, 1, None, name="n_epochs")
+        callbacks = tuple(callbacks)
+        rows, heldout, heldout_rows = self._split(X, X_heldout, validation_split)
         if patience is not None:
             patience = _validate.integer(patience, 1, None, name="patience")
-            if X_heldout is None:
-                raise ValueError("patience needs X_heldout, the rows to watch")
-        levels, codes = self._rows(X, "X")
-        heldout = None if X_heldout is None else self._rows(X_heldout, "X_heldout")
-        history = History()
-        best = (math.inf, math.inf)
-        best_epoch = 0
-        best_params = None
-        for epoch in range(n_epochs):
-            started = time.perf_counter()
-            share = epoch / (n_epochs - 1) if n_epochs > 1 else 1.0
-            self.temperature = self.loss.temperature ** (1 - share) * self.loss.final_temperature**share
-            self._epoch(levels, codes, epoch, n_epochs, history)
-            history.temperature.append(self.temperature)
-            if heldout is not None:
-                loss, hamming = self._evaluate(*heldout, self.loss.final_temperature)
-                history.heldout_loss.append(loss)
-                history.heldout_hamming.append(hamming)
-                if patience is not None and (hamming, loss) < best:
-                    best = hamming, loss
-                    best_params = self.encoder.params.copy(), self.decoder.params.copy()
-                    history.best_epoch = best_epoch = epoch
-            history.seconds.append(time.perf_counter() - started)
-            if progress is not None:
-                progress(history)
-            if patience is not None and epoch - best_epoch >= patience:
-                break
-        if best_params is not None:
-            self.encoder.params[:], self.decoder.params[:] = best_params
-        return history
+            if heldout is None:
+                raise ValueError("patience needs rows to watch; give X_heldout or validation_split")
+        run = Run()
+        run.history.heldout_rows = heldout_rows
+        keep = None
+        if checkpoint is not None:
+            keep = _Keeping(checkpoint, self, run, self._settings(rows, heldout, n_epochs, patience))
+            keep.resume()
+        n_done = run.epoch * rows.n_rows + min(rows.n_rows, run.batch * self.batch_size)
+        with _bar(n_epochs * rows.n_rows, n_done) if progress else contextlib.nullcontext() as bar:
+            while not (run.stopped or run.epoch == n_epochs or _is_out_of_patience(run, patience)):
+                self._epoch(run, rows, n_epochs, keep, bar)
+                self._end_epoch(run, heldout, patience)
+                if bar is not None:
+                    bar.set_postfix({name: f"{values[-1]:.4g}" for name, values in run.history.to_dict().items()})
+                answers = [callback(self, run.history) for callback in callbacks]
+                run.stopped = int(any(isinstance(answer, (bool, np.bool_)) and answer for answer in answers))
+                if keep is not None:
+                    keep.write_if_due()
+        if keep is not None:
+            keep.write()
+        if run.best_epoch:
+            self.encoder.params[:] = run.best_params["encoder"]
+            self.decoder.params[:] = run.best_params["decoder"]
+        return run.history
 
-    def evaluate(self, X: ArrayLike) -> tuple[float, float]:
+    def evaluate(self, X: ArrayLike | RowStream) -> tuple[float, float]:
         """Mean loss at the present temperature and exact Hamming distance, per known cell, of rows.
 
         Parameters
         ----------
-        X : array_like of shape (n_samples, n_features)
+        X : array_like of shape (n_samples, n_features), or RowStream
             Symbols of the loss's alphabet, or missing.
 
         Returns
@@ -256,50 +243,198 @@ class Trainer:
         TypeError, ValueError
             If X is not one or more rows of symbols for this encoder.
         """
-        return self._evaluate(*self._rows(X, "X"), self.temperature)
+        return self._evaluate(self._source(X, "X"), self.temperature)
 
-    def _epoch(self, levels, codes, epoch, n_epochs, history):
-        """Update on every row once; append the epoch's means to history."""
-        n = len(levels)
-        n_batches = -(-n // self.batch_size)
-        known = np.count_nonzero(codes >= 0, axis=1)
-        order = self._rng.permutation(n)
+    def get_state(self) -> dict[str, NDArray[Any]]:
+        """Copies of all that decides how `step` goes on: parameters, optimisers, random numbers; for `set_state`.
+
+        Returns
+        -------
+        arrays : dict of str to ndarray
+            One-dimensional.
+
+        Raises
+        ------
+        TypeError
+            If an optimiser of the caller's has no `get_state`, or the seed is a generator of another kind than
+            ``numpy.random.default_rng`` gives.
+        """
+        arrays = {
+            "updates": np.array([self.n_updates]),
+            "rate": np.array([self.learning_rate]),
+            "random": rng_to_array(self._rng),
+            "encoder.params": self.encoder.params.copy(),
+            "decoder.params": self.decoder.params.copy(),
+        }
+        for half, optimizer in self._update.optimizers.items():
+            if not hasattr(optimizer, "get_state"):
+                raise TypeError(f"the optimiser {optimizer!r} has no get_state and set_state, so it cannot be kept")
+            arrays |= {f"{half}.{name}": array for name, array in optimizer.get_state().items()}
+        return arrays
+
+    def set_state(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Go on from where a trainer of the same kind was when its `get_state` gave these arrays.
+
+        Parameters
+        ----------
+        arrays : dict of str to ndarray
+        """
+        self.n_updates = int(arrays["updates"][0])
+        self.learning_rate = float(arrays["rate"][0])
+        rng_from_array(self._rng, arrays["random"])
+        self.encoder.params[:] = arrays["encoder.params"]
+        self.decoder.params[:] = arrays["decoder.params"]
+        for half, optimizer in self._update.optimizers.items():
+            names = [name for name in arrays if name.startswith(f"{half}.")]
+            optimizer.set_state({name.partition(".")[2]: arrays[name] for name in names})
+
+    def _epoch(self, run, rows, n_epochs, keep, bar):
+        """Update on every row that the epoch has not seen yet."""
+        started = time.perf_counter() - run.seconds
+        n_batches = -(-rows.n_rows // self.batch_size)
+        share = run.epoch / (n_epochs - 1) if n_epochs > 1 else 1.0
+        self.temperature = self.loss.temperature ** (1 - share) * self.loss.final_temperature**share
+        if not run.batch:
+            run.begin_epoch(_draw_seed(self._rng))
+        order = np.random.default_rng(run.order_seed)  # of its own: a stream's order must not depend on other draws
+        for codes in rows.batches(self.batch_size, order, run.batch):
+            rate = self.learning_rate * self._schedule((run.epoch + run.batch / n_batches) / n_epochs)
+            try:
+                total, xhat, n_known = self._step(codes, rate)
+            except DivergenceError as error:
+                where = f" (epoch {run.epoch + 1} of {n_epochs}, batch {run.batch + 1} of {n_batches})"
+                raise self._diverged(error, where) from None
+            run.loss_sum += total
+            run.n_wrong += self.loss.count_wrong(xhat, codes)
+            run.n_known += n_known
+            run.learning_rate = rate
+            run.batch += 1
+            run.seconds = time.perf_counter() - started
+            if bar is not None:
+                bar.update(len(codes))
+            if keep is not None:
+                keep.write_if_due()
+
+    def _end_epoch(self, run, heldout, patience):
+        """Put the epoch's means into the history; look at the held-out rows."""
+        started = time.perf_counter()
+        n_known = max(1, run.n_known)
+        epoch = {"loss": run.loss_sum / n_known, "hamming": run.n_wrong / n_known}
+        epoch |= {"learning_rate": run.learning_rate, "temperature": self.temperature}
+        run.epoch += 1
+        run.batch = 0
+        if heldout is not None:
+            loss, hamming = self._evaluate(heldout, self.loss.final_temperature)
+            epoch |= {"heldout_loss": loss, "heldout_hamming": hamming}
+            if patience is not None and run.is_better(hamming, loss):
+                run.best_epoch, run.best_hamming, run.best_loss = run.epoch, hamming, loss
+                run.best_params = {"encoder": self.encoder.params.copy(), "decoder": self.decoder.params.copy()}
+                run.history.best_epoch = run.epoch - 1
+        run.history.append(**epoch, seconds=run.seconds + time.perf_counter() - started)
+
+    def _step(self, codes, rate):
+        """One update; (summed loss, reconstructions, known cells), from before it."""
+        x, _ = self._update.batch(len(codes))
+        x[:] = self.loss.alphabet.to_levels(codes, x.dtype)
+        n_known = int(np.count_nonzero(codes >= 0))
+        total, xhat = self._update(x, codes, n_known, self.temperature, rate)
+        self.n_updates += 1
+        return total, xhat, n_known
+
+    def _diverged(self, error, where):
+        return DivergenceError(
+            f"update {self.n_updates + 1}{where}: {error}; choose a learning_rate below {self.learning_rate:g} "
+            "(the models are as the update before left them)"
+        )
+
+    def _evaluate(self, rows: Source, temperature: float) -> tuple[float, float]:
         total = 0.0
-        n_wrong = 0
-        for batch in range(n_batches):
-            rows = order[batch * self.batch_size : (batch + 1) * self.batch_size]
-            x, batch_codes = self._update.batch(len(rows))
-            # "clip" never clips here: it lets take write straight to out
-            np.take(levels, rows, axis=0, out=x, mode="clip")
-            np.take(codes, rows, axis=0, out=batch_codes, mode="clip")
-            rate = self.learning_rate * self._schedule((epoch + batch / n_batches) / n_epochs)
-            summed, xhat = self._update(x, batch_codes, int(known[rows].sum()), self.temperature, rate)
-            total += summed
-            n_wrong += self.loss.count_wrong(xhat, batch_codes)
-        n_known = max(1, int(known.sum()))
-        history.loss.append(total / n_known)
-        history.hamming.append(n_wrong / n_known)
-        history.learning_rate.append(rate)
+        n_wrong = n_known = 0
+        for codes in rows.batches(self.batch_size, None):
+            xhat = self._model(self.loss.alphabet.to_levels(codes, self.encoder.dtype))
+            total += self.loss.sum_gradient(xhat, codes, temperature, 0.0, None)
+            n_wrong += self.loss.count_wrong(xhat, codes)
+            n_known += int(np.count_nonzero(codes >= 0))
+        return total / max(1, n_known), n_wrong / max(1, n_known)
 
-    def _evaluate(self, levels: NDArray[Any], codes: NDArray[np.int8], temperature: float) -> tuple[float, float]:
-        total = 0.0
-        n_wrong = 0
-        for start in range(0, len(levels), self.batch_size):
-            batch_codes = codes[start : start + self.batch_size]
-            xhat = self._model(levels[start : start + self.batch_size])
-            total += self.loss.sum_gradient(xhat, batch_codes, temperature, 0.0, None)
-            n_wrong += self.loss.count_wrong(xhat, batch_codes)
-        n_known = max(1, int(np.count_nonzero(codes >= 0)))
-        return total / n_known, n_wrong / n_known
+    def _source(self, X, name):
+        return open_rows(X, self.loss.alphabet, self.encoder.sizes[0], name)
 
-    def _rows(self, X: ArrayLike, name: str) -> tuple[NDArray[Any], NDArray[np.int8]]:
-        """Symbols to levels and codes, once for all epochs."""
-        codes = self.loss.alphabet.to_codes(X)
-        if codes.ndim != 2 or codes.shape[1] != self.encoder.sizes[0]:
-            raise ValueError(f"{name} has shape {codes.shape}, the encoder wants (n_samples, {self.encoder.sizes[0]})")
-        if not len(codes):
-            raise ValueError(f"{name} has no rows; give at least one")
-        return self.loss.alphabet.to_levels(codes, self.encoder.dtype), codes
+    def _split(self, X, X_heldout, validation_split):
+        """(rows to train on, held-out rows or None, their numbers in X or None)."""
+        rows = self._source(X, "X")
+        if validation_split is None:
+            return rows, None if X_heldout is None else self._source(X_heldout, "X_heldout"), None
+        if X_heldout is not None:
+            raise ValueError("X_heldout and validation_split both name held-out rows; give one of them")
+        share = _validate.positive(validation_split, name="validation_split")
+        if share >= 1 or rows.n_rows < 2:
+            raise ValueError(
+                f"validation_split is {validation_split} of {rows.n_rows} rows; give a share between 0 and 1"
+            )
+        n_heldout = min(max(round(share * rows.n_rows), 1), rows.n_rows - 1)
+        drawn = np.random.default_rng(self._split_seed).choice(rows.n_rows, n_heldout, replace=False)
+        heldout_rows = np.sort(drawn)
+        return *rows.split(heldout_rows), heldout_rows
+
+    def _settings(self, rows, heldout, n_epochs, patience):
+        """What a fit that goes on from a checkpoint must have in common with the one that wrote it."""
+        loss, halves = self.loss, {"encoder": self.encoder, "decoder": self.decoder}
+        settings = {half: f"{network!r} {'-'.join(network.activations)}" for half, network in halves.items()}
+        return settings | {
+            "loss": f"{type(loss).__name__} {loss.temperature!r} to {loss.final_temperature!r}",
+            "alphabet": f"{loss.alphabet!r} at {loss.alphabet.levels.tolist()!r}",
+            "gradient": next((name for name, mode in GRADIENT_MODES.items() if mode == self._mode), repr(self._mode)),
+            "optimizer": repr(self._update.optimizers["encoder"]),
+            "learning_rate": repr(self.learning_rate),
+            "batch_size": repr(self.batch_size),
+            "schedule": getattr(self._schedule, "__qualname__", repr(self._schedule)),
+            "latent_bits": repr(self.latent_bits),
+            "n_epochs": repr(n_epochs),
+            "patience": repr(patience),
+            "X": rows.fingerprint,
+            "held-out rows": "none" if heldout is None else heldout.fingerprint,
+        }
+
+
+class _Keeping:
+    """A fit and the checkpoint that keeps it."""
+
+    def __init__(self, checkpoint, trainer, run, settings):
+        self._checkpoint = checkpoint
+        self._trainer = trainer
+        self._run = run
+        self._settings = settings
+
+    def resume(self):
+        saved = self._checkpoint.read(self._state())
+        if saved is not None:
+            self._trainer.set_state(saved.arrays)
+            self._run.from_arrays(saved.arrays)
+
+    def write_if_due(self):
+        if self._checkpoint.is_due():
+            self.write()
+
+    def write(self):
+        self._checkpoint.write(self._state())
+
+    def _state(self):
+        return TrainingState(self._settings, self._trainer.get_state() | self._run.to_arrays())
+
+
+def _is_out_of_patience(run, patience):
+    return patience is not None and run.epoch - run.best_epoch >= patience
+
+
+def _draw_seed(rng):
+    return int(rng.integers(2**63))
+
+
+def _bar(n_rows, n_done):
+    from fastae.progress import training_bar  # an edge, opened when it is asked for
+
+    return training_bar(n_rows, n_done)
 
 
 def _lookup(value, table, name):

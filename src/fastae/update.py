@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastae import _core
+from fastae.errors import DivergenceError
 from fastae.gradient_modes import GradientMode
 from fastae.layers import round_latents
 from fastae.losses import CrossEntropyLoss, HammingLoss
@@ -47,6 +49,7 @@ class Update:
         self._rng = rng
         self._encoder_optimizer = make_optimizer(chain.encoder.params)
         self._decoder_optimizer = make_optimizer(chain.decoder.params)
+        self.optimizers = {"encoder": self._encoder_optimizer, "decoder": self._decoder_optimizer}
         self._workspaces: dict[int, _Workspace] = {}
 
     def batch(self, n: int) -> tuple[NDArray[Any], NDArray[np.int8]]:
@@ -77,8 +80,8 @@ class Update:
 
         Raises
         ------
-        ValueError
-            If the loss is not finite; nothing is updated then.
+        DivergenceError
+            If the loss is not finite, or the gradient not, or too large to be squared; nothing is updated then.
         """
         work = self._workspace(len(x))
         self._encoder.forward(x, work.h_encoder)
@@ -87,8 +90,11 @@ class Update:
         self._decoder.forward(work.z, work.h_decoder)
         total = self._loss.sum_gradient(work.xhat, codes, temperature, 1 / max(1, n_known), work.xhat_bar)
         if not math.isfinite(total):
-            raise ValueError(f"the loss became {total}; choose a learning_rate below {learning_rate}")
+            raise DivergenceError(f"the loss became {total}")
         work.gradient(x, work.h_encoder, work.z, work.h_decoder, work.xhat_bar, work.encoder_bar, work.decoder_bar)
+        for name, gradient in (("decoder", work.decoder_bar), ("encoder", work.encoder_bar)):
+            if not _core.optim_squares_are_finite(gradient):
+                raise DivergenceError(f"the {name}'s gradient is no longer finite, or too large to be squared")
         self._decoder_optimizer.update(work.decoder_bar, learning_rate)
         self._encoder_optimizer.update(work.encoder_bar, learning_rate)
         return total, work.xhat

@@ -266,6 +266,7 @@ test_optimisers(void)
         for (size_t i = 0; i < n; i++) {
             CHECK(isfinite(params[i]) && isfinite(params32[i]));
         }
+        CHECK(fae_optim_squares_are_finite_f64(grad, n) && fae_optim_squares_are_finite_f32(grad32, n));
         free(grad);
         free(m);
         free(v);

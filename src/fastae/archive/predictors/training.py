@@ -178,7 +178,8 @@ def _train(
     )
     if n_epochs is None:
         n_epochs = min(MAX_EPOCHS, -(-MAX_STEPS * BATCH_SIZE // len(sample)))
-    trainer.fit(sample, n_epochs=n_epochs, progress=progress)
+    callbacks = () if progress is None else [lambda _, history: progress(history)]
+    trainer.fit(sample, n_epochs=n_epochs, callbacks=callbacks)
     return encoder, decoder
 
 

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a training saw, epoch by epoch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastae import _validate
+
+COLUMNS = ("loss", "hamming", "heldout_loss", "heldout_hamming", "learning_rate", "temperature", "seconds")
+
+
+class History:
+    """What `Trainer.fit` saw: columns of one number per epoch.
+
+    Parameters
+    ----------
+    **columns : array_like of shape (n_epochs,)
+        Any of the columns below; the others are empty.
+
+    Attributes
+    ----------
+    loss : ndarray of shape (n_epochs,), float64
+        Mean of the training loss (for `HammingLoss` its smooth surrogate) over the known cells of the training rows,
+        each batch as it came, before its update, at that epoch's temperature.
+    hamming : ndarray of shape (n_epochs,), float64
+        Exact Hamming distance per known cell of the same reconstructions.
+    heldout_loss, heldout_hamming : ndarray of shape (n_epochs,), or (0,) without held-out rows, float64
+        The same of the held-out rows after the epoch; the loss at the final temperature, so that epochs compare.
+    learning_rate, temperature : ndarray of shape (n_epochs,), float64
+        At the end of the epoch.
+    seconds : ndarray of shape (n_epochs,), float64
+    best_epoch : int or None
+        The epoch, from 0, whose parameters the models hold, where `patience` was given.
+    heldout_rows : ndarray of int64 or None
+        Where `validation_split` chose them: the numbers of the held-out rows, increasing.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a column has another name, or is not a vector of numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastae import HAPLOTYPE, Decoder, Encoder, HammingLoss, Trainer
+    >>> X = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 8)
+    >>> trainer = Trainer(Encoder([4, 2]), Decoder([2, 4]), loss=HammingLoss(HAPLOTYPE), batch_size=4)
+    >>> history = trainer.fit(X, n_epochs=30)
+    >>> history
+    History(30 epochs: loss ..., hamming 0)
+    >>> history.loss.shape, bool(history.loss[-1] < history.loss[0]), float(history.to_dict()["hamming"][-1])
+    ((30,), True, 0.0)
+    """
+
+    def __init__(self, **columns: ArrayLike) -> None:
+        self._columns: dict[str, list[float]] = {name: [] for name in COLUMNS}
+        for name, values in columns.items():
+            if name not in self._columns:
+                raise TypeError(f"a history has no column {name!r}; its columns are {', '.join(COLUMNS)}")
+            self._columns[name] = _validate.vector(values, np.float64, name=name).tolist()
+        self.best_epoch: int | None = None
+        self.heldout_rows: NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self._columns["loss"])
+
+    def __repr__(self):
+        last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in list(self._columns.items())[:4] if values)
+        return f"History({len(self)} epochs{': ' if last else ''}{last})"
+
+    @property
+    def loss(self) -> NDArray[np.float64]:
+        """See the class."""
+        return np.array(self._columns["loss"])
+
+    @property
+    def hamming(self) -> NDArray[np.float64]:
+        """See the class."""
+        return np.array(self._columns["hamming"])
+
+    @property
+    def heldout_loss(self) -> NDArray[np.float64]:
+        """See the class."""
+        return np.array(self._columns["heldout_loss"])
+
+    @property
+    def heldout_hamming(self) -> NDArray[np.float64]:
+        """See the class."""
+        return np.array(self._columns["heldout_hamming"])
+
+    @property
+    def learning_rate(self) -> NDArray[np.float64]:
+        """See the class."""
+        return np.array(self._columns["learning_rate"])
+
+    @property
+    def temperature(self) -> NDArray[np.float64]:
+        """See the class."""
+        return np.array(self._columns["temperature"])
+
+    @property
+    def seconds(self) -> NDArray[np.float64]:
+        """See the class."""
+        return np.array(self._columns["seconds"])
+
+    def append(self, **values: float) -> None:
+        """Add one epoch: a number for each column that is kept.
+
+        Parameters
+        ----------
+        **values : float
+
+        Examples
+        --------
+        >>> history = History(loss=[0.5])
+        >>> history.append(loss=0.25)
+        >>> history.loss
+        array([0.5 , 0.25])
+        """
+        for name, value in values.items():
+            self._columns[name].append(float(value))
+
+    def to_dict(self) -> dict[str, NDArray[np.float64]]:
+        """The columns that hold something, by name; ``pandas.DataFrame(history.to_dict())`` is a table.
+
+        Returns
+        -------
+        columns : dict of str to ndarray of shape (n_epochs,)
+
+        Examples
+        --------
+        >>> History(loss=[0.5, 0.25]).to_dict()
+        {'loss': array([0.5 , 0.25])}
+        """
+        return {name: np.array(values) for name, values in self._columns.items() if values}
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw loss and Hamming distance over the epochs, of training and of held-out rows (extra `plot`).
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Drawn on where given; otherwise on a new figure, which ``ax.figure.savefig`` saves.
+
+        Returns
+        -------
+        ax : matplotlib.axes.Axes
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If there are no epochs to draw.
+
+        Examples
+        --------
+        >>> ax = History(loss=[0.5, 0.2], hamming=[0.4, 0.1]).plot()
+        >>> ax.get_xlabel(), len(ax.lines)
+        ('epoch', 2)
+        """
+        from fastae.plots import new_figure, plot_history  # an edge, opened when it is asked for
+
+        if ax is None:
+            _, (ax,) = new_figure(1)
+        plot_history(ax, self)
+        return ax
