@@ -177,13 +177,15 @@ int fae_rans_encode(const uint8_t *symbols, size_t n, const uint32_t *freqs, siz
 int fae_rans_decode(const uint8_t *src, size_t src_len, const uint32_t *freqs, size_t n_symbols, int precision,
     size_t n, uint8_t *symbols);
 
-/* ---- integer decoder (intdec.c): the same bytes on every CPU --------------------------------------------------- */
-/* A dense stack in integers. Layer l: acc = W_l h + b_l in int32; every layer but the last then gives
+/* ---- integer decoder (intdec*.c): the same bytes on every CPU -------------------------------------------------- */
+/* A dense stack in integers. Its inputs are codes q of `latent_bits` bits, which stand for h = 2 q - (2^latent_bits - 1).
+ * Layer l: acc = W_l h + b_l in int32; every layer but the last then gives
  * h' = TANH[clamp((acc * multipliers[l] + 2^(shifts[l]-1)) >> shifts[l], -128, 127) + 128], int8, where
  * TANH[i + 128] = round(127 tanh(i / 32)) is a fixed table. The last layer's int32 sums are the scores.
  * weights: W_1 (d_1, d_0), W_2 ... one after the other; biases: b_1, b_2, ... likewise. shifts in 1..62. */
 typedef struct {
     size_t n_layers;
+    int32_t latent_bits;        /* 1..8 */
     const int64_t *sizes;       /* n_layers + 1, each in 1..65536 */
     const int8_t *weights;
     const int32_t *biases;
@@ -191,13 +193,13 @@ typedef struct {
     const int32_t *shifts;      /* n_layers - 1 */
 } fae_intdec;
 
-/* Bytes of scratch for n rows. */
-size_t fae_intdec_work(const fae_intdec *decoder, size_t n);
-/* 0, or FAE_ERR_TABLE where sums could overflow int32 for inputs of magnitude <= max_input (first layer) and 127
- * (later layers), or a shift, multiplier or size is out of range: call it once on parameters that come from a file. */
-int fae_intdec_check(const fae_intdec *decoder, int32_t max_input);
-/* latents (n, d_0), |latent| <= the max_input checked -> scores (n, d_L). */
-void fae_intdec_forward(const fae_intdec *decoder, const int16_t *latents, size_t n, void *work, int32_t *scores);
+/* Bytes of scratch for any number of rows. */
+size_t fae_intdec_work(const fae_intdec *decoder);
+/* 0, or FAE_ERR_TABLE where sums could overflow int32, or a shift, multiplier, size or latent_bits is out of range: call
+ * it once on parameters that come from a file. */
+int fae_intdec_check(const fae_intdec *decoder);
+/* codes (n, d_0) -> scores (n, d_L) of a decoder that was checked. FAE_ERR_SYMBOL if a code has more bits. */
+int fae_intdec_forward(const fae_intdec *decoder, const uint8_t *codes, size_t n, void *work, int32_t *scores);
 
 /* ---- gaps between rare events (gaps.c) ------------------------------------------------------------------------- */
 /* The residual coder. Cells are grouped in classes of (nearly) one probability of an event; a class's events are coded

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The integer decoder: the same scores on every CPU, compiler and thread count, since it has no floating point and no
  * sum that can overflow (fae_intdec_check). */
-#include "fastae.h"
+#include "intdec.h"
 
 #include <string.h>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
-/* round(127 tanh(i / 32)), i = -128..127: a literal, as libraries differ in the last bit of tanh. */
-static const int8_t INTDEC_TANH[256] = { -127, -127, -127, -127, -127, -127, -127, -127, -127, -127, -127, -127, -127,
+/* A literal, as libraries differ in the last bit of tanh. */
+const int8_t fae_intdec_tanh[256 + 3] = { -127, -127, -127, -127, -127, -127, -127, -127, -127, -127, -127, -127, -127,
     -127, -127, -127, -127, -127, -127, -127, -127, -127, -127, -127, -127, -127, -127, -127, -127, -126, -126, -126,
     -126, -126, -126, -126, -126, -126, -126, -126, -126, -126, -126, -126, -126, -126, -125, -125, -125, -125, -125,
     -125, -125, -125, -125, -124, -124, -124, -124, -124, -123, -123, -123, -123, -122, -122, -122, -122, -121, -121,
@@ -24,62 +20,21 @@ static const int8_t INTDEC_TANH[256] = { -127, -127, -127, -127, -127, -127, -12
     127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127 };
 
 #define INTDEC_MAX_SIZE 65536
+#define INTDEC_ALIGN 64
 
-/* The SIMD bodies compute INTDEC_TILE outputs at a time. A tile's weights are int16, two inputs side by side, which is
- * what CPUs multiply and add in one instruction: (tiles, ceil(d_in / 2), INTDEC_TILE, 2), zero where there is none. */
-#define INTDEC_TILE 32
-
-typedef struct {
-    size_t d_in, d_out;
-    const int8_t *weights; /* (d_out, d_in) */
-    const int32_t *biases;
-    int16_t *tiles;
-} intdec_layer;
-
-static size_t
-intdec_pairs(size_t d_in)
+static int32_t
+intdec_top(const fae_intdec *decoder)
 {
-    return (d_in + 1) / 2;
-}
-
-/* int16 numbers that the tiles of a layer take. */
-static size_t
-intdec_tiles_size(size_t d_in, size_t d_out)
-{
-    return (d_out + INTDEC_TILE - 1) / INTDEC_TILE * intdec_pairs(d_in) * (2 * INTDEC_TILE);
-}
-
-/* The widest layer, inputs included, in whole pairs and with room for one more. */
-static size_t
-intdec_widest(const fae_intdec *decoder)
-{
-    int64_t most = 0;
-
-    for (size_t l = 0; l <= decoder->n_layers; l++) {
-        most = decoder->sizes[l] > most ? decoder->sizes[l] : most;
-    }
-    return 2 * intdec_pairs((size_t) most + 1);
-}
-
-size_t
-fae_intdec_work(const fae_intdec *decoder, size_t n)
-{
-    size_t size = intdec_widest(decoder) * (sizeof(int32_t) + sizeof(int16_t)); /* sums, hidden */
-
-    (void) n; /* rows pass one by one */
-    for (size_t l = 0; l < decoder->n_layers; l++) {
-        size += intdec_tiles_size((size_t) decoder->sizes[l], (size_t) decoder->sizes[l + 1]) * sizeof(int16_t);
-    }
-    return size;
+    return (1 << decoder->latent_bits) - 1;
 }
 
 int
-fae_intdec_check(const fae_intdec *decoder, int32_t max_input)
+fae_intdec_check(const fae_intdec *decoder)
 {
     const int8_t *w = decoder->weights;
     const int32_t *b = decoder->biases;
 
-    if (decoder->n_layers < 1 || max_input < 0 || max_input > INT16_MAX) {
+    if (decoder->n_layers < 1 || decoder->latent_bits < 1 || decoder->latent_bits > 8) {
         return FAE_ERR_TABLE;
     }
     for (size_t l = 0; l <= decoder->n_layers; l++) {
@@ -89,7 +44,7 @@ fae_intdec_check(const fae_intdec *decoder, int32_t max_input)
     }
     for (size_t l = 0; l < decoder->n_layers; l++) {
         int64_t d_in = decoder->sizes[l], d_out = decoder->sizes[l + 1];
-        int64_t bound = l == 0 ? max_input : 127;
+        int64_t bound = l == 0 ? intdec_top(decoder) : 127;
 
         if (l + 1 < decoder->n_layers
             && (decoder->multipliers[l] < 0 || decoder->shifts[l] < 1 || decoder->shifts[l] > 62)) {
@@ -111,97 +66,7 @@ fae_intdec_check(const fae_intdec *decoder, int32_t max_input)
     return 0;
 }
 
-/* sums (d_out) = W h + b. Integers may be added in any order, so all bodies agree. h holds whole pairs. */
-static void
-intdec_affine_scalar(const intdec_layer *layer, const int16_t *h, int32_t *sums)
-{
-    for (size_t i = 0; i < layer->d_out; i++) {
-        const int8_t *w = layer->weights + i * layer->d_in;
-        int32_t sum = layer->biases[i];
-
-        for (size_t j = 0; j < layer->d_in; j++) {
-            sum += w[j] * h[j];
-        }
-        sums[i] = sum;
-    }
-}
-
-#if defined(__x86_64__)
-static void
-intdec_pack(const intdec_layer *layer)
-{
-    size_t n_pairs = intdec_pairs(layer->d_in);
-
-    memset(layer->tiles, 0, intdec_tiles_size(layer->d_in, layer->d_out) * sizeof *layer->tiles);
-    for (size_t i = 0; i < layer->d_out; i++) {
-        int16_t *to = layer->tiles + (i / INTDEC_TILE * n_pairs * INTDEC_TILE + i % INTDEC_TILE) * 2;
-
-        for (size_t j = 0; j < layer->d_in; j++) {
-            to[j / 2 * (2 * INTDEC_TILE) + j % 2] = layer->weights[i * layer->d_in + j];
-        }
-    }
-}
-
-/* Two neighbours of h as one number. */
-static inline int32_t
-intdec_pair(const int16_t *h)
-{
-    int32_t pair;
-
-    memcpy(&pair, h, sizeof pair);
-    return pair;
-}
-
-__attribute__((target("avx2"))) static void
-intdec_affine_avx2(const intdec_layer *layer, const int16_t *h, int32_t *sums)
-{
-    const __m256i *w = (const __m256i *) layer->tiles;
-    size_t n_pairs = intdec_pairs(layer->d_in);
-
-    for (size_t i = 0; i < layer->d_out; i += INTDEC_TILE) {
-        size_t count = layer->d_out - i < INTDEC_TILE ? layer->d_out - i : INTDEC_TILE;
-        int32_t tile[INTDEC_TILE];
-        __m256i acc[4];
-
-        memset(acc, 0, sizeof acc);
-        for (size_t p = 0; p < n_pairs; p++, w += 4) {
-            __m256i pair = _mm256_set1_epi32(intdec_pair(h + 2 * p));
-
-            for (int v = 0; v < 4; v++) {
-                acc[v] = _mm256_add_epi32(acc[v], _mm256_madd_epi16(_mm256_loadu_si256(w + v), pair));
-            }
-        }
-        memcpy(tile, acc, sizeof tile);
-        for (size_t t = 0; t < count; t++) {
-            sums[i + t] = tile[t] + layer->biases[i + t];
-        }
-    }
-}
-
-__attribute__((target("avx512f,avx512bw"))) static void
-intdec_affine_avx512(const intdec_layer *layer, const int16_t *h, int32_t *sums)
-{
-    const int16_t *w = layer->tiles;
-    size_t n_pairs = intdec_pairs(layer->d_in);
-
-    for (size_t i = 0; i < layer->d_out; i += INTDEC_TILE) {
-        size_t count = layer->d_out - i < INTDEC_TILE ? layer->d_out - i : INTDEC_TILE;
-        uint32_t kept = UINT32_MAX >> (INTDEC_TILE - count);
-        __mmask16 low_kept = (__mmask16) kept, high_kept = (__mmask16) (kept >> 16);
-        __m512i low = _mm512_maskz_loadu_epi32(low_kept, layer->biases + i);
-        __m512i high = _mm512_maskz_loadu_epi32(high_kept, layer->biases + i + 16);
-
-        for (size_t p = 0; p < n_pairs; p++, w += 2 * INTDEC_TILE) {
-            __m512i pair = _mm512_set1_epi32(intdec_pair(h + 2 * p));
-
-            low = _mm512_add_epi32(low, _mm512_madd_epi16(_mm512_loadu_si512(w), pair));
-            high = _mm512_add_epi32(high, _mm512_madd_epi16(_mm512_loadu_si512(w + INTDEC_TILE), pair));
-        }
-        _mm512_mask_storeu_epi32(sums + i, low_kept, low);
-        _mm512_mask_storeu_epi32(sums + i + 16, high_kept, high);
-    }
-}
-#endif
+/* ---- scalar: the definition --------------------------------------------------------------------------------- */
 
 static int16_t
 intdec_activate(int32_t sum, int32_t multiplier, int32_t shift)
@@ -209,55 +74,236 @@ intdec_activate(int32_t sum, int32_t multiplier, int32_t shift)
     /* >> of a negative number rounds down on every compiler we build with, as FORMAT.md wants */
     int64_t index = ((int64_t) sum * multiplier + ((int64_t) 1 << (shift - 1))) >> shift;
 
-    return INTDEC_TANH[(index < -128 ? -128 : index > 127 ? 127 : index) + 128];
+    return fae_intdec_tanh[(index < -128 ? -128 : index > 127 ? 127 : index) + 128];
 }
 
-/* Layer l of the decoder, given the one before it. */
 static void
-intdec_advance(const fae_intdec *decoder, size_t l, intdec_layer *layer)
+intdec_affine(const int8_t *weights, const int32_t *biases, const int16_t *h, size_t d_in, size_t d_out, int32_t *sums)
 {
-    layer->weights += layer->d_in * layer->d_out;
-    layer->biases += layer->d_out;
-    layer->tiles += intdec_tiles_size(layer->d_in, layer->d_out);
-    layer->d_in = (size_t) decoder->sizes[l];
-    layer->d_out = (size_t) decoder->sizes[l + 1];
+    for (size_t i = 0; i < d_out; i++, weights += d_in) {
+        int32_t sum = biases[i];
+
+        for (size_t j = 0; j < d_in; j++) {
+            sum += weights[j] * h[j];
+        }
+        sums[i] = sum;
+    }
 }
 
-void
-fae_intdec_forward(const fae_intdec *decoder, const int16_t *latents, size_t n, void *work, int32_t *scores)
+/* sums and h have room for the widest layer. */
+static void
+intdec_forward_scalar(
+    const fae_intdec *decoder, const uint8_t *codes, size_t n, int32_t *sums, int16_t *h, int32_t *scores)
 {
-    void (*affine)(const intdec_layer *, const int16_t *, int32_t *) = intdec_affine_scalar;
-    size_t widest = intdec_widest(decoder), d_first = (size_t) decoder->sizes[0];
-    int32_t *sums = work;
-    int16_t *h = (int16_t *) (sums + widest);
-    const intdec_layer before = { 0, 0, decoder->weights, decoder->biases, h + widest };
+    size_t last = decoder->n_layers - 1, d_last = (size_t) decoder->sizes[last + 1];
 
-#if defined(__x86_64__)
-    if (fae_cpu_enabled() & (FAE_CPU_AVX2 | FAE_CPU_AVX512)) {
-        intdec_layer layer = before;
+    for (size_t row = 0; row < n; row++, scores += d_last) {
+        const int8_t *weights = decoder->weights;
+        const int32_t *biases = decoder->biases;
+        size_t d_in = (size_t) decoder->sizes[0];
 
-        affine = fae_cpu_enabled() & FAE_CPU_AVX512 ? intdec_affine_avx512 : intdec_affine_avx2;
-        for (size_t l = 0; l < decoder->n_layers; l++) {
-            intdec_advance(decoder, l, &layer);
-            intdec_pack(&layer);
+        for (size_t j = 0; j < d_in; j++) {
+            h[j] = (int16_t) (2 * *codes++ - intdec_top(decoder));
         }
-    }
-#endif
-    for (size_t row = 0; row < n; row++) {
-        intdec_layer layer = before;
+        for (size_t l = 0; l < last; l++) {
+            size_t d_out = (size_t) decoder->sizes[l + 1];
 
-        memcpy(h, latents + row * d_first, d_first * sizeof *h);
-        h[d_first] = 0; /* its weight is zero, if it has one */
-        for (size_t l = 0; l + 1 < decoder->n_layers; l++) {
-            intdec_advance(decoder, l, &layer);
-            affine(&layer, h, sums);
-            for (size_t i = 0; i < layer.d_out; i++) {
+            intdec_affine(weights, biases, h, d_in, d_out, sums);
+            for (size_t i = 0; i < d_out; i++) {
                 h[i] = intdec_activate(sums[i], decoder->multipliers[l], decoder->shifts[l]);
             }
-            h[layer.d_out] = 0;
+            weights += d_in * d_out;
+            biases += d_out;
+            d_in = d_out;
         }
-        intdec_advance(decoder, decoder->n_layers - 1, &layer);
-        affine(&layer, h, scores);
-        scores += layer.d_out;
+        intdec_affine(weights, biases, h, d_in, d_last, scores);
     }
+}
+
+/* ---- SIMD: weights packed once, rows in blocks ---------------------------------------------------------------- */
+
+static size_t
+intdec_whole(size_t n, size_t unit)
+{
+    return (n + unit - 1) / unit * unit;
+}
+
+/* Bytes of the widest layer's inputs in any body: int16 in 4 of them, or bytes in 64. */
+static size_t
+intdec_widest(const fae_intdec *decoder)
+{
+    int64_t most = 0;
+
+    for (size_t l = 0; l <= decoder->n_layers; l++) {
+        most = decoder->sizes[l] > most ? decoder->sizes[l] : most;
+    }
+    return 2 * intdec_whole((size_t) most, 64);
+}
+
+size_t
+fae_intdec_work(const fae_intdec *decoder)
+{
+    size_t n_layers = decoder->n_layers;
+    size_t size = INTDEC_ALIGN + intdec_whole(n_layers * sizeof(intdec_layer), INTDEC_ALIGN);
+
+    for (size_t l = 0; l < n_layers; l++) {
+        size_t inputs = intdec_whole((size_t) decoder->sizes[l], 64);
+
+        size += intdec_whole((size_t) decoder->sizes[l + 1], INTDEC_BLOCK) * (2 * inputs + sizeof(int32_t));
+    }
+    return size + INTDEC_ROWS * intdec_widest(decoder) * (1 + sizeof(int32_t) / 2); /* inputs, sums */
+}
+
+/* Packs layer l, whose weights and biases these are, and folds into the biases what the inputs leave out. */
+static void
+intdec_pack(const fae_intdec *decoder, size_t l, const int8_t *weights, const int32_t *biases, const intdec_body *body,
+    intdec_layer *layer, uint8_t *blocks, int32_t *folded)
+{
+    size_t per_group = body->inputs == INTDEC_INT16 ? 2 : 4;
+    size_t d_in = (size_t) decoder->sizes[l], d_out = (size_t) decoder->sizes[l + 1];
+    size_t n_blocks = (d_out + INTDEC_BLOCK - 1) / INTDEC_BLOCK;
+    int32_t zero = body->inputs == INTDEC_INT16 ? 0
+                   : l == 0                     ? (body->inputs == INTDEC_INT8 ? 256 : 0) - intdec_top(decoder)
+                                                : (body->inputs == INTDEC_INT8 ? 0 : -128);
+
+    layer->n_groups = intdec_whole((d_in + per_group - 1) / per_group, body->groups);
+    layer->d_in = d_in;
+    layer->d_out = l + 1 < decoder->n_layers ? n_blocks * INTDEC_BLOCK : d_out;
+    layer->doubled = l == 0 && body->inputs != INTDEC_INT16;
+    layer->blocks = blocks;
+    layer->biases = folded;
+    memset(blocks, 0, n_blocks * layer->n_groups * INTDEC_GROUP_BYTES);
+    memset(folded, 0, n_blocks * INTDEC_BLOCK * sizeof *folded);
+    for (size_t i = 0; i < d_out; i++, weights += d_in) {
+        uint8_t *to = blocks + (i / INTDEC_BLOCK * layer->n_groups * INTDEC_BLOCK + i % INTDEC_BLOCK) * 4;
+        int32_t sum = 0;
+
+        for (size_t j = 0; j < d_in; j++) {
+            sum += weights[j];
+        }
+        folded[i] = (int32_t) ((uint32_t) biases[i] + (uint32_t) zero * (uint32_t) sum);
+        for (size_t j = 0; j < d_in; j += per_group, to += INTDEC_GROUP_BYTES) {
+            if (per_group == 4) {
+                memcpy(to, weights + j, fae_min(d_in - j, 4));
+            } else {
+                int16_t pair[2] = { weights[j], j + 1 < d_in ? weights[j + 1] : 0 };
+
+                memcpy(to, pair, sizeof pair);
+            }
+        }
+    }
+    if (l + 1 < decoder->n_layers) {
+        int64_t multiplier = decoder->multipliers[l], shift = decoder->shifts[l];
+
+        layer->multiplier = decoder->multipliers[l];
+        layer->shift = decoder->shifts[l];
+        layer->least = INT32_MIN;
+        layer->most = INT32_MAX;
+        if (multiplier > 0 && shift < 56) { /* larger shifts leave no sum past the table */
+            int64_t half = (int64_t) 1 << (shift - 1), end = (int64_t) 128 << shift;
+            int64_t least = -((end + half) / multiplier) - 1, most = (end - half) / multiplier + 1;
+
+            layer->least = least < INT32_MIN ? INT32_MIN : (int32_t) least;
+            layer->most = most > INT32_MAX ? INT32_MAX : (int32_t) most;
+        }
+    }
+}
+
+/* Codes of n rows as a body's inputs; what fills a row up has weights of zero. */
+static void
+intdec_load(const fae_intdec *decoder, const uint8_t *codes, size_t n, intdec_inputs inputs, uint8_t *h, size_t h_row)
+{
+    size_t d_in = (size_t) decoder->sizes[0];
+    int32_t top = intdec_top(decoder);
+
+    for (size_t row = 0; row < n; row++, codes += d_in, h += h_row) {
+        if (inputs == INTDEC_UINT8) {
+            memcpy(h, codes, d_in);
+        } else if (inputs == INTDEC_INT8) {
+            for (size_t j = 0; j < d_in; j++) {
+                h[j] = codes[j] ^ 0x80;
+            }
+        } else {
+            int16_t *values = (int16_t *) (void *) h;
+
+            for (size_t j = 0; j < d_in; j++) {
+                values[j] = (int16_t) (2 * codes[j] - top);
+            }
+        }
+    }
+}
+
+static void
+intdec_forward_simd(
+    const intdec_body *body, const fae_intdec *decoder, const uint8_t *codes, size_t n, uint8_t *work, int32_t *scores)
+{
+    size_t n_layers = decoder->n_layers, widest = intdec_widest(decoder);
+    intdec_layer *layers = (intdec_layer *) (void *) work;
+    uint8_t *next = work + intdec_whole(n_layers * sizeof *layers, INTDEC_ALIGN), *h;
+    int32_t *sums, *folded;
+    const int8_t *weights = decoder->weights;
+    const int32_t *biases = decoder->biases;
+
+    h = next;
+    sums = (int32_t *) (void *) (h + INTDEC_ROWS * widest);
+    next = (uint8_t *) (sums + INTDEC_ROWS * widest / 2);
+    for (size_t l = 0; l < n_layers; l++) { /* blocks of all layers, each a multiple of INTDEC_ALIGN bytes */
+        size_t d_in = (size_t) decoder->sizes[l], d_out = (size_t) decoder->sizes[l + 1];
+
+        folded = (int32_t *) (void *) next;
+        next += intdec_whole(d_out, INTDEC_BLOCK) * sizeof *folded;
+        intdec_pack(decoder, l, weights, biases, body, &layers[l], next, folded);
+        next += intdec_whole(d_out, INTDEC_BLOCK) * layers[l].n_groups * 4;
+        weights += d_in * d_out;
+        biases += d_out;
+    }
+    memset(h, 0, INTDEC_ROWS * widest); /* bodies look at rows that do not count as well */
+    for (size_t row = 0; row < n; row += INTDEC_ROWS) {
+        const intdec_layer *last = &layers[n_layers - 1];
+        size_t rows = fae_min(n - row, INTDEC_ROWS);
+
+        intdec_load(decoder, codes + row * layers[0].d_in, rows, body->inputs, h, widest);
+        for (const intdec_layer *layer = layers; layer < last; layer++) {
+            body->affine(layer, h, widest, rows, sums, layer->d_out);
+            for (size_t r = 0; r < rows; r++) {
+                body->activate(layer, sums + r * layer->d_out, layer->d_out, h + r * widest);
+            }
+        }
+        body->affine(last, h, widest, rows, scores + row * last->d_out, last->d_out);
+    }
+}
+
+int
+fae_intdec_forward(const fae_intdec *decoder, const uint8_t *codes, size_t n, void *work, int32_t *scores)
+{
+    uint8_t *aligned = (uint8_t *) work + (INTDEC_ALIGN - (uintptr_t) work % INTDEC_ALIGN) % INTDEC_ALIGN;
+    const intdec_body *body = NULL;
+    uint8_t seen = 0;
+
+    for (size_t i = 0; i < n * (size_t) decoder->sizes[0]; i++) {
+        seen |= codes[i]; /* the largest code of so many bits has all of them */
+    }
+    if (seen > intdec_top(decoder)) {
+        return FAE_ERR_SYMBOL;
+    }
+#if defined(__x86_64__)
+    if (fae_cpu_enabled() & FAE_CPU_AVX512_VNNI) {
+        body = &fae_intdec_avx512_vnni;
+    } else if (fae_cpu_enabled() & FAE_CPU_AVX2) {
+        body = &fae_intdec_avx2;
+    }
+#elif defined(__aarch64__)
+    if (fae_cpu_enabled() & FAE_CPU_DOTPROD) {
+        body = &fae_intdec_dotprod;
+    }
+#endif
+    if (body == NULL) {
+        int32_t *sums = (int32_t *) (void *) aligned;
+
+        intdec_forward_scalar(
+            decoder, codes, n, sums, (int16_t *) (void *) (sums + intdec_widest(decoder) / 2), scores);
+    } else {
+        intdec_forward_simd(body, decoder, codes, n, aligned, scores);
+    }
+    return 0;
 }

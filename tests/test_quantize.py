@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The integer decoder: exact against integers, near against floats, safe against overflow."""
 
+import pickle
 from types import SimpleNamespace
 
 import numpy as np
@@ -44,11 +45,38 @@ SHAPES = [[1, 1], [3, 10], [17, 33], [2, 5, 7], [24, 16, 256], [33, 31, 65], [8,
 @pytest.mark.parametrize("latent_bits", [1, 3, 8])
 def test_scores_agree_with_reference(sizes, latent_bits, isa, rng):
     decoder = IntDecoder.from_float(random_decoder(rng, sizes), latent_bits=latent_bits)
-    for n in (0, 1, 2, 5, 33):
+    for n in (0, 1, 2, 5, 33, 48, 50):
         codes = random_codes(rng, n, decoder, latent_bits)
         scores = decoder.scores(codes)
         assert scores.dtype == np.int32
         np.testing.assert_array_equal(scores, reference.intdec_scores(decoder, codes))
+
+
+def test_scores_agree_with_reference_at_any_widths_and_rows(isa, rng):
+    for _ in range(40):
+        sizes = rng.integers(1, 131, rng.integers(2, 5)).tolist()
+        bits = int(rng.integers(1, 9))
+        decoder = IntDecoder.from_float(random_decoder(rng, sizes), latent_bits=bits)
+        codes = random_codes(rng, int(rng.integers(0, 71)), decoder, bits)
+        np.testing.assert_array_equal(decoder.scores(codes), reference.intdec_scores(decoder, codes))
+
+
+@pytest.mark.parametrize("steep", [1, 2, 7, 100, 12345, 2**30, INT32_MAX])
+@pytest.mark.parametrize("shift", [1, 2, 8, 31, 32, 33, 54, 55, 56, 57, 62])
+def test_requantisation_is_exact_for_every_multiplier_and_shift(steep, shift, isa, rng):
+    edges = [index * 2**shift // steep + near for index in (0, 1, 2, 127, 128, 129) for near in range(-2, 3)]
+    edges = [min(max(sign * edge, 1 - INT32_MAX), INT32_MAX - 1) for edge in edges for sign in (1, -1)]
+    sums = np.concatenate([edges, rng.integers(1 - INT32_MAX, INT32_MAX, 50)])
+    ones = np.eye(sums.size, dtype=np.int64).ravel()
+    decoder = IntDecoder(
+        [1, sums.size, sums.size],
+        np.concatenate([np.zeros(sums.size, np.int64), ones]),
+        np.concatenate([sums, np.zeros(sums.size, np.int64)]),
+        [steep],
+        [shift],
+        latent_bits=1,
+    )
+    np.testing.assert_array_equal(decoder.scores([[1]]), reference.intdec_scores(decoder, [[1]]))
 
 
 @pytest.mark.parametrize("d_in", [1, 2, 3, 15, 16, 17, 64])
@@ -212,15 +240,37 @@ def test_scores_refuse_codes_that_the_decoder_does_not_know():
 
 
 def test_core_refuses_work_and_scores_of_the_wrong_size():
-    args = [np.array(GOOD[name], dtype) for name, dtype in [("sizes", np.int64), ("weights", np.int8)]]
-    args += [np.array(GOOD[name], np.int32) for name in ("biases", "multipliers", "shifts")]
-    latents, scores = np.zeros((2, 1), np.int16), np.zeros((2, 1), np.int32)
-    work = np.zeros(_core.intdec_work(args[0], 2) + 1, np.uint8)
-    for bad_work, bad_scores, bad_latents, message in [
-        (work[:-2], scores, latents, "work must be"),
-        (work[1:], scores, latents, "work must be"),
-        (work, scores[:1], latents, "scores has shape"),
-        (work, scores, np.zeros((2, 2), np.int16), "latents has 2 columns"),
+    decoder = IntDecoder(**GOOD, latent_bits=2)
+    arrays = [getattr(decoder, name) for name in GOOD]
+    core = _core.IntDecoderArrays(*arrays, 2)
+    codes, scores = np.zeros((2, 1), np.uint8), np.zeros((2, 1), np.int32)
+    work = np.zeros(core.work(), np.uint8)
+    core.forward(codes, work, scores)
+    for bad_work, bad_scores, bad_codes, message in [
+        (work[:-1], scores, codes, "work must be"),
+        (work, scores[:1], codes, "scores has shape"),
+        (work, scores, np.zeros((2, 2), np.uint8), "codes has 2 columns"),
+        (work, scores, codes + np.uint8(4), "outside the alphabet"),
     ]:
         with pytest.raises(ValueError, match=message):
-            _core.intdec_forward(*args, bad_latents, bad_work, bad_scores)
+            core.forward(bad_codes, bad_work, bad_scores)
+
+
+def test_scores_are_written_to_out_wherever_it_lies(isa, rng):
+    decoder = IntDecoder.from_float(random_decoder(rng, [5, 20, 37]), latent_bits=2)
+    codes = random_codes(rng, 50, decoder, 2)
+    for offset in range(4):
+        out = np.zeros(offset + 50 * 37 + 1, np.int32)
+        scores = out[offset:-1].reshape(50, 37)
+        assert decoder.scores(codes, out=scores) is scores
+        np.testing.assert_array_equal(scores, reference.intdec_scores(decoder, codes))
+        assert not out[:offset].any()
+        assert out[-1] == 0
+    with pytest.raises(ValueError, match="out must be"):
+        decoder.scores(codes, out=np.zeros((50, 37)))
+
+
+def test_a_decoder_can_be_pickled(rng):
+    decoder = IntDecoder.from_float(random_decoder(rng, [3, 4, 5]), latent_bits=2)
+    codes = random_codes(rng, 6, decoder, 2)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(decoder)).scores(codes), decoder.scores(codes))

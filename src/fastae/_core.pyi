@@ -115,19 +115,13 @@ def rans_bound(n: int) -> int: ...
 def rans_encode(symbols: U8, freqs: U32, precision: int, dst: U8) -> int: ...  # bytes written
 def rans_decode(src: U8, freqs: U32, precision: int, symbols: U8) -> None: ...  # symbols.size symbols
 
-# integer decoder: weights int8 flat, biases int32 flat, multipliers and shifts (L-1)
-def intdec_work(sizes: I64, n: int) -> int: ...  # bytes
-def intdec_check(sizes: I64, weights: I8, biases: I32, multipliers: I32, shifts: I32, max_input: int) -> None: ...
-def intdec_forward(
-    sizes: I64,
-    weights: I8,
-    biases: I32,
-    multipliers: I32,
-    shifts: I32,
-    latents: I16,  # (n, d_0)
-    work: U8,
-    scores: I32,  # (n, d_L), written
-) -> None: ...
+# integer decoder: weights int8 flat, biases int32 flat, multipliers and shifts (L-1); borrowed, so not to be changed
+class IntDecoderArrays:
+    def __init__(
+        self, sizes: I64, weights: I8, biases: I32, multipliers: I32, shifts: I32, latent_bits: int
+    ) -> None: ...
+    def work(self) -> int: ...  # bytes
+    def forward(self, codes: U8, work: U8, scores: I32) -> None: ...  # codes (n, d_0); scores (n, d_L), written
 
 # gaps: events of all classes (positions, one class after the other), counts, n_cells, rates: one per class
 GAPS_N_RATES: int  # rate r is a probability of 2^(-(r+1)/4)

@@ -13,14 +13,15 @@ cdef extern from "fastae.h" nogil:
 
     ctypedef struct fae_intdec:
         size_t n_layers
+        int32_t latent_bits
         const int64_t *sizes
         const int8_t *weights
         const int32_t *biases
         const int32_t *multipliers
         const int32_t *shifts
-    size_t fae_intdec_work(const fae_intdec *decoder, size_t n)
-    int fae_intdec_check(const fae_intdec *decoder, int32_t max_input)
-    void fae_intdec_forward(const fae_intdec *decoder, const int16_t *latents, size_t n, void *work, int32_t *scores)
+    size_t fae_intdec_work(const fae_intdec *decoder)
+    int fae_intdec_check(const fae_intdec *decoder)
+    int fae_intdec_forward(const fae_intdec *decoder, const uint8_t *codes, size_t n, void *work, int32_t *scores)
 
 cdef uint8_t _no_bytes = 0   # what the pointers of empty arrays point to
 
@@ -98,15 +99,15 @@ def rans_decode(const uint8_t[::1] src, const uint32_t[::1] freqs, int precision
     check(err)
 
 
-cdef class _IntDecoder:
-    """Borrows arrays of sizes that fit each other as a fae_intdec."""
+cdef class IntDecoderArrays:
+    """Arrays that fit each other, checked once, as a fae_intdec."""
     cdef fae_intdec c
     cdef const int64_t[::1] sizes
     cdef const int8_t[::1] weights
     cdef const int32_t[::1] biases, multipliers, shifts
 
     def __cinit__(self, const int64_t[::1] sizes, const int8_t[::1] weights, const int32_t[::1] biases,
-                  const int32_t[::1] multipliers, const int32_t[::1] shifts):
+                  const int32_t[::1] multipliers, const int32_t[::1] shifts, int32_t latent_bits):
         cdef Py_ssize_t n_layers = sizes.shape[0] - 1, l
         cdef int64_t n_weights = 0, n_biases = 0
         if n_layers < 1:
@@ -125,40 +126,35 @@ cdef class _IntDecoder:
         self.sizes, self.weights, self.biases = sizes, weights, biases
         self.multipliers, self.shifts = multipliers, shifts
         self.c.n_layers = n_layers
+        self.c.latent_bits = latent_bits
         self.c.sizes = &sizes[0]
         self.c.weights = &weights[0]
         self.c.biases = &biases[0]
         if n_layers > 1:
             self.c.multipliers = &multipliers[0]
             self.c.shifts = &shifts[0]
+        check(fae_intdec_check(&self.c))
 
+    def __reduce__(self):
+        return IntDecoderArrays, (self.sizes.base, self.weights.base, self.biases.base, self.multipliers.base,
+                                  self.shifts.base, self.c.latent_bits)
 
-def intdec_work(const int64_t[::1] sizes, size_t n):
-    cdef fae_intdec decoder
-    if sizes.shape[0] < 2:
-        raise ValueError(f"sizes has {sizes.shape[0]} widths, at least 2 are needed")
-    decoder.n_layers = sizes.shape[0] - 1
-    decoder.sizes = &sizes[0]
-    return fae_intdec_work(&decoder, n)
+    def work(self):
+        """Bytes of scratch that forward needs."""
+        return fae_intdec_work(&self.c)
 
-
-def intdec_check(sizes, weights, biases, multipliers, shifts, int32_t max_input):
-    cdef _IntDecoder decoder = _IntDecoder(sizes, weights, biases, multipliers, shifts)
-    check(fae_intdec_check(&decoder.c, max_input))
-
-
-def intdec_forward(sizes, weights, biases, multipliers, shifts, const int16_t[:, ::1] latents, uint8_t[::1] work,
-                   int32_t[:, ::1] scores):
-    cdef _IntDecoder decoder = _IntDecoder(sizes, weights, biases, multipliers, shifts)
-    cdef size_t n = latents.shape[0], needed = fae_intdec_work(&decoder.c, n)
-    cdef int64_t d_last = decoder.c.sizes[decoder.c.n_layers]
-    if latents.shape[1] != decoder.c.sizes[0]:
-        raise ValueError(f"latents has {latents.shape[1]} columns, the decoder takes {decoder.c.sizes[0]}")
-    if <size_t> scores.shape[0] != n or scores.shape[1] != d_last:
-        raise ValueError(f"scores has shape ({scores.shape[0]}, {scores.shape[1]}), expected ({n}, {d_last})")
-    if <size_t> work.shape[0] < needed or <size_t> &work[0] % 8:
-        raise ValueError(f"work must be {needed} bytes at a multiple of 8, got {work.shape[0]}")
-    if n == 0:
-        return
-    with nogil:
-        fae_intdec_forward(&decoder.c, &latents[0, 0], n, &work[0], &scores[0, 0])
+    def forward(self, const uint8_t[:, ::1] codes, uint8_t[::1] work, int32_t[:, ::1] scores):
+        cdef size_t n = codes.shape[0]
+        cdef int64_t d_last = self.c.sizes[self.c.n_layers]
+        cdef int err
+        if codes.shape[1] != self.c.sizes[0]:
+            raise ValueError(f"codes has {codes.shape[1]} columns, the decoder takes {self.c.sizes[0]}")
+        if <size_t> scores.shape[0] != n or scores.shape[1] != d_last:
+            raise ValueError(f"scores has shape ({scores.shape[0]}, {scores.shape[1]}), expected ({n}, {d_last})")
+        if <size_t> work.shape[0] < fae_intdec_work(&self.c):
+            raise ValueError(f"work must be {fae_intdec_work(&self.c)} bytes, got {work.shape[0]}")
+        if n == 0:
+            return
+        with nogil:
+            err = fae_intdec_forward(&self.c, &codes[0, 0], n, &work[0], &scores[0, 0])
+        check(err)

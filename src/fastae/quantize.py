@@ -78,7 +78,8 @@ class IntDecoder:
         self.shifts = _validate.vector(shifts, np.int32, name="shifts")
         self.latent_bits = _validate.integer(latent_bits, 1, 8, name="latent_bits")
         self.score_scale = float(score_scale)
-        _core.intdec_check(self.sizes, self.weights, self.biases, self.multipliers, self.shifts, self._max_input())
+        arrays = (self.sizes, self.weights, self.biases, self.multipliers, self.shifts)
+        self._arrays = _core.IntDecoderArrays(*arrays, self.latent_bits)
 
     @classmethod
     def from_float(cls, decoder: FloatDecoder, *, latent_bits: int, weight_bits: int | Sequence[int] = 8) -> IntDecoder:
@@ -135,13 +136,15 @@ class IntDecoder:
             score_scale=unit,
         )
 
-    def scores(self, latent_codes: ArrayLike) -> NDArray[np.int32]:
+    def scores(self, latent_codes: ArrayLike, *, out: NDArray[np.int32] | None = None) -> NDArray[np.int32]:
         """The last layer's integer sums.
 
         Parameters
         ----------
         latent_codes : array_like of int, shape (n_samples, n_latents)
             Each in 0 .. 2**latent_bits - 1.
+        out : ndarray of int32, shape (n_samples, n_outputs), optional
+            Where to write; a new array by default.
 
         Returns
         -------
@@ -150,18 +153,17 @@ class IntDecoder:
         Raises
         ------
         TypeError, ValueError
-            If the codes are not integers, out of range, or of another width than the decoder's.
+            If the codes are not integers, out of range, or of another width than the decoder's, or `out` does not fit.
         """
         codes = _validate.matrix(latent_codes, np.uint8, name="latent_codes", n_columns=int(self.sizes[0]))
-        most = self._max_input()
-        if codes.size and codes.max() > most:
-            raise ValueError(f"latent_codes holds {codes.max()}, a code of {self.latent_bits} bits is at most {most}")
-        latents = 2 * codes.astype(np.int16) - np.int16(most)
-        work = np.empty(_core.intdec_work(self.sizes, codes.shape[0]), dtype=np.uint8)
-        scores = np.empty((codes.shape[0], int(self.sizes[-1])), dtype=np.int32)
-        _core.intdec_forward(
-            self.sizes, self.weights, self.biases, self.multipliers, self.shifts, latents, work, scores
-        )
+        scores = _validate.output(out, (codes.shape[0], int(self.sizes[-1])), np.int32)
+        try:
+            self._arrays.forward(codes, np.empty(self._arrays.work(), dtype=np.uint8), scores)
+        except ValueError:
+            most = (1 << self.latent_bits) - 1
+            raise ValueError(
+                f"latent_codes holds {codes.max()}, a code of {self.latent_bits} bits is at most {most}"
+            ) from None
         return scores
 
     def inverse_transform(self, Z: ArrayLike) -> NDArray[np.float32]:
@@ -177,9 +179,6 @@ class IntDecoder:
         """
         z = _validate.matrix(Z, np.float64, name="Z", n_columns=int(self.sizes[0]), finite=True)
         return np.tanh(self.scores(latent_codes(z, self.latent_bits)) * self.score_scale).astype(np.float32)
-
-    def _max_input(self):
-        return (1 << self.latent_bits) - 1
 
 
 def latent_codes(z, bits):

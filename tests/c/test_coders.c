@@ -122,13 +122,13 @@ test_intdec(void)
 
     for (int round = 0; round < 60; round++) {
         int64_t sizes[4];
-        size_t n_layers = 1 + check_random(3), n_weights = 0, n_biases = 0, n = check_random(9), d_in, d_out;
+        size_t n_layers = 1 + check_random(3), n_weights = 0, n_biases = 0, n = check_random(60), d_in, d_out;
         int32_t multipliers[2], shifts[2];
         int8_t *weights;
-        int16_t *latents;
+        uint8_t *codes;
         int32_t *biases, *scores, *again;
         void *work;
-        fae_intdec decoder = { n_layers, sizes, NULL, NULL, multipliers, shifts };
+        fae_intdec decoder = { n_layers, 1 + (int32_t) check_random(8), sizes, NULL, NULL, multipliers, shifts };
 
         for (size_t l = 0; l <= n_layers; l++) {
             sizes[l] = WIDTHS[check_random(sizeof WIDTHS / sizeof *WIDTHS)];
@@ -145,7 +145,7 @@ test_intdec(void)
         d_out = (size_t) sizes[n_layers];
         decoder.weights = weights = check_alloc(n_weights);
         decoder.biases = biases = check_alloc(n_biases * sizeof *biases);
-        latents = check_alloc(n * d_in * sizeof *latents);
+        codes = check_alloc(n * d_in);
         scores = check_alloc(n * d_out * sizeof *scores);
         again = check_alloc(n * d_out * sizeof *again);
         for (size_t i = 0; i < n_weights; i++) {
@@ -155,24 +155,30 @@ test_intdec(void)
             biases[i] = (int32_t) check_random(1u << 31) / 2 - (1 << 29);
         }
         for (size_t i = 0; i < n * d_in; i++) {
-            latents[i] = (int16_t) ((int) check_random(511) - 255);
+            codes[i] = (uint8_t) check_random(1u << decoder.latent_bits);
         }
-        CHECK(fae_intdec_check(&decoder, 255) == 0);
-        work = check_alloc(fae_intdec_work(&decoder, n));
-        fae_intdec_forward(&decoder, latents, n, work, scores);
+        CHECK(fae_intdec_check(&decoder) == 0);
+        work = check_alloc(fae_intdec_work(&decoder));
+        CHECK(fae_intdec_forward(&decoder, codes, n, work, scores) == 0);
         free(work);
         for (size_t row = 0; row < n; row++) { /* rows do not depend on each other, and one body is like another */
-            work = check_alloc(fae_intdec_work(&decoder, 1));
+            work = check_alloc(fae_intdec_work(&decoder));
             fae_cpu_set_mask(row % 2 ? UINT32_MAX : 0);
-            fae_intdec_forward(&decoder, latents + row * d_in, 1, work, again + row * d_out);
+            CHECK(fae_intdec_forward(&decoder, codes + row * d_in, 1, work, again + row * d_out) == 0);
             free(work);
         }
         CHECK(n == 0 || memcmp(scores, again, n * d_out * sizeof *scores) == 0);
+        if (n && decoder.latent_bits < 8) {
+            codes[check_random((uint32_t) (n * d_in))] = (uint8_t) (1u << decoder.latent_bits);
+            work = check_alloc(fae_intdec_work(&decoder));
+            CHECK(fae_intdec_forward(&decoder, codes, n, work, scores) == FAE_ERR_SYMBOL);
+            free(work);
+        }
         biases[check_random((uint32_t) n_biases)] = INT32_MIN;
-        CHECK(fae_intdec_check(&decoder, 255) == FAE_ERR_TABLE);
+        CHECK(fae_intdec_check(&decoder) == FAE_ERR_TABLE);
         free(weights);
         free(biases);
-        free(latents);
+        free(codes);
         free(scores);
         free(again);
     }
@@ -184,31 +190,35 @@ test_intdec_refuses(void)
     int64_t sizes[] = { 1, 1, 1 };
     int8_t weights[] = { -128, 127 };
     int32_t biases[] = { 0, 0 }, multipliers[] = { 1 }, shifts[] = { 1 };
-    fae_intdec decoder = { 2, sizes, weights, biases, multipliers, shifts };
+    fae_intdec decoder = { 2, 8, sizes, weights, biases, multipliers, shifts };
 
-    CHECK(fae_intdec_check(&decoder, 1) == 0);
+    CHECK(fae_intdec_check(&decoder) == 0);
     biases[0] = INT32_MAX - 128 * 255;
     biases[1] = -(INT32_MAX - 127 * 127);
-    CHECK(fae_intdec_check(&decoder, 255) == 0);
-    CHECK(fae_intdec_check(&decoder, 256) == FAE_ERR_TABLE);
+    CHECK(fae_intdec_check(&decoder) == 0);
     biases[1]--;
-    CHECK(fae_intdec_check(&decoder, 255) == FAE_ERR_TABLE);
+    CHECK(fae_intdec_check(&decoder) == FAE_ERR_TABLE);
     biases[1]++;
-    CHECK(fae_intdec_check(&decoder, -1) == FAE_ERR_TABLE);
-    CHECK(fae_intdec_check(&decoder, INT16_MAX + 1) == FAE_ERR_TABLE);
+    biases[0]++;
+    CHECK(fae_intdec_check(&decoder) == FAE_ERR_TABLE);
+    biases[0]--;
+    for (decoder.latent_bits = -1; decoder.latent_bits < 20; decoder.latent_bits++) {
+        CHECK((fae_intdec_check(&decoder) == 0) == (decoder.latent_bits >= 1 && decoder.latent_bits <= 8));
+    }
+    decoder.latent_bits = 8;
     for (shifts[0] = -1; shifts[0] < 65; shifts[0]++) {
-        CHECK((fae_intdec_check(&decoder, 1) == 0) == (shifts[0] >= 1 && shifts[0] <= 62));
+        CHECK((fae_intdec_check(&decoder) == 0) == (shifts[0] >= 1 && shifts[0] <= 62));
     }
     shifts[0] = 1;
     multipliers[0] = -1;
-    CHECK(fae_intdec_check(&decoder, 1) == FAE_ERR_TABLE);
+    CHECK(fae_intdec_check(&decoder) == FAE_ERR_TABLE);
     multipliers[0] = 0;
     sizes[1] = 0;
-    CHECK(fae_intdec_check(&decoder, 1) == FAE_ERR_TABLE);
+    CHECK(fae_intdec_check(&decoder) == FAE_ERR_TABLE);
     sizes[1] = 65537;
-    CHECK(fae_intdec_check(&decoder, 1) == FAE_ERR_TABLE);
+    CHECK(fae_intdec_check(&decoder) == FAE_ERR_TABLE);
     decoder.n_layers = 0;
-    CHECK(fae_intdec_check(&decoder, 1) == FAE_ERR_TABLE);
+    CHECK(fae_intdec_check(&decoder) == FAE_ERR_TABLE);
 }
 
 int
