@@ -114,6 +114,15 @@ void fae_stack_unit_tangents_f32(const fae_stack *stack, const float *params, co
 void fae_stack_unit_tangents_f64(const fae_stack *stack, const double *params, const double *x, const double *h,
     size_t n, const double *y_bar, size_t n_threads, double *work, double *params_bar, double *x_bar);
 
+/* ---- alphabets (alphabet.c) ------------------------------------------------------------------------------------ */
+/* codes (n) = code_of[symbol], for symbols (n) of one byte each; code_of (256) has -1 for missing and less for a symbol
+ * outside the alphabet. Returns the index of the first of those, after which codes are undefined, or n. */
+size_t fae_alphabet_codes(const uint8_t *symbols, size_t n, const int8_t *code_of, int8_t *codes);
+/* levels (n) = level_of[code + 1], so that level_of begins with the level of missing. Returns how many of the codes (n)
+ * are not missing. Codes are trusted to be -1 or more and to have a level. */
+size_t fae_alphabet_levels_f32(const int8_t *codes, size_t n, const float *level_of, float *levels);
+size_t fae_alphabet_levels_f64(const int8_t *codes, size_t n, const double *level_of, double *levels);
+
 /* ---- losses over symbols (loss.c) --------------------------------------------------------------------------- */
 /* x (n) are reconstructions, codes (n) the true symbols' numbers in 0..n_levels-1, -1 where missing: it adds nothing
  * and its gradient is 0. p_s = softmax over s of -(x - levels[s])^2 / temperature.

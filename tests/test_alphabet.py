@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastae import DNA, DOSAGE, HAPLOTYPE, Alphabet
+from fastae import DNA, DOSAGE, HAPLOTYPE, Alphabet, _core
 
 ALPHABETS = [HAPLOTYPE, DOSAGE, DNA]
 
@@ -112,6 +112,55 @@ def test_read_only_strided_and_empty_symbols_are_taken():
     np.testing.assert_array_equal(HAPLOTYPE.to_codes(symbols[:, ::2]), symbols[:, ::2])
     assert HAPLOTYPE.to_codes(np.empty((0, 4))).shape == (0, 4)
     assert HAPLOTYPE.to_levels(np.empty((0, 4))).shape == (0, 4)
+
+
+@pytest.mark.parametrize("n", [0, 1, 15, 16, 17, 1023, 1024, 1025, 5000])
+def test_one_byte_symbols_and_wide_ones_have_the_same_codes_and_levels(n, rng):
+    numbers = rng.integers(-1, 3, n)
+    codes = DOSAGE.to_codes(numbers.astype(np.int8))
+    np.testing.assert_array_equal(codes, numbers)
+    np.testing.assert_array_equal(DOSAGE.to_codes(numbers), codes)
+    np.testing.assert_array_equal(DNA.to_codes(DNA.to_symbols(codes)), codes)
+    for dtype in (np.float32, np.float64):
+        levels = np.full(n, np.nan, dtype)
+        assert DOSAGE.fill_levels(codes, levels) == np.count_nonzero(numbers >= 0)
+        np.testing.assert_array_equal(levels, np.append(DOSAGE.levels, 0).astype(dtype)[numbers])
+        np.testing.assert_array_equal(DOSAGE.to_levels(codes, dtype), levels)
+
+
+@pytest.mark.parametrize("at", [0, 1, 1023, 1024, 1025, 2999])
+def test_the_first_of_two_unknown_one_byte_symbols_is_named(at):
+    symbols = np.zeros((3, 1000), dtype=np.int8)
+    symbols.flat[at] = 7
+    symbols[2, 999] = 7
+    with pytest.raises(ValueError, match=rf"^symbols\[{at // 1000}, {at % 1000}\] is 7, but"):
+        HAPLOTYPE.to_codes(symbols)
+    assert HAPLOTYPE.to_codes(symbols, others="missing").sum() == -len({at, 2999})
+
+
+def test_look_ups_refuse_what_would_be_read_or_written_beyond_its_end():
+    table, codes, levels = np.zeros(256, np.int8), np.zeros(3, np.int8), np.zeros(3, np.float32)
+    level_of = np.zeros(3, np.float32)
+    for symbols, code_of, out, error in [
+        (np.zeros(4, np.int8), table, codes, ValueError),
+        (np.zeros(3, np.int16), table, codes, ValueError),
+        (np.zeros(6, np.int8)[::2], table, codes, ValueError),
+        ([0, 0, 0], table, codes, TypeError),
+        (codes, table[:255], codes, ValueError),
+        (codes, table, levels, TypeError),
+    ]:
+        with pytest.raises(error):
+            _core.alphabet_codes(symbols, code_of, out)
+    for bad_codes, bad_levels, error, message in [
+        (np.array([0, 2, 0], np.int8), level_of, ValueError, "-1 .missing. or 0 to 1, got 2"),
+        (np.array([0, -2, 0], np.int8), level_of, ValueError, "got -2"),
+        (np.zeros(4, np.int8), level_of, ValueError, "shape"),
+        (codes, np.zeros(2, np.float32), ValueError, "2 to 127 levels"),
+        (codes, np.zeros((3, 1), np.float32), ValueError, "one axis"),
+        (codes, np.zeros(3), TypeError, "float64"),
+    ]:
+        with pytest.raises(error, match=message):
+            _core.alphabet_levels(bad_codes, bad_levels, levels)
 
 
 @pytest.mark.parametrize("codes", [[2], [-2], [0.5]])

@@ -76,6 +76,12 @@ class Stack:
         n_threads: int = 1,
     ) -> None: ...
 
+# alphabets: code_of (256), codes of the shape of symbols (one byte each) or levels; level_of (n_levels + 1), missing
+# first. alphabet_codes returns the index of the first symbol without a code, or the size; alphabet_levels how many of
+# the codes are not missing, and raises ValueError for a code outside -1..n_levels-1.
+def alphabet_codes(symbols: NDArray[Any], code_of: I8, codes: I8) -> int: ...
+def alphabet_levels(codes: I8, level_of: NDArray[Real], levels: NDArray[Real]) -> int: ...
+
 # losses: x and grad (n, d), codes (n, d) int8 with -1 = missing, levels (n_levels). The two smooth losses return the
 # sum over cells and write grad = scale * d(sum)/dx unless it is None; loss_hamming returns the count of wrong cells.
 # A code outside -1..n_levels-1 raises ValueError.

@@ -8,6 +8,6 @@ Contracts: csrc/fastae.h; types: _core.pyi.
 include "_core_common.pxi"   # error map, CPU features
 include "_core_arrays.pxi"   # what an array must be
 include "_core_dense.pxi"    # dense stacks
-include "_core_training.pxi"  # losses, optimisers
+include "_core_training.pxi"  # alphabets, losses, optimisers
 include "_core_coders.pxi"   # bits, rANS, integer decoder
 include "_core_gaps.pxi"     # the residual coder

@@ -36,6 +36,15 @@ cdef void *vector_data(name, array, int type_num, bint written, Py_ssize_t size)
     return data
 
 
+cdef void *any_vector_data(name, array, int type_num, Py_ssize_t *size) except? NULL:
+    """The numbers of a vector to be read, and their count."""
+    cdef void *data = array_data(name, array, type_num, False)
+    size[0] = cnp.PyArray_SIZE(array)
+    if cnp.PyArray_NDIM(array) != 1:
+        raise ValueError(f"{name} has shape {array.shape}, expected one axis")
+    return data
+
+
 cdef void *matrix_data(name, array, int type_num, bint written, Py_ssize_t rows, Py_ssize_t columns) except? NULL:
     cdef void *data = array_data(name, array, type_num, written)
     if (cnp.PyArray_NDIM(array) != 2 or cnp.PyArray_DIM(array, 0) != rows or cnp.PyArray_DIM(array, 1) != columns):

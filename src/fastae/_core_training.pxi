@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-# Losses and optimisers.
+# Alphabets, losses and optimisers.
 from libc.math cimport pow as c_pow
 
 cdef extern from "fastae.h" nogil:
+    size_t fae_alphabet_codes(const uint8_t *, size_t, const int8_t *, int8_t *)
+    size_t fae_alphabet_levels_f32(const int8_t *, size_t, const float *, float *)
+    size_t fae_alphabet_levels_f64(const int8_t *, size_t, const double *, double *)
     double fae_loss_soft_hamming_f32(const float *, const int8_t *, size_t, const float *, size_t, float, float,
                                      float *)
     double fae_loss_soft_hamming_f64(const double *, const int8_t *, size_t, const double *, size_t, double, double,
@@ -23,41 +26,78 @@ cdef extern from "fastae.h" nogil:
     int fae_optim_squares_are_finite_f64(const double *, size_t)
 
 
-cdef const int8_t *codes_data(codes, x, levels) except? NULL:
-    """Codes of x's shape, each -1 or the number of one of the levels: kernels index levels by them unchecked."""
-    cdef const int8_t *data = <const int8_t *> same_shape_data("codes", codes, cnp.NPY_INT8, False, x)
-    cdef Py_ssize_t n = cnp.PyArray_SIZE(codes), n_levels = cnp.PyArray_SIZE(levels), i
+cdef const int8_t *codes_data(codes, like, Py_ssize_t n_levels) except? NULL:
+    """Codes of an array's shape, each -1 or the number of one of the levels: kernels index levels by them unchecked."""
+    cdef const int8_t *data = <const int8_t *> same_shape_data("codes", codes, cnp.NPY_INT8, False, like)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(codes), i
     cdef uint8_t top = 0, shifted
-    if cnp.PyArray_NDIM(levels) != 1 or not 2 <= n_levels <= 127:
-        raise ValueError(f"levels has shape {levels.shape}, expected 2 to 127 levels")
-    with nogil:
-        for i in range(n):
-            shifted = <uint8_t> (data[i] + 1)
-            top = shifted if shifted > top else top
+    cdef PyThreadState *others
+    if not 2 <= n_levels <= 127:
+        raise ValueError(f"levels has shape ({n_levels},), expected 2 to 127 levels")
+    others = let_others_run(<size_t> n)
+    for i in range(n):
+        shifted = <uint8_t> (data[i] + 1)
+        top = shifted if shifted > top else top
+    go_on(others)
     if top > n_levels:
         raise ValueError(f"codes must be -1 (missing) or 0 to {n_levels - 1}, got {<int8_t> (top - 1)}")
     return data
 
 
+def alphabet_codes(symbols, code_of, codes):
+    cdef const int8_t *code_data = <const int8_t *> vector_data("code_of", code_of, cnp.NPY_INT8, False, 256)
+    cdef void *codes_written = array_data("codes", codes, cnp.NPY_INT8, True)
+    cdef int symbol_type = cnp.PyArray_TYPE(symbols) if isinstance(symbols, cnp.ndarray) else cnp.NPY_INT8
+    cdef const void *symbol_data = array_data("symbols", symbols, symbol_type, False)
+    cdef size_t n = <size_t> cnp.PyArray_SIZE(codes), end
+    cdef PyThreadState *others
+    if cnp.PyArray_ITEMSIZE(symbols) != 1 or not cnp.PyArray_SAMESHAPE(symbols, codes):
+        raise ValueError(f"symbols are {symbols.dtype} of shape {symbols.shape}, "
+                         f"expected one byte each and the shape of codes, {codes.shape}")
+    others = let_others_run(n)
+    end = fae_alphabet_codes(<const uint8_t *> symbol_data, n, code_data, <int8_t *> codes_written)
+    go_on(others)
+    return end
+
+
+def alphabet_levels(codes, level_of, levels):
+    cdef int real = real_type("levels", levels)
+    cdef void *data = array_data("levels", levels, real, True)
+    cdef Py_ssize_t n_levels
+    cdef const void *level_data = any_vector_data("level_of", level_of, real, &n_levels)
+    cdef const int8_t *code_data = codes_data(codes, levels, n_levels - 1)
+    cdef size_t n = <size_t> cnp.PyArray_SIZE(codes), n_known
+    cdef PyThreadState *others = let_others_run(n)
+    if real == cnp.NPY_FLOAT32:
+        n_known = fae_alphabet_levels_f32(code_data, n, <const float *> level_data, <float *> data)
+    else:
+        n_known = fae_alphabet_levels_f64(code_data, n, <const double *> level_data, <double *> data)
+    go_on(others)
+    return n_known
+
+
 cdef double smooth_loss(x, codes, levels, double temperature, double scale, grad, bint entropy) except? -1:
     cdef int real = real_type("x", x)
     cdef const void *x_data = array_data("x", x, real, False)
-    cdef const void *level_data = array_data("levels", levels, real, False)
-    cdef const int8_t *code_data = codes_data(codes, x, levels)
+    cdef Py_ssize_t n_levels
+    cdef const void *level_data = any_vector_data("levels", levels, real, &n_levels)
+    cdef const int8_t *code_data = codes_data(codes, x, n_levels)
     cdef void *grad_data = NULL
-    cdef size_t n = <size_t> cnp.PyArray_SIZE(x), n_levels = <size_t> cnp.PyArray_SIZE(levels)
+    cdef size_t n = <size_t> cnp.PyArray_SIZE(x)
+    cdef PyThreadState *others
     cdef double value
     if grad is not None:
         grad_data = same_shape_data("grad", grad, real, True, x)
-    with nogil:
-        if real == cnp.NPY_FLOAT32:
-            value = (fae_loss_cross_entropy_f32 if entropy else fae_loss_soft_hamming_f32)(
-                <const float *> x_data, code_data, n, <const float *> level_data, n_levels, <float> temperature,
-                <float> scale, <float *> grad_data)
-        else:
-            value = (fae_loss_cross_entropy_f64 if entropy else fae_loss_soft_hamming_f64)(
-                <const double *> x_data, code_data, n, <const double *> level_data, n_levels, temperature, scale,
-                <double *> grad_data)
+    others = let_others_run(n * <size_t> n_levels)
+    if real == cnp.NPY_FLOAT32:
+        value = (fae_loss_cross_entropy_f32 if entropy else fae_loss_soft_hamming_f32)(
+            <const float *> x_data, code_data, n, <const float *> level_data, <size_t> n_levels, <float> temperature,
+            <float> scale, <float *> grad_data)
+    else:
+        value = (fae_loss_cross_entropy_f64 if entropy else fae_loss_soft_hamming_f64)(
+            <const double *> x_data, code_data, n, <const double *> level_data, <size_t> n_levels, temperature, scale,
+            <double *> grad_data)
+    go_on(others)
     return value
 
 
@@ -72,14 +112,19 @@ def loss_cross_entropy(x, codes, levels, double temperature, double scale, grad)
 def loss_hamming(x, codes, levels):
     cdef int real = real_type("x", x)
     cdef const void *x_data = array_data("x", x, real, False)
-    cdef const void *level_data = array_data("levels", levels, real, False)
-    cdef const int8_t *code_data = codes_data(codes, x, levels)
-    cdef size_t n = <size_t> cnp.PyArray_SIZE(x), n_levels = <size_t> cnp.PyArray_SIZE(levels), wrong
-    with nogil:
-        if real == cnp.NPY_FLOAT32:
-            wrong = fae_loss_hamming_f32(<const float *> x_data, code_data, n, <const float *> level_data, n_levels)
-        else:
-            wrong = fae_loss_hamming_f64(<const double *> x_data, code_data, n, <const double *> level_data, n_levels)
+    cdef Py_ssize_t n_levels
+    cdef const void *level_data = any_vector_data("levels", levels, real, &n_levels)
+    cdef const int8_t *code_data = codes_data(codes, x, n_levels)
+    cdef size_t n = <size_t> cnp.PyArray_SIZE(x), wrong
+    cdef PyThreadState *others
+    others = let_others_run(n * <size_t> n_levels)
+    if real == cnp.NPY_FLOAT32:
+        wrong = fae_loss_hamming_f32(<const float *> x_data, code_data, n, <const float *> level_data,
+                                     <size_t> n_levels)
+    else:
+        wrong = fae_loss_hamming_f64(<const double *> x_data, code_data, n, <const double *> level_data,
+                                     <size_t> n_levels)
+    go_on(others)
     return wrong
 
 

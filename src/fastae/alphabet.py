@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from fastae import _validate
+from fastae import _core, _validate
 
 _FOREIGN = -2  # what the look-up table says of a symbol that is neither in the alphabet nor its missing symbol
 
@@ -86,8 +86,8 @@ class Alphabet:
         self._code_of[numbers] = np.arange(self.n_symbols)
         self._code_of[missing_number] = -1
         self._symbol_of = np.append(self.symbols, np.array([missing], dtype=self.symbols.dtype))  # [-1] is missing
-        # [-1] is missing: halfway, so that it favours no symbol
-        self._level_of = {dtype: np.append(self.levels, 0).astype(dtype) for dtype in map(np.dtype, "fd")}
+        # missing comes first: halfway, so that it favours no symbol
+        self._level_of = {dtype: np.append(0, self.levels).astype(dtype) for dtype in map(np.dtype, "fd")}
         for array in (self.symbols, self.levels):
             array.flags.writeable = False
 
@@ -121,6 +121,10 @@ class Alphabet:
         >>> DNA.to_codes([b"A", b"T", b"N"])
         array([ 0,  3, -1], dtype=int8)
         """
+        if type(symbols) is np.ndarray and symbols.dtype == self.symbols.dtype and symbols.flags.c_contiguous:
+            codes = np.empty(symbols.shape, dtype=np.int8)
+            if _core.alphabet_codes(symbols, self._code_of, codes) == codes.size:
+                return codes
         cells = self._as_symbols(symbols)
         codes = self._codes_with_foreign(cells)
         if codes.size and codes.min() == _FOREIGN:
@@ -224,7 +228,16 @@ class Alphabet:
         >>> DOSAGE.to_levels([0, 1, 2, -1]).round(2)
         array([-0.67,  0.  ,  0.67,  0.  ], dtype=float32)
         """
-        return self._level_of[_validate.float_dtype(dtype)][self._as_codes(codes)]
+        dtype = _validate.float_dtype(dtype)
+        if type(codes) is not np.ndarray or codes.dtype != np.int8 or not codes.flags.c_contiguous:
+            codes = self._as_codes(codes).astype(np.int8)
+        levels = np.empty(codes.shape, dtype=dtype)
+        self.fill_levels(codes, levels)
+        return levels
+
+    def fill_levels(self, codes: NDArray[np.int8], levels: NDArray[Any]) -> int:
+        """Write what `to_levels` gives into an array of the shape of codes; how many of them are not missing."""
+        return _core.alphabet_levels(codes, self._level_of[levels.dtype], levels)
 
     def from_levels(self, x: ArrayLike) -> NDArray[np.int8]:
         """Codes of the nearest levels; the lower code halfway between two.
