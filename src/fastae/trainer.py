@@ -210,7 +210,7 @@ class Trainer:
             keep.resume()
         n_done = run.epoch * rows.n_rows + min(rows.n_rows, run.batch * self.batch_size)
         with _bar(n_epochs * rows.n_rows, n_done) if progress else contextlib.nullcontext() as bar:
-            while not (run.stopped or run.epoch == n_epochs or _is_out_of_patience(run, patience)):
+            while not (run.stopped or run.epoch >= n_epochs or _is_out_of_patience(run, patience)):
                 self._epoch(run, rows, n_epochs, keep, bar)
                 self._end_epoch(run, heldout, patience)
                 if bar is not None:
