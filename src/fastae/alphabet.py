@@ -229,10 +229,12 @@ class Alphabet:
         array([-0.67,  0.  ,  0.67,  0.  ], dtype=float32)
         """
         dtype = _validate.float_dtype(dtype)
-        if type(codes) is not np.ndarray or codes.dtype != np.int8 or not codes.flags.c_contiguous:
-            codes = self._as_codes(codes).astype(np.int8)
-        levels = np.empty(codes.shape, dtype=dtype)
-        self.fill_levels(codes, levels)
+        if isinstance(codes, np.ndarray) and codes.dtype == np.int8 and codes.flags.c_contiguous:
+            given = codes
+        else:
+            given = self._as_codes(codes).astype(np.int8)
+        levels = np.empty(given.shape, dtype=dtype)
+        self.fill_levels(given, levels)
         return levels
 
     def fill_levels(self, codes: NDArray[np.int8], levels: NDArray[Any]) -> int:

@@ -29,7 +29,9 @@ class GradientMode(Protocol):
     def exact(self) -> bool:
         """Whether it gives the gradient to rounding, or an estimate whose mean is the gradient."""
 
-    def plan(self, encoder: DenseStack, decoder: DenseStack, n: int, rng: np.random.Generator) -> Gradient:
+    def plan(
+        self, encoder: DenseStack, decoder: DenseStack, n: int, rng: np.random.Generator, n_threads: int = 1
+    ) -> Gradient:
         """The gradient of batches of n rows, its buffers made once; rng is drawn from by estimates only."""
 
 
@@ -52,11 +54,13 @@ class ExactMode:
     decoder: Sweep
     exact = True
 
-    def plan(self, encoder: DenseStack, decoder: DenseStack, n: int, rng: np.random.Generator) -> Gradient:
+    def plan(
+        self, encoder: DenseStack, decoder: DenseStack, n: int, rng: np.random.Generator, n_threads: int = 1
+    ) -> Gradient:
         """See `GradientMode`."""
         z_bar = np.empty((n, decoder.sizes[0]), dtype=decoder.dtype)
-        pull_decoder = _pull(self.decoder, decoder, n)
-        pull_encoder = _pull(self.encoder, encoder, n)
+        pull_decoder = _pull(self.decoder, decoder, n, n_threads)
+        pull_encoder = _pull(self.encoder, encoder, n, n_threads)
 
         def gradient(x, h_encoder, z, h_decoder, xhat_bar, encoder_bar, decoder_bar):
             pull_decoder(z, h_decoder, xhat_bar, decoder_bar, z_bar)
@@ -65,12 +69,12 @@ class ExactMode:
         return gradient
 
 
-def _pull(sweep, stack, n):
+def _pull(sweep, stack, n, n_threads):
     """(x, h, y_bar, params_bar, x_bar) -> None by a sweep over a stack, for n rows."""
-    work = np.empty(sweep.work(stack.kernel, n), dtype=stack.dtype)
+    work = np.empty(sweep.work(stack.kernel, n, n_threads), dtype=stack.dtype)
 
     def pull(x, h, y_bar, params_bar, x_bar):
-        sweep.kernel(stack.kernel, stack.params, x, h, y_bar, work, params_bar, x_bar)
+        sweep.kernel(stack.kernel, stack.params, x, h, y_bar, work, params_bar, x_bar, n_threads)
 
     return pull
 
@@ -85,16 +89,18 @@ class Naive:
 
     exact = True
 
-    def plan(self, encoder: DenseStack, decoder: DenseStack, n: int, rng: np.random.Generator) -> Gradient:
+    def plan(
+        self, encoder: DenseStack, decoder: DenseStack, n: int, rng: np.random.Generator, n_threads: int = 1
+    ) -> Gradient:
         """See `GradientMode`."""
 
         def gradient(x, h_encoder, z, h_decoder, xhat_bar, encoder_bar, decoder_bar):
             for some, units in _units(encoder, xhat_bar.size):
-                z_dot = encoder.tangent(x, h_encoder, params_dot=units)
-                xhat_dot = decoder.tangent(z, h_decoder, x_dot=z_dot)
+                z_dot = encoder.tangent(x, h_encoder, params_dot=units, n_threads=n_threads)
+                xhat_dot = decoder.tangent(z, h_decoder, x_dot=z_dot, n_threads=n_threads)
                 encoder_bar[some] = np.tensordot(xhat_dot, xhat_bar, axes=2)
             for some, units in _units(decoder, xhat_bar.size):
-                xhat_dot = decoder.tangent(z, h_decoder, params_dot=units)
+                xhat_dot = decoder.tangent(z, h_decoder, params_dot=units, n_threads=n_threads)
                 decoder_bar[some] = np.tensordot(xhat_dot, xhat_bar, axes=2)
 
         return gradient
@@ -153,27 +159,29 @@ class ForwardGradient:
         if self.perturb not in ("activity", "weight"):
             raise ValueError(f"perturb is {self.perturb!r}; it can be 'activity' or 'weight'")
 
-    def plan(self, encoder: DenseStack, decoder: DenseStack, n: int, rng: np.random.Generator) -> Gradient:
+    def plan(
+        self, encoder: DenseStack, decoder: DenseStack, n: int, rng: np.random.Generator, n_threads: int = 1
+    ) -> Gradient:
         """See `GradientMode`."""
         if self.perturb == "weight":
-            return self._plan_weight(encoder, decoder, rng)
-        return self._plan_activity(encoder, decoder, rng)
+            return self._plan_weight(encoder, decoder, rng, n_threads)
+        return self._plan_activity(encoder, decoder, rng, n_threads)
 
-    def _plan_weight(self, encoder, decoder, rng):
+    def _plan_weight(self, encoder, decoder, rng, n_threads):
         def gradient(x, h_encoder, z, h_decoder, xhat_bar, encoder_bar, decoder_bar):
             encoder_bar[:] = decoder_bar[:] = 0
             for k in _parts(self.n_tangents, encoder.n_params + decoder.n_params + xhat_bar.size):
                 encoder_dot = _signs(rng, (k, encoder.n_params), encoder.dtype)
                 decoder_dot = _signs(rng, (k, decoder.n_params), decoder.dtype)
-                z_dot = encoder.tangent(x, h_encoder, params_dot=encoder_dot)
-                xhat_dot = decoder.tangent(z, h_decoder, params_dot=decoder_dot, x_dot=z_dot)
+                z_dot = encoder.tangent(x, h_encoder, params_dot=encoder_dot, n_threads=n_threads)
+                xhat_dot = decoder.tangent(z, h_decoder, params_dot=decoder_dot, x_dot=z_dot, n_threads=n_threads)
                 slopes = np.tensordot(xhat_dot, xhat_bar, axes=2) / self.n_tangents
                 encoder_bar += slopes @ encoder_dot
                 decoder_bar += slopes @ decoder_dot
 
         return gradient
 
-    def _plan_activity(self, encoder, decoder, rng):
+    def _plan_activity(self, encoder, decoder, rng, n_threads):
         layers = _affine_layers(encoder) + _affine_layers(decoder)
         tanh = [name == "tanh" for name in encoder.activations + decoder.activations]
 
@@ -189,7 +197,7 @@ class ForwardGradient:
                 for layer, h_in, h, derivative, u in zip(
                     layers[1:], inputs[1:], outputs[1:], derivatives[1:], directions[1:], strict=True
                 ):
-                    h_dot = layer.tangent(h_in, h, x_dot=h_dot)
+                    h_dot = layer.tangent(h_in, h, x_dot=h_dot, n_threads=n_threads)
                     h_dot += u
                     h_dot *= derivative
                 slopes = np.einsum("kij,ij->ki", h_dot, xhat_bar) / self.n_tangents  # one for each row

@@ -87,11 +87,16 @@ def open_rows(X: Any, alphabet: Alphabet, n_features: int, name: str) -> Source:
         return _Stream(X, alphabet, n_features, name)
     mapped = isinstance(X, np.ndarray) and _is_mapped(X)
     cells = X if mapped else alphabet.to_codes(X)
+    check_rows(cells, n_features, name)
+    return _Array(_MappedCodes(X, alphabet, name) if mapped else cells, np.arange(len(cells)))
+
+
+def check_rows(cells: NDArray[Any], n_features: int, name: str) -> None:
+    """Refuse what are not one or more rows."""
     if cells.ndim != 2 or cells.shape[1] != n_features:
         raise ValueError(f"{name} has shape {cells.shape}, the encoder wants (n_samples, {n_features})")
     if not len(cells):
         raise ValueError(f"{name} has no rows; give at least one")
-    return _Array(_MappedCodes(X, alphabet, name) if mapped else cells, np.arange(len(cells)))
 
 
 class _Array(Source):

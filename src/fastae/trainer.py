@@ -18,7 +18,7 @@ from fastae.history import History
 from fastae.losses import LOSSES, CrossEntropyLoss, HammingLoss
 from fastae.models import Chain, Decoder, Encoder
 from fastae.optim import OPTIMIZERS, SCHEDULES
-from fastae.rows import RowStream, Source, open_rows
+from fastae.rows import RowStream, Source, check_rows, open_rows
 from fastae.run import Keeper, Run, TrainingState, rng_from_array, rng_to_array
 from fastae.update import Update
 
@@ -50,6 +50,8 @@ class Trainer:
         be stored.
     seed : int or numpy.random.Generator
         Of the order of the rows, of the choice of validation rows, and of random directions.
+    n_threads : int
+        Most threads that share the rows of a batch, from 1; the results are the same, to the bit, for every number.
 
     Attributes
     ----------
@@ -94,6 +96,7 @@ class Trainer:
         schedule: str | Callable[[float], float] = "constant",
         latent_bits: int | None = None,
         seed: int | np.random.Generator = 0,
+        n_threads: int = 1,
     ) -> None:
         model = Chain(encoder, decoder, latent_bits=latent_bits)  # checks that they fit together
         if not isinstance(loss, tuple(LOSSES.values())):
@@ -114,7 +117,8 @@ class Trainer:
         self._schedule = _lookup(schedule, SCHEDULES, "schedule")
         self._rng = _validate.generator(seed)
         self._split_seed = _draw_seed(self._rng)  # drawn here, so that every fit holds out the same rows
-        self._update = Update(model, loss, self._mode, make_optimizer, self._rng)
+        self._n_threads = _validate.integer(n_threads, 1, None, name="n_threads")
+        self._update = Update(model, loss, self._mode, make_optimizer, self._rng, self._n_threads)
 
     def step(self, X: ArrayLike) -> float:
         """One update from one batch of rows.
@@ -136,8 +140,8 @@ class Trainer:
         DivergenceError
             If loss or gradient are no longer finite; the models are as before the step.
         """
-        source = self._source(X, "X")
-        (codes,) = source.batches(source.n_rows, None)
+        codes = self.loss.alphabet.to_codes(X)
+        check_rows(codes, self.encoder.sizes[0], "X")
         try:
             total, _, n_known = self._step(codes, self.learning_rate)
         except DivergenceError as error:
@@ -334,10 +338,7 @@ class Trainer:
 
     def _step(self, codes, rate):
         """One update; (summed loss, reconstructions, known cells), from before it."""
-        x, _ = self._update.batch(len(codes))
-        x[:] = self.loss.alphabet.to_levels(codes, x.dtype)
-        n_known = int(np.count_nonzero(codes >= 0))
-        total, xhat = self._update(x, codes, n_known, self.temperature, rate)
+        total, xhat, n_known = self._update(codes, self.temperature, rate)
         self.n_updates += 1
         return total, xhat, n_known
 
@@ -351,10 +352,11 @@ class Trainer:
         total = 0.0
         n_wrong = n_known = 0
         for codes in rows.batches(self.batch_size, None):
-            xhat = self._model(self.loss.alphabet.to_levels(codes, self.encoder.dtype))
+            x = np.empty(codes.shape, dtype=self.encoder.dtype)
+            n_known += self.loss.alphabet.fill_levels(codes, x)
+            xhat = self._model(x, n_threads=self._n_threads)
             total += self.loss.sum_gradient(xhat, codes, temperature, 0.0, None)
             n_wrong += self.loss.count_wrong(xhat, codes)
-            n_known += int(np.count_nonzero(codes >= 0))
         return total / max(1, n_known), n_wrong / max(1, n_known)
 
     def _source(self, X, name):

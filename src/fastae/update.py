@@ -31,6 +31,8 @@ class Update:
         Called for each half.
     rng : numpy.random.Generator
         For modes that draw random directions.
+    n_threads : int
+        Most threads that share the rows of a batch; the results are the same, to the bit, for every number.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Update:
         mode: GradientMode,
         make_optimizer: Callable[[NDArray[Any]], Any],
         rng: np.random.Generator,
+        n_threads: int = 1,
     ) -> None:
         self._encoder = chain.encoder.stack
         self._decoder = chain.decoder.stack
@@ -47,47 +50,44 @@ class Update:
         self._loss = loss
         self._mode = mode
         self._rng = rng
+        self._n_threads = n_threads
         self._encoder_optimizer = make_optimizer(chain.encoder.params)
         self._decoder_optimizer = make_optimizer(chain.decoder.params)
         self.optimizers = {"encoder": self._encoder_optimizer, "decoder": self._decoder_optimizer}
         self._workspaces: dict[int, _Workspace] = {}
 
-    def batch(self, n: int) -> tuple[NDArray[Any], NDArray[np.int8]]:
-        """Levels and codes (n, d) that a caller may fill for the next update of n rows."""
-        work = self._workspace(n)
-        return work.x, work.codes
-
     def __call__(
-        self, x: NDArray[Any], codes: NDArray[np.int8], n_known: int, temperature: float, learning_rate: float
-    ) -> tuple[float, NDArray[Any]]:
-        """One step; returns the loss summed over cells and the reconstructions, both from before it.
+        self, codes: NDArray[np.int8], temperature: float, learning_rate: float
+    ) -> tuple[float, NDArray[Any], int]:
+        """One step along the gradient of the mean loss over the known cells of a batch.
 
         Parameters
         ----------
-        x : ndarray of shape (n, d)
-            Levels, 0 where missing.
         codes : ndarray of int8, shape (n, d)
-            The same as symbols' numbers, -1 where missing.
-        n_known : int
-            Cells of codes that are not missing; the gradient is that of the mean over them.
+            The symbols' numbers, -1 where missing.
         temperature, learning_rate : float
 
         Returns
         -------
         total : float
+            The loss summed over cells, before the step.
         xhat : ndarray of shape (n, d)
-            Valid until the next call.
+            The reconstructions, before the step; valid until the next call.
+        n_known : int
+            Cells that are not missing.
 
         Raises
         ------
         DivergenceError
             If the loss is not finite, or the gradient not, or too large to be squared; nothing is updated then.
         """
-        work = self._workspace(len(x))
-        self._encoder.forward(x, work.h_encoder)
+        work = self._workspace(len(codes))
+        x = work.x
+        n_known = self._loss.alphabet.fill_levels(codes, x)
+        self._encoder.forward(x, work.h_encoder, n_threads=self._n_threads)
         if self._latent_bits is not None:
             round_latents(work.z_real, self._latent_bits, out=work.z)
-        self._decoder.forward(work.z, work.h_decoder)
+        self._decoder.forward(work.z, work.h_decoder, n_threads=self._n_threads)
         total = self._loss.sum_gradient(work.xhat, codes, temperature, 1 / max(1, n_known), work.xhat_bar)
         if not math.isfinite(total):
             raise DivergenceError(f"the loss became {total}")
@@ -97,7 +97,7 @@ class Update:
                 raise DivergenceError(f"the {name}'s gradient is no longer finite, or too large to be squared")
         self._decoder_optimizer.update(work.decoder_bar, learning_rate)
         self._encoder_optimizer.update(work.encoder_bar, learning_rate)
-        return total, work.xhat
+        return total, work.xhat, n_known
 
     def _workspace(self, n):
         """The buffers of a batch of n rows; an epoch needs two sizes, the usual and the last batch's."""
@@ -105,7 +105,7 @@ class Update:
         if work is None:
             if len(self._workspaces) == 2:
                 self._workspaces.clear()
-            gradient = self._mode.plan(self._encoder, self._decoder, n, self._rng)
+            gradient = self._mode.plan(self._encoder, self._decoder, n, self._rng, self._n_threads)
             work = self._workspaces[n] = _Workspace(self._encoder, self._decoder, n, gradient, self._latent_bits)
         return work
 
@@ -117,7 +117,6 @@ class _Workspace:
         dtype = encoder.dtype
         d, m = encoder.sizes[0], decoder.sizes[0]
         self.x = np.empty((n, d), dtype=dtype)
-        self.codes = np.empty((n, d), dtype=np.int8)
         self.h_encoder = np.empty(n * encoder.n_outputs, dtype=dtype)
         self.h_decoder = np.empty(n * decoder.n_outputs, dtype=dtype)
         self.z_real = encoder.output(self.h_encoder)
