@@ -6,6 +6,7 @@
 #undef ROWS
 #undef DEPTH
 #undef PANEL
+#undef LINE
 
 #if VECTOR_BYTES == 64 || defined(__aarch64__)
 #define ROWS 8 /* 16 of 32 registers */
@@ -15,13 +16,14 @@
 #define ROWS 4 /* 8 of 16 */
 #endif
 #define DEPTH 256           /* rows of B in a packed panel: at most 32 kB */
+#define LINE (64 / sizeof(REAL)) /* numbers in a cache line */
 #define PANEL (2 * LANES)   /* its columns */
 
 /* One tile of `rows` x `vecs` vectors; rows, vecs and one of A's strides are constants where this is inlined.
  * b has rows of vecs * LANES numbers, b_row apart; of C only the first `columns` are touched. */
 INLINE void
-ISA(gemm_tile)(size_t rows, size_t vecs, size_t k, const REAL *a, size_t a_row, size_t a_col, const REAL *b,
-    size_t b_row, const REAL *bias, int accumulate, REAL *c, size_t c_row, size_t columns)
+ISA(gemm_tile)(size_t rows, size_t vecs, size_t k, const REAL *a, size_t a_row, size_t a_col, size_t ahead,
+    const REAL *b, size_t b_row, const REAL *bias, int accumulate, REAL *c, size_t c_row, size_t columns)
 {
     VEC sums[ROWS][2];
 
@@ -33,14 +35,27 @@ ISA(gemm_tile)(size_t rows, size_t vecs, size_t k, const REAL *a, size_t a_row, 
             sums[i][v] = start;
         }
     }
-    for (size_t p = 0; p < k; p++) {
-        VEC b_0 = ISA(load)(b + p * b_row), b_1 = vecs > 1 ? ISA(load)(b + p * b_row + LANES) : b_0;
+    UNROLL
+    for (size_t i = 0; i < rows; i++) {
+        __builtin_prefetch(c + i * c_row, 1);
+        if (vecs > 1 && VECTOR_BYTES == 64) {
+            __builtin_prefetch(c + i * c_row + LANES, 1);
+        }
+    }
+    for (size_t done = 0; done < k; done += LINE) {
         UNROLL
-        for (size_t i = 0; i < rows; i++) {
-            VEC factor = ISA(set)(a[i * a_row + p * a_col]);
-            sums[i][0] = ISA(fma)(factor, b_0, sums[i][0]);
-            if (vecs > 1) {
-                sums[i][1] = ISA(fma)(factor, b_1, sums[i][1]);
+        for (size_t i = 0; i < rows && a_col == 1; i++) { /* a line of each row of the next tile */
+            __builtin_prefetch(a + ahead + i * a_row + done);
+        }
+        for (size_t p = done; p < done + LINE && p < k; p++) {
+            VEC b_0 = ISA(load)(b + p * b_row), b_1 = vecs > 1 ? ISA(load)(b + p * b_row + LANES) : b_0;
+            UNROLL
+            for (size_t i = 0; i < rows; i++) {
+                VEC factor = ISA(set)(a[i * a_row + p * a_col]);
+                sums[i][0] = ISA(fma)(factor, b_0, sums[i][0]);
+                if (vecs > 1) {
+                    sums[i][1] = ISA(fma)(factor, b_1, sums[i][1]);
+                }
             }
         }
     }
@@ -66,22 +81,22 @@ ISA(gemm_panel)(size_t vecs, size_t m, size_t k, const REAL *a, size_t a_row, si
     size_t i = 0;
 
     for (; i + ROWS <= m; i += ROWS) {
-        ISA(gemm_tile)(
-            ROWS, vecs, k, a + i * a_row, a_row, a_col, b, b_row, bias, accumulate, c + i * c_row, c_row, columns);
+        ISA(gemm_tile)(ROWS, vecs, k, a + i * a_row, a_row, a_col, i + 2 * ROWS <= m ? ROWS * a_row : 0, b, b_row, bias,
+            accumulate, c + i * c_row, c_row, columns);
     }
     if (ROWS > 4 && m - i >= 4) {
         ISA(gemm_tile)(
-            4, vecs, k, a + i * a_row, a_row, a_col, b, b_row, bias, accumulate, c + i * c_row, c_row, columns);
+            4, vecs, k, a + i * a_row, a_row, a_col, 0, b, b_row, bias, accumulate, c + i * c_row, c_row, columns);
         i += 4;
     }
     if (m - i >= 2) {
         ISA(gemm_tile)(
-            2, vecs, k, a + i * a_row, a_row, a_col, b, b_row, bias, accumulate, c + i * c_row, c_row, columns);
+            2, vecs, k, a + i * a_row, a_row, a_col, 0, b, b_row, bias, accumulate, c + i * c_row, c_row, columns);
         i += 2;
     }
     if (m - i >= 1) {
         ISA(gemm_tile)(
-            1, vecs, k, a + i * a_row, a_row, a_col, b, b_row, bias, accumulate, c + i * c_row, c_row, columns);
+            1, vecs, k, a + i * a_row, a_row, a_col, 0, b, b_row, bias, accumulate, c + i * c_row, c_row, columns);
     }
 }
 

@@ -19,7 +19,7 @@
 #define LN2_LOW 0x1.7f7d1cp-20f       /* ln 2 - LN2_HIGH */
 #define EXP_TERMS 7                   /* of the series; the next is below 2^-25 for |r| <= ln(2) / 2 */
 #define EXP_LEAST (-87.0f)            /* exp of less would be subnormal */
-#define TANH_MOST 10.0f               /* tanh of more is 1 */
+#define TANH_MOST 9.02f               /* tanh of more is 1 */
 #define LOG_TERMS 5                   /* of the series; the next is below 2^-25 for |w| <= 0.172 */
 #define SQRT_HALF_BITS 0x3f3504f3u    /* of the float sqrt(1/2) */
 #else
@@ -71,19 +71,38 @@ ISA(exp)(VEC y)
     return ISA(fma)(scale, rest, scale);
 }
 
+#if REAL_BITS == 32
+/* tanh(x) = 2 t / (1 + t^2), t = tanh(x / 2) = p / q: errors of t matter less and less as |x| grows.
+ * p = x P(x^2) / 2 and q = Q(x^2) make the quotient with the least relative error of tanh(x) for |x| <= TANH_MOST, below
+ * 2^-26, that keeps the digits near 0: P(0) = Q(0) = 1 (Loeb's iteration with Lawson's weights). */
+INLINE VEC
+ISA(tanh)(VEC x)
+{
+    const IVEC sign_bit = (IVEC) ISA(set)((REAL) -0.0);
+    VEC y = (VEC) ((IVEC) x & ~sign_bit), u = y * y, one = ISA(set)(1), ratio;
+    VEC p = ISA(fma)(u, ISA(set)(1.14270274e-04f), ISA(set)(2.97745685e-02f));
+    VEC q = ISA(fma)(u, ISA(set)(1.22934286e-06f), ISA(set)(1.20662909e-03f));
+
+    q = ISA(fma)(ISA(fma)(q, u, ISA(set)(1.13107867e-01f)), u, one);
+    p = ISA(fma)(p * u, y, y);
+    ratio = ISA(least)(one, ISA(quotient)(p * q, ISA(fma)(p * (REAL) 0.25, p, q * q)));
+    return (VEC) ((IVEC) ISA(select)(y > TANH_MOST, one, ratio) | ((IVEC) x & sign_bit));
+}
+#else
 /* tanh(x) = e / (e + 2) with e = exp(2 |x|) - 1, which keeps its digits near 0. */
 INLINE VEC
 ISA(tanh)(VEC x)
 {
     const IVEC sign_bit = (IVEC) ISA(set)((REAL) -0.0);
-    VEC y = (VEC) ((IVEC) x & ~sign_bit);
+    VEC y = ISA(least)(ISA(set)(TANH_MOST), (VEC) ((IVEC) x & ~sign_bit));
     VEC scale, e;
 
-    y = ISA(select)(y > TANH_MOST, ISA(set)(TANH_MOST), y);
     e = ISA(exp_parts)(y + y, &scale);
     e = ISA(fma)(scale, e, scale - 1);
     return (VEC) ((IVEC) (e / (e + 2)) | ((IVEC) x & sign_bit));
 }
+
+#endif
 
 /* log(1 + e), e >= 0: with t = 1 + e = 2^k f, f near 1, it is k ln 2 + log f + (e - (t - 1)) / t, the last for what the
  * sum lost; log f = 2 atanh(w) with w = (f - 1) / (f + 1), |w| <= 0.172, by its series. */

@@ -152,13 +152,13 @@ def test_results_are_the_same_bits_for_every_number_of_threads(sizes, n, dtype, 
 
 @dtypes
 def test_tanh_is_accurate_over_its_whole_range(dtype, isa):
-    """One 1-1 layer of weight 1 is tanh itself: within 4 ulp of float32, 1e-15 relative in float64."""
+    """One 1-1 layer of weight 1 is tanh itself: within 5 ulp of float32, 1e-15 relative in float64."""
     magnitudes = np.geomspace(1e-30, 40, 20_000)
     x = np.concatenate([-magnitudes, [0.0, -0.0], magnitudes, np.linspace(-2, 2, 20_001)]).astype(dtype)
     h = tanh_of(x)
     wanted = np.tanh(x.astype(np.longdouble))
     error = np.abs(h - wanted)
-    allowed = 4 * np.spacing(np.abs(wanted.astype(dtype))) if dtype == np.float32 else 1e-15 * np.abs(wanted)
+    allowed = 5 * np.spacing(np.abs(wanted.astype(dtype))) if dtype == np.float32 else 1e-15 * np.abs(wanted)
     assert np.all(error <= allowed)
     assert np.abs(h).max() <= 1
 
