@@ -2,7 +2,22 @@
 import numpy as np
 import pytest
 
-from fastae import DNA, HAPLOTYPE, Chain, CrossEntropyLoss, Decoder, Encoder, HammingLoss, jvp, vjp
+from fastae import (
+    DNA,
+    HAPLOTYPE,
+    Activation,
+    Chain,
+    CrossEntropyLoss,
+    Decoder,
+    DenseStack,
+    Encoder,
+    HammingLoss,
+    compose,
+    jacobian,
+    jvp,
+    vjp,
+)
+from fastae import autodiff as module
 
 TOLERANCE = {np.float32: 1e-4, np.float64: 1e-10}
 N = 4
@@ -16,6 +31,14 @@ def functions(dtype):
         "decoder": decoder,
         "autoencoder": Chain(encoder, decoder),
         "stack": encoder.stack,
+        "dense layer": DenseStack([10, 7], ["tanh"], np.linspace(-1, 1, 77).astype(dtype)),
+        "affine layer": DenseStack([10, 7], ["identity"], np.linspace(-1, 1, 77).astype(dtype)),
+        "activation after layer": compose(
+            Activation("tanh"), DenseStack([10, 7], ["identity"], np.linspace(-1, 1, 77).astype(dtype))
+        ),
+        "layer after activation": compose(encoder, Activation("tanh")),
+        "composed halves": compose(decoder, encoder),
+        "composed thrice": compose(Activation("tanh"), compose(encoder, Chain(encoder, decoder))),
     }
 
 
@@ -178,6 +201,137 @@ def test_a_loss_has_no_parameters():
 def test_other_functions_are_refused_by_name(derive):
     with pytest.raises(TypeError, match="fun is ufunc; it can be an Encoder"):
         derive()
+
+
+def test_a_composition_is_the_functions_one_inside_the_other(rng):
+    halves = functions(np.float64)
+    encoder, decoder, x = halves["encoder"], halves["decoder"], rng.uniform(-1, 1, (N, 10))
+    fun = compose(decoder, encoder)
+    np.testing.assert_array_equal(fun(x), decoder(encoder(x)))
+    np.testing.assert_array_equal(fun.params, Chain(encoder, decoder).params)
+    params = fun.params + 0.1
+    u, v = rng.normal(size=(3, params.size)), rng.normal(size=(3, N, 10))
+    for got, want in zip(jvp(fun, (params, x), (u, v)), jvp(Chain(encoder, decoder), (params, x), (u, v)), strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+def test_parameters_behind_what_stands_still_move_alone(rng):
+    """No tangent reaches the innermost function: it has no parameters, and X is held fixed."""
+    encoder, x = functions(np.float64)["encoder"], rng.uniform(-1, 1, (N, 10))
+    u = rng.normal(size=encoder.params.shape)
+    _, got = jvp(compose(encoder, Activation("tanh")), (encoder.params, x), (u, None))
+    np.testing.assert_array_equal(got, jvp(encoder, (encoder.params, np.tanh(x)), (u, None))[1])
+
+
+@pytest.mark.parametrize("name", ["tanh", "identity"])
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_an_activation_is_differentiated_number_by_number(name, dtype, rng):
+    x, x_dot = rng.normal(size=(N, 3)).astype(dtype), rng.normal(size=(2, N, 3)).astype(dtype)
+    fun = Activation(name)
+    h, h_dot = jvp(fun, (x,), (x_dot,))
+    _, pull = vjp(fun, x)
+    slope = 1 - np.tanh(x) ** 2 if name == "tanh" else np.ones_like(x)
+    assert h.dtype == h_dot.dtype == dtype
+    np.testing.assert_array_equal(h, fun(x))
+    np.testing.assert_array_equal(h, np.tanh(x) if name == "tanh" else x)
+    np.testing.assert_allclose(h_dot, slope * x_dot, rtol=1e-6)
+    np.testing.assert_allclose(pull(x_dot[0])[0], slope * x_dot[0], rtol=1e-6)
+    np.testing.assert_array_equal(jvp(fun, (x,), (x_dot[1],))[1], h_dot[1])
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("name", [*NAMES, "loss", "loss of model"])
+def test_jacobians_by_both_modes_agree(name, dtype, rng, monkeypatch):
+    codes = rng.integers(-1, 2, (N, 10)).astype(np.int8)
+    loss = HammingLoss(HAPLOTYPE).bind(codes)
+    if name == "loss":
+        fun, x = loss, rng.uniform(-1, 1, (N, 10)).astype(dtype)
+    else:
+        fun, _, x = point("autoencoder" if name == "loss of model" else name, dtype, rng)
+        fun = compose(loss, fun) if name == "loss of model" else fun
+    forward, reverse = jacobian(fun, x), jacobian(fun, x, mode="reverse")
+    y = fun(x)
+    assert forward.shape == reverse.shape == (x.shape if np.ndim(y) == 0 else (*y.shape, x.shape[1]))
+    np.testing.assert_allclose(forward, reverse, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype] * np.abs(reverse).max())
+    x_dot = rng.normal(size=x.shape).astype(dtype)
+    by_jvp = jvp(fun, (x,), (x_dot,))[1]
+    by_hand = (forward * x_dot).sum() if np.ndim(y) == 0 else np.einsum("nij,nj->ni", forward, x_dot)
+    np.testing.assert_allclose(by_hand, by_jvp, rtol=TOLERANCE[dtype], atol=10 * TOLERANCE[dtype])
+    monkeypatch.setattr(module, "_NUMBERS_AT_ONCE", 1)
+    np.testing.assert_allclose(jacobian(fun, x), forward, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+def test_a_single_row_has_a_jacobian_without_the_axis_of_rows(mode, rng):
+    decoder, z = functions(np.float64)["decoder"], rng.uniform(-1, 1, 3)
+    np.testing.assert_array_equal(jacobian(decoder, z, mode), jacobian(decoder, z[None], mode)[0])
+    loss = HammingLoss(HAPLOTYPE).bind([[0, 1, 1]])
+    np.testing.assert_array_equal(jacobian(loss, z, mode), jacobian(loss, z[None], mode)[0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((np.tanh, np.zeros((1, 10))), TypeError, "fun is ufunc"),
+        ((Encoder([10, 2]), np.zeros((1, 10)), "backward"), ValueError, "mode is 'backward'; it can be 'forward' or"),
+        ((Encoder([10, 2]), np.zeros((1, 1, 10))), ValueError, r"x has shape \(1, 1, 10\)"),
+        ((Encoder([10, 2]), np.zeros(9)), ValueError, "X has 9 columns"),
+        ((Encoder([10, 2]), np.zeros(10, int)), TypeError, "to_levels"),
+        ((Encoder([10, 2]), [[0.0], [0.0, 1.0]]), ValueError, "rows of different lengths"),
+    ],
+)
+def test_jacobian_refuses_what_does_not_fit(arguments, error, message):
+    with pytest.raises(error, match=message):
+        jacobian(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: compose(), TypeError, "no function"),
+        (lambda: compose(np.tanh), TypeError, "fun is ufunc"),
+        (lambda: Activation("relu"), ValueError, "activation is 'relu'; it can be 'identity' or 'tanh'"),
+        (lambda: vjp(Activation("tanh"), np.zeros(1), np.zeros((1, 1))), ValueError, "no parameters"),
+        (lambda: vjp(compose(Encoder([2, 1])), np.zeros(2), np.zeros((1, 2))), ValueError, "has 3 parameters"),
+        (lambda: compose(Encoder([2, 1]), HammingLoss(HAPLOTYPE).bind([[0]]))([[0.0]]), ValueError, "two dimensions"),
+    ],
+)
+def test_functions_that_do_not_compose_are_refused(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+@pytest.mark.parametrize("fun", [Encoder([2, 2]), Activation("tanh"), HammingLoss(HAPLOTYPE).bind([[0, 1]])])
+def test_tangents_and_cotangents_must_be_finite_real_numbers(fun):
+    x = np.zeros((1, 2))
+    with pytest.raises(TypeError, match="the tangent of .* is int64; derivatives take real numbers"):
+        jvp(fun, (x,), (np.ones((1, 2), int),))
+    with pytest.raises(ValueError, match="the tangent of .* holds NaN or infinity"):
+        jvp(fun, (x,), (np.array([[np.inf, 0.0]]),))
+    value, pull = vjp(fun, x)
+    with pytest.raises(TypeError, match="the cotangent is int64"):
+        pull(np.ones(np.shape(value), int))
+    with pytest.raises(ValueError, match="the cotangent holds NaN"):
+        pull(np.full(np.shape(value), np.nan))
+    with pytest.raises(ValueError, match="the cotangent has shape"):
+        pull(np.ones((3, *np.shape(value))))
+
+
+@pytest.mark.parametrize("params", [np.full(6, np.nan), np.full(6, 1e300)])
+def test_parameters_must_be_finite(params):
+    with pytest.raises(ValueError, match="params holds NaN or infinity"):
+        vjp(Encoder([2, 2]), params, np.zeros((1, 2)))
+    with pytest.raises(ValueError, match="the tangent of params holds NaN or infinity"):
+        jvp(Encoder([2, 2]), (np.zeros(6), np.zeros((1, 2))), (params, None))
+
+
+def test_a_bound_loss_gives_a_number_for_each_tangent(rng):
+    loss, xhat = HammingLoss(HAPLOTYPE).bind([[0, 1]]), np.zeros((1, 2))
+    value, value_dot = jvp(loss, (xhat,), (np.ones((1, 2)),))
+    assert isinstance(value, float) and isinstance(value_dot, float)
+    assert jvp(loss, (xhat,), (np.ones((3, 1, 2)),))[1].shape == (3,)
+    with pytest.raises(ValueError, match=r"the tangent of xhat has shape \(3,\); xhat has \(1, 2\)"):
+        jvp(loss, (xhat,), (np.ones(3),))
 
 
 @pytest.mark.parametrize("fun", [Encoder([4, 2]), Chain(Encoder([4, 2]), Decoder([2, 4]))])

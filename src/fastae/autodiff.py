@@ -13,7 +13,7 @@ from fastae import _validate
 from fastae.layers import ACTIVATIONS, Pull
 
 _FUNCTIONS = "an Encoder, Decoder, Chain, DenseStack, Activation, loss.bind(codes), or compose() of these"
-_JACOBIAN_NUMBERS = 2**22  # of tangents that travel at once: bounds the memory beside the result
+_NUMBERS_AT_ONCE = 2**22  # of tangents that travel at once: bounds the memory beside the result
 
 
 def jvp(fun: Any, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
@@ -161,7 +161,7 @@ def _jacobian_forward(fun, x):
     y = np.asarray(fun(x))
     n_units = x.size if y.ndim == 0 else x.shape[1]  # rows that share a number cannot move together
     columns = []
-    at_once = max(1, _JACOBIAN_NUMBERS // max(1, x.size, y.size))
+    at_once = max(1, _NUMBERS_AT_ONCE // max(1, x.size, y.size))
     for start in range(0, n_units, at_once):
         k = min(at_once, n_units - start)
         units = np.eye(k, n_units, start, dtype=x.dtype)
