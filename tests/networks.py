@@ -11,7 +11,7 @@ NETWORKS = {
     "identity": ([6, 4, 2], [2, 5, 6], "identity", "identity", CrossEntropyLoss(HAPLOTYPE)),
     "worked example": ([10, 8, 6, 4, 3], [3, 6, 10], "tanh", "tanh", HammingLoss(DNA)),
     "logits": ([7, 5, 3], [3, 5, 7], "tanh", "identity", CrossEntropyLoss(DOSAGE)),
-    "deep": ([6, 5, 5, 5, 5, 5, 2], [2, 5, 5, 5, 5, 5, 6], "tanh", "tanh", CrossEntropyLoss(DNA)),
+    "deep": ([6, 5, 5, 5, 5, 2], [2, 5, 5, 5, 5, 6], "tanh", "tanh", CrossEntropyLoss(DNA)),
     "wide inside": ([9, 37, 4], [4, 37, 9], "tanh", "tanh", HammingLoss(DOSAGE)),
     "one latent": ([33, 2, 1], [1, 33], "tanh", "tanh", HammingLoss(HAPLOTYPE)),
     "one feature": ([1, 1], [1, 1], "tanh", "tanh", CrossEntropyLoss(HAPLOTYPE)),
