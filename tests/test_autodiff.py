@@ -325,6 +325,16 @@ def test_parameters_must_be_finite(params):
         jvp(Encoder([2, 2]), (np.zeros(6), np.zeros((1, 2))), (params, None))
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "layer after activation"])
+def test_derivatives_have_the_precision_of_the_function(name, rng):
+    """Of its parameters, that is: an activation has none, and works in its input's."""
+    fun, params, x = point(name, np.float32, rng)
+    wide = params.astype(np.float64), x.astype(np.float64)
+    assert {part.dtype for part in jvp(fun, wide, wide)} == {np.dtype(np.float32)}
+    y, pull = vjp(fun, *wide)
+    assert {y.dtype, *(bar.dtype for bar in pull(y.astype(np.float64)))} == {np.dtype(np.float32)}
+
+
 def test_a_bound_loss_gives_a_number_for_each_tangent(rng):
     loss, xhat = HammingLoss(HAPLOTYPE).bind([[0, 1]]), np.zeros((1, 2))
     value, value_dot = jvp(loss, (xhat,), (np.ones((1, 2)),))

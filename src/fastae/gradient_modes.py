@@ -7,11 +7,11 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
-from fastae import _core, _validate
+from fastae import _validate
 from fastae.layers import DenseStack, count_params
 
 # (x, h_encoder, z, h_decoder, xhat_bar, encoder_bar, decoder_bar) -> None: fills the last two from the input and the
@@ -35,15 +35,7 @@ class GradientMode(Protocol):
         """The gradient of batches of n rows, its buffers made once; rng is drawn from by estimates only."""
 
 
-class Sweep(NamedTuple):
-    """One exact way to the gradient of a stack: a kernel and the scratch it needs."""
-
-    kernel: Callable[..., None]
-    work: Callable[..., int]
-
-
-REVERSE = Sweep(_core.Stack.reverse, _core.Stack.reverse_work)
-UNIT_TANGENTS = Sweep(_core.Stack.unit_tangents, _core.Stack.unit_tangents_work)
+Sweep = Literal["reverse", "unit_tangents"]  # a kernel of `_core.Stack` that gives the gradient of a stack
 
 
 @dataclass(frozen=True)
@@ -59,8 +51,8 @@ class ExactMode:
     ) -> Gradient:
         """See `GradientMode`."""
         z_bar = np.empty((n, decoder.sizes[0]), dtype=decoder.dtype)
-        pull_decoder = _pull(self.decoder, decoder, n, n_threads)
-        pull_encoder = _pull(self.encoder, encoder, n, n_threads)
+        pull_decoder = _pull(decoder, self.decoder, n, n_threads)
+        pull_encoder = _pull(encoder, self.encoder, n, n_threads)
 
         def gradient(x, h_encoder, z, h_decoder, xhat_bar, encoder_bar, decoder_bar):
             pull_decoder(z, h_decoder, xhat_bar, decoder_bar, z_bar)
@@ -69,12 +61,13 @@ class ExactMode:
         return gradient
 
 
-def _pull(sweep, stack, n, n_threads):
+def _pull(stack, sweep, n, n_threads):
     """(x, h, y_bar, params_bar, x_bar) -> None by a sweep over a stack, for n rows."""
-    work = np.empty(sweep.work(stack.kernel, n, n_threads), dtype=stack.dtype)
+    work = np.empty(getattr(stack.kernel, f"{sweep}_work")(n, n_threads), dtype=stack.dtype)
+    kernel = getattr(stack.kernel, sweep)
 
     def pull(x, h, y_bar, params_bar, x_bar):
-        sweep.kernel(stack.kernel, stack.params, x, h, y_bar, work, params_bar, x_bar, n_threads)
+        kernel(stack.params, x, h, y_bar, work, params_bar, x_bar, n_threads)
 
     return pull
 
@@ -244,9 +237,9 @@ def _signs(rng, shape, dtype):
 # for each parameter, and re-bases them at the latent: only the latents' unit tangents cross the decoder. "mixed" has
 # forward mode where the input is narrow (the decoder) and reverse mode where it is wide (the encoder).
 GRADIENT_MODES: dict[str, GradientMode] = {
-    "forward": ExactMode(UNIT_TANGENTS, UNIT_TANGENTS),
-    "mixed": ExactMode(REVERSE, UNIT_TANGENTS),
-    "reverse": ExactMode(REVERSE, REVERSE),
+    "forward": ExactMode(encoder="unit_tangents", decoder="unit_tangents"),
+    "mixed": ExactMode(encoder="reverse", decoder="unit_tangents"),
+    "reverse": ExactMode(encoder="reverse", decoder="reverse"),
     "forward_gradient": ForwardGradient(),
     "naive": Naive(),
 }

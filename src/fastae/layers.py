@@ -180,10 +180,12 @@ class DenseStack:
         n_threads: int = 1,
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """See `fastae.jvp`: tangents may come one at a time or with a leading axis."""
-        try:
-            return self.kernel.jvp(self.params if params is None else params, x, params_dot, x_dot, n_threads)
-        except (TypeError, ValueError):
-            pass  # what the kernel does not take as it is, is made to fit below, or refused by name
+        own = self.params if params is None else params
+        if getattr(own, "dtype", None) == self.dtype:
+            try:
+                return self.kernel.jvp(own, x, params_dot, x_dot, n_threads)
+            except (TypeError, ValueError):
+                pass  # what the kernel does not take as it is, is made to fit below, or refused by name
         stack, x = self._at(params, x)
         of_params = of_x = None
         many_params = many_x = False
@@ -206,8 +208,12 @@ class DenseStack:
         y = stack.output(h)
 
         def pull(y_bar):
-            params_bar, x_bar = stack.reverse(x, h, _validate.cotangent(y_bar, y), n_threads=n_threads)
-            return (x_bar,) if params is None else (params_bar, x_bar)
+            y_bar = _validate.cotangent(y_bar, y)
+            work = np.empty(stack.kernel.reverse_work(len(x), n_threads), dtype=stack.dtype)
+            params_bar = None if params is None else np.empty(stack.n_params, dtype=stack.dtype)
+            x_bar = np.empty_like(x)
+            stack.kernel.reverse(stack.params, x, h, y_bar, work, params_bar, x_bar, n_threads)
+            return (x_bar,) if params_bar is None else (params_bar, x_bar)
 
         return y, pull
 
