@@ -266,8 +266,10 @@ def plot_sweep(ax: Axes, table: Sweep, *, lossy: bool = False) -> None:
         ax.plot(*zip(*points, strict=True), linestyle="", markersize=5, label=label, **style)
     for point in front:
         if point.n_latents:
+            text = f"{point.n_latents}x{point.bits}"
+            # below and left of the front there are no points to write over
             ax.annotate(
-                f"{point.n_latents}x{point.bits}", place(point), xytext=(4, 4), textcoords="offset points", fontsize=8
+                text, place(point), xytext=(-4, -4), textcoords="offset points", ha="right", va="top", fontsize=8
             )
     ax.set_xlabel("bits per genotype" + (", latents and weights only" if lossy else ""))
     ax.set_ylabel("share of alleles wrong before the residual")
