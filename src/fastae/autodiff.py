@@ -16,7 +16,7 @@ _FUNCTIONS = "an Encoder, Decoder, Chain, DenseStack, Activation, loss.bind(code
 _NUMBERS_AT_ONCE = 2**22  # of tangents that travel at once: bounds the memory beside the result
 
 
-def jvp(fun: Any, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
+def jvp(fun: Any, primals: tuple[Any, ...], tangents: tuple[Any, ...], *, n_threads: int = 1) -> tuple[Any, Any]:
     """Forward mode: the value of fun and its derivative along tangents, in one pass (J·v, the signature of JAX).
 
     Parameters
@@ -29,6 +29,8 @@ def jvp(fun: Any, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[
     tangents : tuple
         One for each primal, of its shape, or with a leading axis of n_tangents that all travel at once; None for
         a primal that is held fixed.
+    n_threads : int
+        Most threads that share the rows, from 1; the results are the same, to the bit, for every number.
 
     Returns
     -------
@@ -66,15 +68,15 @@ def jvp(fun: Any, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[
     params_dot, x_dot = _pair(tangents, "tangents", n=len(primals))
     if params_dot is None and x_dot is None:
         raise ValueError("all tangents are None; give at least one")
-    return rule(params, x, params_dot, x_dot)
+    return rule(params, x, params_dot, x_dot, _threads(n_threads))
 
 
-def vjp(fun: Any, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+def vjp(fun: Any, *primals: Any, n_threads: int = 1) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     """Reverse mode: the value of fun and the function that pulls cotangents back (vᵀ·J, the signature of JAX).
 
     Parameters
     ----------
-    fun, primals
+    fun, primals, n_threads
         As `jvp`.
 
     Returns
@@ -107,10 +109,10 @@ def vjp(fun: Any, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]
     ((32,), (1, 6))
     """
     rule = _rule(fun, "vjp_rule")
-    return rule(*_pair(primals, "primals"))
+    return rule(*_pair(primals, "primals"), _threads(n_threads))
 
 
-def jacobian(fun: Any, x: ArrayLike, mode: str = "forward") -> NDArray[Any]:
+def jacobian(fun: Any, x: ArrayLike, mode: str = "forward", *, n_threads: int = 1) -> NDArray[Any]:
     """All first derivatives of fun with respect to its input.
 
     Parameters
@@ -121,6 +123,8 @@ def jacobian(fun: Any, x: ArrayLike, mode: str = "forward") -> NDArray[Any]:
     mode : {"forward", "reverse"}
         "forward" sends d_in unit tangents through at once, "reverse" pulls d_out unit cotangents back: take the
         one with fewer. They agree to rounding.
+    n_threads : int
+        As `jvp`.
 
     Returns
     -------
@@ -153,11 +157,11 @@ def jacobian(fun: Any, x: ArrayLike, mode: str = "forward") -> NDArray[Any]:
     if x.ndim not in (1, 2):
         raise ValueError(f"x has shape {x.shape}; give (n_samples, d_in), or (d_in,) for one row")
     find = _jacobian_forward if mode == "forward" else _jacobian_reverse
-    found = find(fun, np.atleast_2d(x))
+    found = find(fun, np.atleast_2d(x), _threads(n_threads))
     return found[0] if x.ndim == 1 else found
 
 
-def _jacobian_forward(fun, x):
+def _jacobian_forward(fun, x, n_threads):
     y = np.asarray(fun(x))
     n_units = x.size if y.ndim == 0 else x.shape[1]  # rows that share a number cannot move together
     columns = []
@@ -166,13 +170,13 @@ def _jacobian_forward(fun, x):
         k = min(at_once, n_units - start)
         units = np.eye(k, n_units, start, dtype=x.dtype)
         x_dot = units.reshape(k, *x.shape) if y.ndim == 0 else np.repeat(units[:, None], len(x), axis=1)
-        columns.append(jvp(fun, (x,), (x_dot,))[1])
+        columns.append(jvp(fun, (x,), (x_dot,), n_threads=n_threads)[1])
     found = np.concatenate(columns)
     return found.reshape(x.shape) if y.ndim == 0 else np.ascontiguousarray(np.moveaxis(found, 0, -1))
 
 
-def _jacobian_reverse(fun, x):
-    y, pull = vjp(fun, x)
+def _jacobian_reverse(fun, x, n_threads):
+    y, pull = vjp(fun, x, n_threads=n_threads)
     if np.ndim(y) == 0:
         return pull(1.0)[0]
     found = np.empty((*y.shape, x.shape[1]), dtype=y.dtype)
@@ -218,7 +222,7 @@ class Activation:
         return np.tanh(X) if self.name == "tanh" else X.copy()
 
     def jvp_rule(
-        self, params: None, x: ArrayLike, params_dot: None, x_dot: ArrayLike
+        self, params: None, x: ArrayLike, params_dot: None, x_dot: ArrayLike, n_threads: int = 1
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """See `fastae.jvp`."""
         h = self._outputs(params, x)
@@ -226,7 +230,7 @@ class Activation:
         h_dot = dots * self._slopes(h)
         return h, h_dot if many else h_dot[0]
 
-    def vjp_rule(self, params: None, x: ArrayLike) -> tuple[NDArray[Any], Pull]:
+    def vjp_rule(self, params: None, x: ArrayLike, n_threads: int = 1) -> tuple[NDArray[Any], Pull]:
         """See `fastae.vjp`."""
         h = self._outputs(params, x)
         return h, lambda h_bar: (_validate.cotangent(h_bar, h) * self._slopes(h),)
@@ -299,20 +303,22 @@ class Composition:
             X = fun(X)
         return X
 
-    def jvp_rule(self, params: ArrayLike | None, x: Any, params_dot: ArrayLike | None, x_dot: Any) -> tuple[Any, Any]:
+    def jvp_rule(
+        self, params: ArrayLike | None, x: Any, params_dot: ArrayLike | None, x_dot: Any, n_threads: int = 1
+    ) -> tuple[Any, Any]:
         """See `fastae.jvp`: tangents pass from each function to the next."""
         for fun, own, own_dot in zip(self._steps, self._split(params), self._split(params_dot), strict=True):
             if own_dot is None and x_dot is None:  # nothing moves yet
                 x = fun(x)
             else:
-                x, x_dot = fun.jvp_rule(own, x, own_dot, x_dot)
+                x, x_dot = fun.jvp_rule(own, x, own_dot, x_dot, n_threads)
         return x, x_dot
 
-    def vjp_rule(self, params: ArrayLike | None, x: Any) -> tuple[Any, Pull]:
+    def vjp_rule(self, params: ArrayLike | None, x: Any, n_threads: int = 1) -> tuple[Any, Pull]:
         """See `fastae.vjp`: cotangents pass from each function to the one before."""
         pulls = []
         for fun, own in zip(self._steps, self._split(params), strict=True):
-            x, pull = fun.vjp_rule(own, x)
+            x, pull = fun.vjp_rule(own, x, n_threads)
             pulls.append(pull)
 
         def pull_all(bar):
@@ -343,6 +349,15 @@ def _rule(fun, name):
     if rule is None:
         raise TypeError(f"fun is {type(fun).__name__}; it can be {_FUNCTIONS}")
     return rule
+
+
+def _threads(n_threads):
+    # a kernel refuses such a number too; but not every function has one to ask
+    return (
+        n_threads
+        if type(n_threads) is int and n_threads > 0
+        else _validate.integer(n_threads, 1, None, name="n_threads")
+    )
 
 
 def _pair(values, name, n=None):

@@ -21,6 +21,7 @@ def value_and_grad(
     gradient: str | GradientMode = "reverse",
     *,
     seed: int | np.random.Generator = 0,
+    n_threads: int = 1,
 ) -> tuple[float, NDArray[Any]]:
     """The mean loss of a model over the known cells of rows, and its gradient with respect to ``model.params``.
 
@@ -36,6 +37,8 @@ def value_and_grad(
         See ``GRADIENT_MODES``.
     seed : int or numpy.random.Generator
         Of the directions that "forward_gradient" draws; the exact modes draw none.
+    n_threads : int
+        Most threads that share the rows, from 1; the results are the same, to the bit, for every number.
 
     Returns
     -------
@@ -68,18 +71,20 @@ def value_and_grad(
     if not isinstance(loss, tuple(LOSSES.values())):
         raise TypeError(f"loss is {loss!r}; give a loss of an alphabet, such as HammingLoss(HAPLOTYPE)")
     mode = gradient_mode(gradient)
+    n_threads = _validate.integer(n_threads, 1, None, name="n_threads")
     encoder, decoder = model.encoder.stack, model.decoder.stack
     codes = loss.alphabet.to_codes(X)
     if codes.ndim != 2 or codes.shape[1] != encoder.sizes[0] or not len(codes):
         raise ValueError(f"X has shape {codes.shape}; give one or more rows of {encoder.sizes[0]} symbols")
     x = loss.alphabet.to_levels(codes, encoder.dtype)
-    h_encoder = encoder.forward(x)
+    h_encoder = encoder.forward(x, n_threads=n_threads)
     z = model.rounded(encoder.output(h_encoder))
-    h_decoder = decoder.forward(z)
+    h_decoder = decoder.forward(z, n_threads=n_threads)
     value, xhat_bar = loss.loss_gradient(decoder.output(h_decoder), codes)
     params_bar = np.empty(encoder.n_params + decoder.n_params, dtype=encoder.dtype)
     halves = params_bar[: encoder.n_params], params_bar[encoder.n_params :]
-    mode.plan(encoder, decoder, len(x), _validate.generator(seed))(x, h_encoder, z, h_decoder, xhat_bar, *halves)
+    plan = mode.plan(encoder, decoder, len(x), _validate.generator(seed), n_threads)
+    plan(x, h_encoder, z, h_decoder, xhat_bar, *halves)
     return value, params_bar
 
 
@@ -91,6 +96,7 @@ def forward_gradient(
     n_tangents: int = 1,
     perturb: str = "activity",
     seed: int | np.random.Generator = 0,
+    n_threads: int = 1,
 ) -> tuple[float, NDArray[Any]]:
     """The mean loss and an unbiased estimate of its gradient from random directions, without a pass back.
 
@@ -102,6 +108,8 @@ def forward_gradient(
         As `ForwardGradient`.
     seed : int or numpy.random.Generator
         Of the directions; the same seed gives the same estimate, a generator goes on from call to call.
+    n_threads : int
+        As `value_and_grad`.
 
     Returns
     -------
@@ -130,4 +138,4 @@ def forward_gradient(
      10000 0.03
     """
     mode = ForwardGradient(n_tangents=n_tangents, perturb=perturb)
-    return value_and_grad(model, loss, X, mode, seed=seed)
+    return value_and_grad(model, loss, X, mode, seed=seed, n_threads=n_threads)

@@ -123,7 +123,7 @@ class _BoundLoss:
     def __call__(self, xhat):
         return self._loss.loss(xhat, self._codes)
 
-    def jvp_rule(self, params, xhat, params_dot, xhat_dot):
+    def jvp_rule(self, params, xhat, params_dot, xhat_dot, n_threads=1):
         """(value, d value) for each of the k tangents xhat_dot (k, n, d)."""
         if params is not None:
             raise ValueError("a loss has no parameters; give primals (xhat,) and tangents (xhat_dot,)")
@@ -132,7 +132,7 @@ class _BoundLoss:
         value_dot = np.tensordot(dots, grad, axes=2)
         return value, value_dot if many else float(value_dot[0])
 
-    def vjp_rule(self, params, xhat):
+    def vjp_rule(self, params, xhat, n_threads=1):
         """(value, its pull-back): the cotangent of a number scales the gradient."""
         if params is not None:
             raise ValueError("a loss has no parameters; give the one primal xhat")
