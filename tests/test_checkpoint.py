@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoints: a training that was stopped, even by SIGKILL, comes out as if it had not been; other bytes are refused."""
+"""A training that was stopped, even by SIGKILL, comes out as if it had not been; bytes of anything else are refused."""
 
 import signal
 import struct

@@ -4,6 +4,7 @@
 from fastae.alphabet import DNA, DOSAGE, HAPLOTYPE, Alphabet
 from fastae.archive import Archive, open_archive, write_archive
 from fastae.autodiff import Activation, compose, jacobian, jvp, vjp
+from fastae.autoencoder import Autoencoder
 from fastae.checkpoint import Checkpoint
 from fastae.cohort import Cohort, CohortStream, Sites, first_difference
 from fastae.errors import (
@@ -44,6 +45,7 @@ __all__ = [
     "AdamW",
     "Alphabet",
     "Archive",
+    "Autoencoder",
     "Chain",
     "Checkpoint",
     "ChecksumError",
