@@ -49,7 +49,7 @@ cdef enum:
     MAX_WIDTH = 1 << 24
     # Numbers of scratch that fit on the C stack: there, a small network's costs nothing.
     SMALL_WORK = 2048
-    # Products below which a call keeps the GIL: letting go of it costs as much as this many.
+    # Products below which a call keeps the GIL: it is over in microseconds, and letting go would add a tenth.
     SMALL_CALL = 1 << 15
 
 
