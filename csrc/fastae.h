@@ -170,13 +170,13 @@ int fae_bitpack_pack(const uint8_t *values, size_t n, int bits, uint8_t *dst);
 /* The inverse. FAE_ERR_BITS; FAE_ERR_TRUNCATED if src_len < bound; FAE_ERR_CORRUPT if a spare bit is set. */
 int fae_bitpack_unpack(const uint8_t *src, size_t src_len, size_t n, int bits, uint8_t *values);
 
-/* ---- rANS with static tables (rans.c) ------------------------------------------------------------------------ */
+/* ---- rANS with static tables (rans*.c) ----------------------------------------------------------------------- */
 /* Duda 2013. ANS is a stack: the encoder runs backwards so that the decoder runs forwards. freqs (n_symbols) sum to
  * 2^precision; 1 <= n_symbols <= 256, 1 <= precision <= 15. A symbol of frequency 0 cannot be encoded. */
 /* Scales counts to frequencies that sum to 2^precision; every count > 0 gets at least 1; deterministic (integers).
  * FAE_ERR_TABLE if all counts are 0, more symbols occur than 2^precision, or precision is out of range. */
 int fae_rans_normalize(const uint64_t *counts, size_t n_symbols, int precision, uint32_t *freqs);
-/* Most bytes n symbols can take. */
+/* Bytes that always suffice to encode n symbols. */
 size_t fae_rans_bound(size_t n);
 /* FAE_ERR_TABLE, FAE_ERR_SYMBOL (outside the table or of frequency 0), FAE_ERR_CAPACITY. */
 int fae_rans_encode(const uint8_t *symbols, size_t n, const uint32_t *freqs, size_t n_symbols, int precision,

@@ -1,23 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
- * rANS (Duda 2013) with bytes as digits and static tables. ANS is a stack: the encoder runs backwards.
+ * rANS (Duda 2013) with static tables. ANS is a stack: the encoder runs backwards.
  *
- * A long stream has four states that take turns, so that a CPU works on four symbols at once; they start at RANS_LOW,
- * which costs three bytes each. A short stream has one state that starts at 0 and grows before its first byte is
- * written, so it wastes nothing. Both sides tell short from long by the bits that n symbols of the table should take. */
-#include "fastae.h"
+ * A long stream has many states that take turns (rans.h), which costs some hundred bytes. A short stream has one state
+ * with bytes as digits; it starts at 0 and grows before its first byte is written, so it wastes nothing. Both sides tell
+ * short from long by the bits that n symbols of the table should take. */
+#include "rans.h"
 
 #include <string.h>
 
 #include "rans_byte.h"
 
-#define RANS_LANES 4
-#define RANS_LONG_BITS (8u * 4096u)
-#define RANS_MAX_PRECISION 15
-
-typedef struct {
-    uint16_t freq; /* up to 2^15 */
-    uint16_t start;
-} rans_range;
+#define RANS_LONG_BITS (8u * 32768u)
 
 /* Checks a table and finds where each symbol's slots start; symbols outside the table get no slots. */
 static int
@@ -53,9 +46,9 @@ rans_log2(uint32_t x)
     return log;
 }
 
-/* How many states a stream of n symbols has. */
-static size_t
-rans_lanes(const rans_range *ranges, size_t n_symbols, int precision, size_t n)
+/* Whether a stream of n symbols is long. */
+static int
+rans_is_long(const rans_range *ranges, size_t n_symbols, int precision, size_t n)
 {
     uint64_t bits = 0; /* of 2^precision symbols, in whole bits each: at most 15 * 2^15 */
 
@@ -64,13 +57,7 @@ rans_lanes(const rans_range *ranges, size_t n_symbols, int precision, size_t n)
             bits += ranges[s].freq * (uint64_t) ((uint32_t) precision - rans_log2(ranges[s].freq));
         }
     }
-    return n > 0 && bits >= ((uint64_t) RANS_LONG_BITS << precision) / n ? RANS_LANES : 1;
-}
-
-static uint32_t
-rans_first_state(size_t lanes)
-{
-    return lanes == 1 ? 0 : RANS_BYTE_LOW;
+    return n > 0 && bits > (((uint64_t) RANS_LONG_BITS << precision) - 1) / n; /* n * bits could overflow */
 }
 
 int
@@ -134,23 +121,18 @@ fae_rans_normalize(const uint64_t *counts, size_t n_symbols, int precision, uint
 size_t
 fae_rans_bound(size_t n)
 {
-    return 2 * n + 4 * RANS_LANES; /* 15 bits a symbol, and the states */
+    return 2 * (n + RANS_STATES) + RANS_STATES_BYTES; /* a word a symbol, whole rounds of them, and the states */
 }
 
-/* The encoder with a number of states that the compiler knows. */
-static inline int
-rans_encode_lanes(const uint8_t *symbols, size_t n, const rans_range *ranges, int precision, size_t lanes, uint8_t *dst,
+static int
+rans_encode_short(const uint8_t *symbols, size_t n, const rans_range *ranges, int precision, uint8_t *dst,
     size_t dst_len, size_t *out_len)
 {
-    uint32_t states[RANS_LANES];
     uint8_t *next = dst + dst_len;
+    uint32_t state = 0;
 
-    for (size_t lane = 0; lane < lanes; lane++) {
-        states[lane] = rans_first_state(lanes);
-    }
     for (size_t i = n; i-- > 0;) {
         rans_range range = ranges[symbols[i]];
-        uint32_t state = states[i % lanes];
         uint32_t limit = (RANS_BYTE_LOW >> precision << 8) * range.freq; /* 2^31 at most */
 
         if (range.freq == 0) {
@@ -163,16 +145,14 @@ rans_encode_lanes(const uint8_t *symbols, size_t n, const rans_range *ranges, in
             *--next = (uint8_t) state;
             state >>= 8;
         }
-        states[i % lanes] = (state / range.freq << precision) + state % range.freq + range.start;
+        state = (state / range.freq << precision) + state % range.freq + range.start;
     }
-    for (size_t lane = lanes; lane-- > 0;) {
-        while (states[lane]) { /* no leading zeros: the decoder reads until a state is full or nothing is left */
-            if (next == dst) {
-                return FAE_ERR_CAPACITY;
-            }
-            *--next = (uint8_t) states[lane];
-            states[lane] >>= 8;
+    while (state) { /* no leading zeros: the decoder reads until the state is full or nothing is left */
+        if (next == dst) {
+            return FAE_ERR_CAPACITY;
         }
+        *--next = (uint8_t) state;
+        state >>= 8;
     }
     *out_len = (size_t) (dst + dst_len - next);
     memmove(dst, next, *out_len);
@@ -189,73 +169,40 @@ fae_rans_encode(const uint8_t *symbols, size_t n, const uint32_t *freqs, size_t 
     if (err) {
         return err;
     }
-    if (rans_lanes(ranges, n_symbols, precision, n) == 1) {
-        return rans_encode_lanes(symbols, n, ranges, precision, 1, dst, dst_len, out_len);
+    if (rans_is_long(ranges, n_symbols, precision, n)) {
+        return fae_rans_encode_long(symbols, n, ranges, precision, dst, dst_len, out_len);
     }
-    return rans_encode_lanes(symbols, n, ranges, precision, RANS_LANES, dst, dst_len, out_len);
+    return rans_encode_short(symbols, n, ranges, precision, dst, dst_len, out_len);
 }
 
-/* Takes a symbol from a state, which may be left too small. */
-static inline uint32_t
-rans_take(uint32_t state, const uint8_t *slots, const rans_range *ranges, int precision, uint8_t *symbol)
+static int
+rans_decode_short(const uint8_t *src, size_t src_len, const rans_range *ranges, size_t n_symbols, int precision,
+    size_t n, uint8_t *symbols)
 {
-    uint32_t slot = state & ((1u << precision) - 1);
-    rans_range range = ranges[slots[slot]];
-
-    *symbol = slots[slot];
-    return range.freq * (state >> precision) + slot - range.start;
-}
-
-/* Fills a state that was full before rans_take, so that two bytes are enough, without a branch: how many it needs is
- * hard to predict. */
-static inline uint32_t
-rans_fill(uint32_t state, const uint8_t **src)
-{
-    const uint8_t *p = *src;
-    uint32_t bits = (state < RANS_BYTE_LOW ? 8u : 0u) + (state < RANS_BYTE_LOW >> 8 ? 8u : 0u);
-    uint32_t bytes = (uint32_t) p[0] << 8 | p[1];
-
-    *src = p + bits / 8;
-    return state << bits | bytes >> (16 - bits);
-}
-
-/* The decoder with a number of states that the compiler knows. */
-static inline int
-rans_decode_lanes(const uint8_t *src, size_t src_len, const uint8_t *slots, const rans_range *ranges, int precision,
-    size_t lanes, size_t n, uint8_t *symbols)
-{
-    uint32_t states[RANS_LANES] = { 0 };
+    uint8_t slots[1 << RANS_MAX_PRECISION]; /* the symbol of each slot */
     const uint8_t *end = src + src_len;
-    size_t i = 0;
+    uint32_t state = 0, mask = (1u << precision) - 1;
 
-    for (size_t lane = 0; lane < lanes; lane++) {
-        if (src < end && *src == 0) {
-            return FAE_ERR_CORRUPT; /* states have no leading zeros, so that one stream decodes to one thing */
-        }
-        while (states[lane] < RANS_BYTE_LOW && src < end) {
-            states[lane] = states[lane] << 8 | *src++;
-        }
+    for (size_t s = 0; s < n_symbols; s++) {
+        memset(slots + ranges[s].start, (int) s, ranges[s].freq);
     }
-    /* States that take turns wait for each other's bytes only; one alone is faster if the CPU guesses, as below. */
-    for (; lanes > 1 && i + lanes <= n && (size_t) (end - src) >= 2 * lanes; i += lanes) {
-        for (size_t lane = 0; lane < lanes; lane++) {
-            states[lane] = rans_fill(rans_take(states[lane], slots, ranges, precision, &symbols[i + lane]), &src);
-        }
+    if (src < end && *src == 0) {
+        return FAE_ERR_CORRUPT; /* states have no leading zeros, so that one stream decodes to one thing */
     }
-    for (; i < n; i++) { /* the end of the stream may be near */
-        uint32_t state = rans_take(states[i % lanes], slots, ranges, precision, &symbols[i]);
+    while (state < RANS_BYTE_LOW && src < end) {
+        state = state << 8 | *src++;
+    }
+    for (size_t i = 0; i < n; i++) {
+        rans_range range;
 
+        symbols[i] = slots[state & mask];
+        range = ranges[symbols[i]];
+        state = range.freq * (state >> precision) + (state & mask) - range.start;
         while (state < RANS_BYTE_LOW && src < end) {
             state = state << 8 | *src++;
         }
-        states[i % lanes] = state;
     }
-    for (size_t lane = 0; lane < lanes; lane++) {
-        if (states[lane] != rans_first_state(lanes)) {
-            return states[lane] < rans_first_state(lanes) ? FAE_ERR_TRUNCATED : FAE_ERR_CORRUPT;
-        }
-    }
-    return src == end ? 0 : FAE_ERR_CORRUPT;
+    return state != 0 || src != end ? FAE_ERR_CORRUPT : 0;
 }
 
 int
@@ -263,17 +210,13 @@ fae_rans_decode(const uint8_t *src, size_t src_len, const uint32_t *freqs, size_
     uint8_t *symbols)
 {
     rans_range ranges[256];
-    uint8_t slots[1 << RANS_MAX_PRECISION]; /* the symbol of each slot */
     int err = rans_ranges(freqs, n_symbols, precision, ranges);
 
     if (err) {
         return err;
     }
-    for (size_t s = 0; s < n_symbols; s++) {
-        memset(slots + ranges[s].start, (int) s, ranges[s].freq);
+    if (rans_is_long(ranges, n_symbols, precision, n)) {
+        return fae_rans_decode_long(src, src_len, ranges, n_symbols, precision, n, symbols);
     }
-    if (rans_lanes(ranges, n_symbols, precision, n) == 1) {
-        return rans_decode_lanes(src, src_len, slots, ranges, precision, 1, n, symbols);
-    }
-    return rans_decode_lanes(src, src_len, slots, ranges, precision, RANS_LANES, n, symbols);
+    return rans_decode_short(src, src_len, ranges, n_symbols, precision, n, symbols);
 }

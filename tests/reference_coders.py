@@ -31,30 +31,31 @@ def normalize(counts, precision):
     return frequencies
 
 
-def n_states(frequencies, precision, n):
-    """FORMAT.md §2.1: four states where the table expects 4 KiB or more, else one."""
+def is_long(frequencies, precision, n):
+    """FORMAT.md §2.1: a stream is long where the table expects 32 KiB or more."""
     bits = sum(f * (precision - int(f).bit_length() + 1) for f in map(int, frequencies) if f)
-    return 4 if n and bits >= (8 * 4096 << precision) // n else 1
+    return n * bits >= 8 * 32768 << precision
 
 
 def rans_encode(symbols, frequencies, precision):
     """FORMAT.md §2.1, from the last symbol to the first."""
     frequencies = [int(f) for f in frequencies]
     starts = [sum(frequencies[:s]) for s in range(len(frequencies))]
-    n = n_states(frequencies, precision, len(symbols))
-    states = [0 if n == 1 else LOW] * n
-    backwards = bytearray()
+    long = is_long(frequencies, precision, len(symbols))
+    states = [1 << 16] * 32 if long else [0]
+    top, digit = (32, 1 << 16) if long else (31, 256)
+    backwards = []
     for i in reversed(range(len(symbols))):
-        frequency, start, x = frequencies[symbols[i]], starts[symbols[i]], states[i % n]
-        while x >= (LOW >> precision << 8) * frequency:
-            backwards.append(x & 255)
-            x >>= 8
-        states[i % n] = (x // frequency << precision) + x % frequency + start
-    for x in reversed(states):
-        while x:
-            backwards.append(x & 255)
-            x >>= 8
-    return bytes(reversed(backwards))
+        frequency, start, x = frequencies[symbols[i]], starts[symbols[i]], states[i % len(states)]
+        while x >= frequency << top - precision:
+            backwards.append(x % digit)
+            x //= digit
+        states[i % len(states)] = (x // frequency << precision) + x % frequency + start
+    if long:
+        words = b"".join(word.to_bytes(2, "little") for word in reversed(backwards))
+        return b"".join(x.to_bytes(4, "little") for x in states) + words
+    x = states[0]
+    return x.to_bytes((x.bit_length() + 7) // 8, "big") + bytes(reversed(backwards))
 
 
 def rans_decode(buf, n_symbols, frequencies, precision):
@@ -62,24 +63,27 @@ def rans_decode(buf, n_symbols, frequencies, precision):
     frequencies = [int(f) for f in frequencies]
     starts = [sum(frequencies[:s]) for s in range(len(frequencies))]
     slots = [s for s, f in enumerate(frequencies) for _ in range(f)]
-    n = n_states(frequencies, precision, n_symbols)
-    source = iter(buf)
+    if is_long(frequencies, precision, n_symbols):
+        states = np.frombuffer(buf, "<u4", 32).tolist()
+        digits, low, size = iter(np.frombuffer(buf, "<u2", offset=128).tolist()), 1 << 16, 16
+    else:
+        states, digits, low, size = [0], iter(buf), LOW, 8
 
     def fill(x):
-        while x < LOW:
-            byte = next(source, None)
-            if byte is None:
+        while x < low:
+            digit = next(digits, None)
+            if digit is None:
                 break
-            x = x << 8 | byte
+            x = x << size | digit
         return x
 
-    states = [fill(0) for _ in range(n)]
+    states = [fill(x) for x in states]
     symbols = []
     for i in range(n_symbols):
-        x = states[i % n]
+        x = states[i % len(states)]
         slot = x & ((1 << precision) - 1)
         symbol = slots[slot]
-        states[i % n] = fill(frequencies[symbol] * (x >> precision) + slot - starts[symbol])
+        states[i % len(states)] = fill(frequencies[symbol] * (x >> precision) + slot - starts[symbol])
         symbols.append(symbol)
     return symbols
 

@@ -46,7 +46,7 @@ test_bitpack(void)
 static void
 test_rans(void)
 {
-    static const size_t SIZES[] = { 0, 1, 2, 3, 4, 5, 63, 1000, 20000 };
+    static const size_t SIZES[] = { 0, 1, 2, 3, 4, 5, 63, 1000, 20000, 70001 };
 
     for (int precision = 1; precision <= 15; precision++) {
         for (size_t s = 0; s < sizeof SIZES / sizeof *SIZES; s++) {
@@ -66,7 +66,7 @@ test_rans(void)
             stream = check_copy(dst, len);
             CHECK(fae_rans_decode(stream, len, freqs, n_symbols, precision, n, back) == 0);
             CHECK(n == 0 || memcmp(symbols, back, n) == 0);
-            for (size_t room = 0; room < len; room += 1 + len / 40) {
+            for (size_t room = 0; room < len; room += 1 + len / (n > 1000 ? 4 : 40)) {
                 uint8_t *tight = check_alloc(room);
                 size_t unused;
 
@@ -74,7 +74,7 @@ test_rans(void)
                     fae_rans_encode(symbols, n, freqs, n_symbols, precision, tight, room, &unused) == FAE_ERR_CAPACITY);
                 free(tight);
             }
-            for (int i = 0; i < (n > 1000 ? 4 : 40); i++) {
+            for (int i = 0; i < (n > 1000 ? 6 : 40); i++) {
                 size_t damaged_len;
                 uint8_t *damaged = check_damage(stream, len, &damaged_len);
 
