@@ -63,12 +63,16 @@ def _repeats(fun):
     return n
 
 
-def print_case(name, params, ours, rival_name=None, rival=None):
-    """Time ours and its rival in turns, so that a busy machine slows both; print the medians and their ratio."""
-    functions = [ours] if rival is None else [ours, rival]
+def race(functions):
+    """Median seconds of each function; they take turns, so that a busy machine slows all of them."""
     repeats = [_repeats(fun) for fun in functions]
     rounds = [[_seconds(fun, n) for fun, n in zip(functions, repeats, strict=True)] for _ in range(N_ROUNDS)]
-    seconds = [statistics.median(times) for times in zip(*rounds, strict=True)]
+    return [statistics.median(times) for times in zip(*rounds, strict=True)]
+
+
+def print_case(name, params, ours, rival_name=None, rival=None):
+    """Race ours against its rival, where there is one; print the medians and their ratio."""
+    seconds = race([ours] if rival is None else [ours, rival])
     line = {"name": name, "params": params, "seconds": seconds[0]}
     if rival is not None:
         line |= {"rival": rival_name, "rival_seconds": seconds[1], "ratio": seconds[1] / seconds[0]}

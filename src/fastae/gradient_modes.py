@@ -19,7 +19,7 @@ from fastae.layers import DenseStack, count_params
 # derivatives straight through.
 Gradient = Callable[..., None]
 
-_NUMBERS_AT_ONCE = 2**19  # of tangents that travel together: enough for full speed, and it bounds the memory
+_NUMBERS_AT_ONCE = 2**17  # of tangents that travel together: enough for full speed, and it bounds the memory
 
 
 class GradientMode(Protocol):
