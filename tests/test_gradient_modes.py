@@ -121,6 +121,16 @@ def test_a_plan_can_be_used_again_and_sees_new_parameters(mode):
         model.params = model.params + 0.1
 
 
+@pytest.mark.parametrize("mode", [*GRADIENT_MODES, ForwardGradient(3, "activity"), ForwardGradient(3, "weight")])
+def test_threads_that_share_rows_give_the_same_bits(mode):
+    problem = make("one layer each", np.float32, n=1500)
+    expected = value_and_grad(*problem, mode)
+    for n_threads in (2, 3):
+        value, gradient = value_and_grad(*problem, mode, n_threads=n_threads)
+        assert value == expected[0]
+        np.testing.assert_array_equal(gradient, expected[1])
+
+
 @pytest.mark.parametrize(
     "gradient", [*GRADIENT_MODES.values(), ForwardGradient(3, "weight")], ids=lambda mode: type(mode).__name__
 )
