@@ -214,4 +214,7 @@ class CrossEntropyLoss(_SymbolLoss):
     _temperatures = 1.0, 1.0
 
 
-LOSSES: dict[str, type[HammingLoss] | type[CrossEntropyLoss]] = {"hamming": HammingLoss, "cross_entropy": CrossEntropyLoss}
+LOSSES: dict[str, type[HammingLoss] | type[CrossEntropyLoss]] = {
+    "hamming": HammingLoss,
+    "cross_entropy": CrossEntropyLoss,
+}
