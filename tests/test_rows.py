@@ -50,8 +50,9 @@ def test_mapped_rows_of_bytes_train_to_the_same_bits_as_rows_in_memory(tmp_path)
     assert trained(mapped(X, tmp_path), HammingLoss(DNA)) == trained(X, HammingLoss(DNA))
 
 
-def test_mapped_rows_are_read_batch_by_batch(tmp_path):
-    X = mapped(symbols(n=400), tmp_path)
+@pytest.mark.parametrize("view", [np.asanyarray, np.asarray, lambda X: np.asarray(X)[:, :]])
+def test_mapped_rows_are_read_batch_by_batch(view, tmp_path):
+    X = view(mapped(symbols(n=400), tmp_path))
     sizes = []
 
     class Watched(type(DOSAGE)):

@@ -23,7 +23,7 @@ class InputError(FastaeError, ValueError):
 
 
 class DivergenceError(FastaeError, ValueError):
-    """A training whose loss or gradient is no longer finite; the step that found it has changed nothing."""
+    """A training whose loss or gradient has gone out of bounds; the step that found it has changed nothing."""
 
 
 class NotFittedError(FastaeError, ValueError):

@@ -193,7 +193,8 @@ class Trainer:
         TypeError, ValueError
             If there are no rows, or none of symbols for this encoder, or arguments do not go together.
         DivergenceError
-            If loss or gradient are no longer finite: names the step. The models are as the step before left them.
+            If the loss is no longer finite, or larger than reconstructions 1000 away from all levels would have, or the
+            gradient is not finite or too large: names the step. The models are as the step before left them.
         FormatError
             If the checkpoint's file is no checkpoint.
         ImportError

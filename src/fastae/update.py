@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +15,11 @@ from fastae.gradient_modes import GradientMode
 from fastae.layers import round_latents
 from fastae.losses import CrossEntropyLoss, HammingLoss
 from fastae.models import Chain
+
+# Levels lie inside (-1, 1). Cross-entropy counts 2 d (l - l') / temperature / ln 2 bits at a distance d: a training
+# whose reconstructions are 1000 away on average has diverged.
+_FAR = 6 * 1000.0
+_GUESSING = 8.0  # no loss is more for a model that knows nothing: log2 of 127 symbols is less
 
 
 class Update:
@@ -79,7 +83,8 @@ class Update:
         Raises
         ------
         DivergenceError
-            If the loss is not finite, or the gradient not, or too large to be squared; nothing is updated then.
+            If the mean loss is not finite or larger than reconstructions 1000 away from all levels would have, or the
+            gradient is not finite or too large to be squared; nothing is updated then.
         """
         work = self._workspace(len(codes))
         x = work.x
@@ -89,8 +94,8 @@ class Update:
             round_latents(work.z_real, self._latent_bits, out=work.z)
         self._decoder.forward(work.z, work.h_decoder, n_threads=self._n_threads)
         total = self._loss.sum_gradient(work.xhat, codes, temperature, 1 / max(1, n_known), work.xhat_bar)
-        if not math.isfinite(total):
-            raise DivergenceError(f"the loss became {total}")
+        if not total <= (_GUESSING + _FAR / temperature) * n_known:  # nor is NaN
+            raise DivergenceError(f"the loss became {total / max(1, n_known):.3g}")
         work.gradient(x, work.h_encoder, work.z, work.h_decoder, work.xhat_bar, work.encoder_bar, work.decoder_bar)
         for name, gradient in (("decoder", work.decoder_bar), ("encoder", work.encoder_bar)):
             if not _core.optim_squares_are_finite(gradient):
