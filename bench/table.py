@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write the speed table between the `bench` marks of README.md and bench/README.md from the benches' JSON lines.
+"""Write the speed tables between the `bench` marks of README.md (main rows) and bench/README.md (all of them).
 
-python bench/table.py dense.jsonl
+    python bench/table.py dense.jsonl coders.jsonl roofline.jsonl
+
+The files hold JSON lines of the benches, some or all of them: a header, then cases, and so on.
 """
 
 from __future__ import annotations
@@ -11,36 +13,168 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = [ROOT / "README.md", ROOT / "bench" / "README.md"]
 START, END = "<!-- bench:start -->", "<!-- bench:end -->"
+MAIN = {  # case -> what a row of README.md is measured with; all its parameters if None
+    "forward pass": [{"batch": 1}, {"batch": 64}, {"batch": 256}, {"batch": 4096}],
+    "training step, reverse mode": [{"batch": 1}, {"batch": 64}, {"batch": 256}, {"batch": 4096}],
+    "training step, forward mode": [{"batch": 64}, {"batch": 256}],
+    "jvp, all parameters and inputs": [{"batch": 1}, {"batch": 64}, {"batch": 256}, {"batch": 4096}],
+    "16 tangents at once, inputs": [{"batch": 256}],
+    "IntDecoder.scores": [{}],
+    "bitpack.unpack": [{"bits": 1}, {"bits": 3}, {"bits": 8}],
+    "rans.decode": [{"symbols": 256}],
+}
 
 
 def duration(seconds):
     """Three digits and a unit."""
     for unit, size in (("s", 1), ("ms", 1e-3), ("µs", 1e-6)):
         if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds / 1e-9:.3g} ns"
+            return f"{_digits(seconds / size)} {unit}"
+    return f"{_digits(seconds / 1e-9)} ns"
 
 
-def table(lines):
-    """Markdown of a header line and cases, a row each."""
-    header, *cases = lines
-    rows = ["| | network | batch | fastae | rival | | times faster |", "|---|---|---:|---:|---|---:|---:|"]
-    for case in cases:
-        params = case["params"]
-        name = case["name"] + (f", {params['gradient']} mode" if "gradient" in params else "")
-        rival = (
-            [case["rival"], duration(case["rival_seconds"]), f"{case['ratio']:.2g}"]
-            if "rival" in case
-            else ["", "", ""]
-        )
-        rows.append(
-            " | ".join(["| " + name, params["sizes"], str(params["batch"]), duration(case["seconds"]), *rival]) + " |"
-        )
+def _digits(number):
+    """Three digits, or all of a larger whole number."""
+    return f"{number:.0f}" if number >= 100 else f"{number:.3g}"
+
+
+def markdown(headings, rows):
+    """A table; a heading that starts with > is of numbers, set to the right."""
+    names = [heading.lstrip(">") for heading in headings]
+    rules = ["---:" if heading.startswith(">") else "---" for heading in headings]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [names, rules, *rows])
+
+
+def read(paths):
+    """(header, cases that belong to it) of all files, in order."""
+    runs = []
+    for path in paths:
+        for text in Path(path).read_text(encoding="utf-8").splitlines():
+            line = json.loads(text)
+            if "cpu" in line:
+                runs.append((line, []))
+            elif not runs:
+                raise SystemExit(f"{path} does not start with a header line; is it the output of a bench?")
+            else:
+                runs[-1][1].append(line)
+    return runs
+
+
+def measured_with(case):
+    """The parameters of a case in words."""
+    params = {name: value for name, value in case["params"].items() if not name.endswith("bytes")}
+    sizes = params.pop("sizes", None)
+    if sizes is not None:
+        sizes = sizes if isinstance(sizes, str) else "-".join(map(str, sizes))
+        if "batch" in params:
+            return f"{sizes}, batch {params['batch']}"
+    words = [f"{name.replace('_', ' ')} {value:,}" for name, value in params.items()]
+    return ", ".join(([sizes] if sizes else []) + words)
+
+
+def where(header):
+    """The line that says on what machine."""
+    threads = "one thread" if header["threads"] == 1 else f"{header['threads']} threads"
     features = ", ".join(header["features"])
-    where = f"{header['cpu']} ({features}), one thread each, medians of one run, commit {header['commit']}."
-    return "\n".join([*rows, "", where])
+    return f"{header['cpu']} ({features}), {threads} each, medians of one run, commit {header['commit']}."
+
+
+def ratios_table(cases):
+    """One row a case: how many times faster fastae is than each rival."""
+    rivals = list(dict.fromkeys(name for case in cases for name in case["rivals"]))
+    rows = []
+    for case in cases:
+        ratios = [_digits(case["rivals"][name] / case["seconds"]) if name in case["rivals"] else "" for name in rivals]
+        rows.append([case["name"], measured_with(case), duration(case["seconds"]), *ratios])
+    return markdown(["", "", ">fastae", *(f">times {name}" for name in rivals)], rows)
+
+
+def best_rival_table(cases):
+    """One row a case: the fastest rival and how many times faster fastae is."""
+    rows = []
+    for case in cases:
+        rival = ["", "", ""]
+        if "rival" in case:
+            rival = [case["rival"], duration(case["rival_seconds"]), f"{case['ratio']:.2g}"]
+        params = case["params"]
+        per_second = params["n"] / case["seconds"] if "n" in params and "sizes" not in params else None
+        rate = f"{per_second / 1e9:.3g} GB/s" if per_second else ""  # values are bytes
+        rows.append([case["name"], measured_with(case), duration(case["seconds"]), rate, *rival])
+    return markdown(["", "", ">fastae", ">values", "best rival", ">", ">times faster"], rows)
+
+
+def all_rivals_table(cases, alone):
+    """One row a case, one column a rival, the fastest in bold; `alone` has the seconds on one thread, where known."""
+    rivals = list(dict.fromkeys(name for case in cases for name in case["rivals"]))
+    rows = []
+    for case in cases:
+        times = []
+        for name in rivals:
+            text = duration(case["rivals"][name]) if name in case["rivals"] else ""
+            times.append(f"**{text}**" if name == case["rival"] else text)
+        rate = f"{case['gflops']:.0f} GF/s" if "gflops" in case else ""
+        rate += f", {case['of_blas']:.0%} of BLAS" if "of_blas" in case else ""
+        row = [case["name"], measured_with(case), duration(case["seconds"]), *times, f"{case['ratio']:.2f}", rate]
+        before = alone.get(_key(case))
+        rows.append([*row, f"{before / case['seconds']:.2f}" if before else ""] if alone else row)
+    headings = ["", "", ">fastae", *(f">{name}" for name in rivals), ">times the best", ">rate"]
+    return markdown([*headings, ">times one thread"] if alone else headings, rows)
+
+
+def roofline_table(cases):
+    rows = [
+        [
+            *(case["name"], measured_with(case), duration(case["seconds"])),
+            *(f"{case[key] / 1e9:.3g}" for key in ("operations_per_s", "bytes_per_s")),
+            *(case["limit"], f"{case['fraction']:.0%}"),
+        ]
+        for case in cases
+    ]
+    return markdown(["", "", ">time", ">Gop/s", ">GB/s", "limit", ">of it"], rows)
+
+
+def _key(case):
+    return case["name"], json.dumps(case["params"])
+
+
+def is_main(header, case):
+    params = case["params"].items()
+    return header["threads"] == 1 and any(wanted.items() <= params for wanted in MAIN.get(case["name"], []))
+
+
+def main_text(runs):
+    """What README.md shows."""
+    parts = []
+    for header, cases in runs:
+        rows = [case for case in cases if is_main(header, case) and "fraction" not in case]
+        dense = [case for case in rows if "batch" in case["params"] and "rivals" in case]
+        others = [case for case in rows if case not in dense]
+        parts += [ratios_table(dense)] if dense else []
+        parts += [best_rival_table(others)] if others else []
+        parts += [where(header)] if rows else []
+    return "\n\n".join(parts)
+
+
+def full_text(runs):
+    """What bench/README.md shows."""
+    parts = []
+    alone = {}
+    for header, cases in runs:
+        if header["threads"] == 1:
+            alone |= {_key(case): case["seconds"] for case in cases if "rivals" in case}
+        known = alone if header["threads"] > 1 else {}
+        roofline = [case for case in cases if "fraction" in case]
+        timed = [case for case in cases if "seconds" in case and case not in roofline]
+        products = [case for case in timed if case["name"] == "matrix product"]
+        dense = [case for case in timed if "batch" in case["params"] and "rivals" in case and case not in products]
+        others = [case for case in timed if case not in products and case not in dense]
+        parts += [all_rivals_table(group, known) for group in (dense, products) if group]
+        parts += [best_rival_table(others)] if others else []
+        parts += [roofline_table(roofline)] if roofline else []
+        parts += [f"{case['name']}: {case['rate'] / 1e9:.3g} {case['unit']}." for case in cases if "rate" in case]
+        parts.append(where(header))
+    return "\n\n".join(parts)
 
 
 def rewrite(document, text):
@@ -54,11 +188,11 @@ def rewrite(document, text):
 
 
 def main():
-    if len(sys.argv) != 2:
-        raise SystemExit("usage: python bench/table.py RESULTS.jsonl")
-    text = table([json.loads(line) for line in Path(sys.argv[1]).read_text(encoding="utf-8").splitlines()])
-    for document in DOCUMENTS:
-        rewrite(document, text)
+    if len(sys.argv) < 2:
+        raise SystemExit("usage: python bench/table.py RESULTS.jsonl ...")
+    runs = read(sys.argv[1:])
+    rewrite(ROOT / "bench" / "README.md", full_text(runs))
+    rewrite(ROOT / "README.md", main_text(runs))
 
 
 if __name__ == "__main__":
