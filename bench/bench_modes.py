@@ -27,6 +27,7 @@ from fastae import (
     forward_gradient,
     value_and_grad,
 )
+from fastae.gradient_modes import NUMBERS_AT_ONCE
 
 NETWORKS = [  # encoder sizes, decoder sizes, batch
     ([10, 8, 6, 4, 3], [3, 6, 10], 64),
@@ -105,7 +106,7 @@ def scratch(mode, encoder, decoder, n):
         "weight": n_params(encoder) + n_params(decoder) + n * encoder[0],
         "activity": outputs,
     }[mode]
-    k = max(1, min(N_TANGENTS if mode != "naive" else n_params(encoder), 2**17 // numbers))
+    k = max(1, min(N_TANGENTS if mode != "naive" else n_params(encoder), NUMBERS_AT_ONCE // numbers))
     return k * (numbers + 2 * min(n, SLAB) * largest) + (2 * outputs if mode == "activity" else 0)
 
 

@@ -89,7 +89,7 @@ def test_activities_give_less_variance_than_weights(name):
 
 @pytest.mark.parametrize("perturb", PERTURB)
 def test_tangents_that_travel_in_parts_are_as_good(perturb, monkeypatch):
-    monkeypatch.setattr(module, "_NUMBERS_AT_ONCE", 1)
+    monkeypatch.setattr(module, "NUMBERS_AT_ONCE", 1)
     problem = make("one layer each")
     gradient = value_and_grad(*problem)[1]
     _, estimate = forward_gradient(*problem, n_tangents=4000, perturb=perturb, seed=2)

@@ -164,15 +164,15 @@ def jacobian(fun: Any, x: ArrayLike, mode: str = "forward", *, n_threads: int = 
 def _jacobian_forward(fun, x, n_threads):
     y = np.asarray(fun(x))
     n_units = x.size if y.ndim == 0 else x.shape[1]  # rows that share a number cannot move together
-    columns = []
+    found = np.empty((*y.shape, n_units), dtype=y.dtype if y.ndim else x.dtype)
     at_once = max(1, _NUMBERS_AT_ONCE // max(1, x.size, y.size))
     for start in range(0, n_units, at_once):
         k = min(at_once, n_units - start)
         units = np.eye(k, n_units, start, dtype=x.dtype)
         x_dot = units.reshape(k, *x.shape) if y.ndim == 0 else np.repeat(units[:, None], len(x), axis=1)
-        columns.append(jvp(fun, (x,), (x_dot,), n_threads=n_threads)[1])
-    found = np.concatenate(columns)
-    return found.reshape(x.shape) if y.ndim == 0 else np.ascontiguousarray(np.moveaxis(found, 0, -1))
+        _, columns = jvp(fun, (x,), (x_dot,), n_threads=n_threads)
+        found[..., start : start + k] = np.moveaxis(columns, 0, -1)
+    return found.reshape(x.shape) if y.ndim == 0 else found
 
 
 def _jacobian_reverse(fun, x, n_threads):

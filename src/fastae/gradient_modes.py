@@ -19,7 +19,7 @@ from fastae.layers import DenseStack, count_params
 # derivatives straight through.
 Gradient = Callable[..., None]
 
-_NUMBERS_AT_ONCE = 2**17  # of tangents that travel together: enough for full speed, and it bounds the memory
+NUMBERS_AT_ONCE = 2**18  # of tangents that travel together: enough for full speed, and it bounds the memory
 
 
 class GradientMode(Protocol):
@@ -216,7 +216,7 @@ def _affine_layers(stack):
 
 def _parts(total, numbers):
     """The numbers of tangents that travel together, total in all, where one holds so many numbers."""
-    most = max(1, _NUMBERS_AT_ONCE // numbers)
+    most = max(1, NUMBERS_AT_ONCE // numbers)
     for start in range(0, total, most):
         yield min(most, total - start)
 
