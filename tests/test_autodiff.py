@@ -24,6 +24,8 @@ N = 4
 
 
 def functions(dtype):
+    """Every kind of function that is differentiated, of rows of 10 numbers (a decoder's: 3)."""
+    codes = np.random.default_rng(9).integers(-1, 2, (N, 10)).astype(np.int8)
     encoder = Encoder([10, 8, 6, 4, 3], seed=1, dtype=dtype)
     decoder = Decoder([3, 6, 10], output_activation="identity", seed=2, dtype=dtype)
     return {
@@ -39,6 +41,8 @@ def functions(dtype):
         "layer after activation": compose(encoder, Activation("tanh")),
         "composed halves": compose(decoder, encoder),
         "composed thrice": compose(Activation("tanh"), compose(encoder, Chain(encoder, decoder))),
+        "distance of model": compose(HammingLoss(HAPLOTYPE).bind(codes), Chain(encoder, decoder)),
+        "bits of model": compose(CrossEntropyLoss(HAPLOTYPE).bind(codes), Chain(encoder, decoder)),
     }
 
 
@@ -73,7 +77,7 @@ def test_jvp_and_vjp_are_adjoint(name, dtype, rng):
     u, v = rng.normal(size=params.shape).astype(dtype), rng.normal(size=x.shape).astype(dtype)
     y, y_dot = jvp(fun, (params, x), (u, v))
     y_again, pull = vjp(fun, params, x)
-    y_bar = rng.normal(size=y.shape).astype(dtype)
+    y_bar = np.asarray(rng.normal(size=np.shape(y)), dtype=dtype)
     params_bar, x_bar = pull(y_bar)
     np.testing.assert_array_equal(y, y_again)
     forward, reverse = (y_bar * y_dot).sum(), params_bar @ u + (x_bar * v).sum()
@@ -111,7 +115,7 @@ def test_own_parameters_are_used_where_none_are_given(name, rng):
     y_again, y_dot_again = jvp(fun, (fun.params, x), (None, v))
     np.testing.assert_array_equal(y, y_again)
     np.testing.assert_array_equal(y_dot, y_dot_again)
-    y_bar = rng.normal(size=y.shape)
+    y_bar = rng.normal(size=np.shape(y))
     np.testing.assert_array_equal(vjp(fun, x)[1](y_bar)[0], vjp(fun, fun.params, x)[1](y_bar)[1])
 
 
@@ -240,15 +244,13 @@ def test_an_activation_is_differentiated_number_by_number(name, dtype, rng):
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("name", [*NAMES, "loss", "loss of model"])
+@pytest.mark.parametrize("name", [*NAMES, "loss"])
 def test_jacobians_by_both_modes_agree(name, dtype, rng, monkeypatch):
-    codes = rng.integers(-1, 2, (N, 10)).astype(np.int8)
-    loss = HammingLoss(HAPLOTYPE).bind(codes)
     if name == "loss":
-        fun, x = loss, rng.uniform(-1, 1, (N, 10)).astype(dtype)
+        fun = HammingLoss(HAPLOTYPE).bind(rng.integers(-1, 2, (N, 10)).astype(np.int8))
+        x = rng.uniform(-1, 1, (N, 10)).astype(dtype)
     else:
-        fun, _, x = point("autoencoder" if name == "loss of model" else name, dtype, rng)
-        fun = compose(loss, fun) if name == "loss of model" else fun
+        fun, _, x = point(name, dtype, rng)
     forward, reverse = jacobian(fun, x), jacobian(fun, x, mode="reverse")
     y = fun(x)
     assert forward.shape == reverse.shape == (x.shape if np.ndim(y) == 0 else (*y.shape, x.shape[1]))
@@ -330,9 +332,10 @@ def test_derivatives_have_the_precision_of_the_function(name, rng):
     """Of its parameters, that is: an activation has none, and works in its input's."""
     fun, params, x = point(name, np.float32, rng)
     wide = params.astype(np.float64), x.astype(np.float64)
-    assert {part.dtype for part in jvp(fun, wide, wide)} == {np.dtype(np.float32)}
     y, pull = vjp(fun, *wide)
-    assert {y.dtype, *(bar.dtype for bar in pull(y.astype(np.float64)))} == {np.dtype(np.float32)}
+    assert {bar.dtype for bar in pull(np.asarray(y, dtype=np.float64))} == {np.dtype(np.float32)}
+    if np.ndim(y):  # a loss gives Python's floats
+        assert {y.dtype, *(part.dtype for part in jvp(fun, wide, wide))} == {np.dtype(np.float32)}
 
 
 def test_a_bound_loss_gives_a_number_for_each_tangent(rng):
