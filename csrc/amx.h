@@ -61,6 +61,24 @@ fae_amx_stored(const void *p)
 {
     __asm__ volatile("" : : "r"(p) : "memory");
 }
+
+/* fae_gemm_f32, for where it is the faster body; blocks with numbers that AMX cannot multiply go to the body given. */
+typedef void fae_gemm_body(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col, const float *b,
+    size_t b_row, size_t b_col, const float *bias, int accumulate, float *c, size_t c_row);
+void fae_gemm_amx(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col, const float *b,
+    size_t b_row, size_t b_col, const float *bias, int accumulate, float *c, size_t c_row, fae_gemm_body *otherwise);
+
+/* Measured, one core, GF/s of the AVX-512 body and of this one for (m, n, k), A by rows and B by columns (f), by rows (r),
+ * or A by columns and B by rows (w), in one run:
+ * f 256 x 128 x 512: 152, 246    r 256 x  64 x 512: 153, 213    w 128 x 512 x 256: 147, 244
+ * f 256 x 512 x  64: 156, 247    r 256 x 128 x  64: 148, 213    w  64 x 128 x 256: 133, 172
+ * f  64 x 128 x 512: 135, 182    f  64 x  64 x 128: 139, 141    w  64 x  64 x  64: 148, 131
+ * f 256 x  64 x  32: 136, 152    f 256 x  32 x  64: 148, 145    f 256 x  64 x  16: 124,  90 */
+static inline int
+fae_gemm_amx_pays(size_t m, size_t n, size_t k)
+{
+    return m >= 48 && n >= 48 && k >= FAE_TILE_BYTES / 2 && m * n * k >= (size_t) 1 << 19;
+}
 #endif
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Vector primitives of the float kernels: the body for this CPU. */
-#include "internal.h"
+#include "amx.h"
 
 #include <math.h>
 #include <string.h>

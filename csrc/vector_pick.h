@@ -5,6 +5,12 @@ void
 FN(fae_gemm)(size_t m, size_t n, size_t k, const REAL *a, size_t a_row, size_t a_col, const REAL *b, size_t b_row,
     size_t b_col, const REAL *bias, int accumulate, REAL *c, size_t c_row)
 {
+#if REAL_BITS == 32 && defined(FAE_AMX)
+    if (fae_cpu_enabled() & FAE_CPU_AMX_BF16 && fae_gemm_amx_pays(m, n, k)) {
+        fae_gemm_amx(m, n, k, a, a_row, a_col, b, b_row, b_col, bias, accumulate, c, c_row, gemm_avx512_f32);
+        return;
+    }
+#endif
     FAE_PICK(gemm)(m, n, k, a, a_row, a_col, b, b_row, b_col, bias, accumulate, c, c_row);
 }
 

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Products of float32 matrices on AMX, which multiplies bfloat16: Henry, Tang & Heinecke 2019, "Leveraging the bfloat16
+ * Artificial Intelligence Datatype For Higher-Precision Computations".
+ *
+ * A float is exactly h + m + l, three bfloat16 of 8 significant bits each, and of the nine products of two such sums the
+ * six largest are added, in float32: what is left out is below 2^-22 of each product, and of either sign. */
+#include "amx.h"
+
+#if defined(FAE_AMX)
+
+#define SIDE FAE_TILE_ROWS          /* rows of A or columns of B in a tile */
+#define STEP 32                     /* its depth, in pairs p, p + 16 */
+#define TILE ((size_t) SIDE * STEP) /* its numbers */
+#define PARTS ((size_t) 3)
+#define PAIR (2 * SIDE)             /* C is made in squares of two tiles by two */
+#define DEPTH 128                   /* that is split at once */
+#define HELD ((size_t) 1 << 15)     /* numbers of one operand that are held, while PAIR lines of the other pass */
+
+/* Products of bfloat16 below 2^-126 become zero. Both operands are scaled by a power of two, which is exact: then no
+ * part of any float is that small, nor is a product of all but the smallest numbers. */
+#define SCALE 0x1p24f
+#define UNSCALE 0x1p-48f
+
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+#define INLINE static inline __attribute__((always_inline)) FAE_AMX_TARGET
+
+/* Rows of A or columns of B are an operand's lines; one of the strides, from line to line and along the depth, is 1. */
+typedef struct {
+    const float *x;
+    size_t n_lines, line, deep;
+    int is_b;
+} amx_operand;
+
+/* The exponents of scaled numbers: 32 times 16 bits, twice the upper half of a float. Zeros count in neither. */
+typedef struct {
+    __m512i most, least; /* least: less one, so that zeros are the greatest */
+} amx_range;
+
+/* The upper halves of two vectors side by side. */
+INLINE __m512i
+amx_upper(__m512i low, __m512i high)
+{
+    return _mm512_ternarylogic_epi32(
+        _mm512_srli_epi32(low, 16), high, _mm512_set1_epi32((int) 0xffff0000), 0xf8); /* low | (high & upper) */
+}
+
+/* x less its upper half, which is itself rounded towards zero to 8 bits. */
+INLINE __m512
+amx_rest(__m512 x, __m512i upper)
+{
+    return _mm512_sub_ps(x, _mm512_castsi512_ps(_mm512_and_si512(upper, _mm512_set1_epi32((int) 0xffff0000))));
+}
+
+/* Writes the parts of 16 numbers and of those 16 deeper: h rounded towards zero, m to nearest, l is what remains. */
+INLINE void
+amx_split(__m512 low, __m512 high, amx_range *range, uint16_t *parts)
+{
+    const __m512i half = _mm512_set1_epi32(0x8000);
+    __m512i low_bits, high_bits, h, doubled;
+
+    low = _mm512_mul_ps(low, _mm512_set1_ps(SCALE));
+    high = _mm512_mul_ps(high, _mm512_set1_ps(SCALE));
+    low_bits = _mm512_castps_si512(low);
+    high_bits = _mm512_castps_si512(high);
+    h = amx_upper(low_bits, high_bits);
+    doubled = _mm512_add_epi16(h, h);
+    range->most = _mm512_max_epu16(range->most, doubled);
+    range->least = _mm512_min_epu16(range->least, _mm512_sub_epi16(doubled, _mm512_set1_epi16(1)));
+    _mm512_storeu_si512(parts, h);
+    low = amx_rest(low, low_bits);
+    high = amx_rest(high, high_bits);
+    low_bits = _mm512_add_epi32(_mm512_castps_si512(low), half);
+    high_bits = _mm512_add_epi32(_mm512_castps_si512(high), half);
+    _mm512_storeu_si512(parts + TILE, amx_upper(low_bits, high_bits));
+    low = amx_rest(low, low_bits);
+    high = amx_rest(high, high_bits);
+    _mm512_storeu_si512(parts + 2 * TILE, amx_upper(_mm512_castps_si512(low), _mm512_castps_si512(high)));
+}
+
+/* Vectors along the operand's stride of 1, the others `stride` apart; zeros where there are no numbers. */
+INLINE void
+amx_load_square(const float *x, size_t stride, ptrdiff_t vectors, ptrdiff_t lanes, __m512 square[SIDE])
+{
+    __mmask16 mask = (__mmask16) (lanes >= SIDE ? 0xffff : lanes <= 0 ? 0 : (1 << lanes) - 1);
+
+    UNROLL
+    for (ptrdiff_t v = 0; v < SIDE; v++) {
+        square[v] = v < vectors && mask ? _mm512_maskz_loadu_ps(mask, x + (size_t) v * stride) : _mm512_setzero_ps();
+    }
+}
+
+INLINE void
+amx_transpose(__m512 square[16])
+{
+    __m512 next[16];
+
+    UNROLL
+    for (size_t i = 0; i < 16; i += 4) { /* 4 x 4 within each quarter of the vectors */
+        __m512 a = _mm512_unpacklo_ps(square[i], square[i + 1]), b = _mm512_unpackhi_ps(square[i], square[i + 1]);
+        __m512 c = _mm512_unpacklo_ps(square[i + 2], square[i + 3]);
+        __m512 d = _mm512_unpackhi_ps(square[i + 2], square[i + 3]);
+        next[i] = _mm512_shuffle_ps(a, c, 0x44);
+        next[i + 1] = _mm512_shuffle_ps(a, c, 0xee);
+        next[i + 2] = _mm512_shuffle_ps(b, d, 0x44);
+        next[i + 3] = _mm512_shuffle_ps(b, d, 0xee);
+    }
+    UNROLL
+    for (size_t i = 0; i < 4; i++) { /* then the quarters themselves */
+        __m512 a = _mm512_shuffle_f32x4(next[i], next[i + 4], 0x88);
+        __m512 b = _mm512_shuffle_f32x4(next[i], next[i + 4], 0xdd);
+        __m512 c = _mm512_shuffle_f32x4(next[i + 8], next[i + 12], 0x88);
+        __m512 d = _mm512_shuffle_f32x4(next[i + 8], next[i + 12], 0xdd);
+        square[i] = _mm512_shuffle_f32x4(a, c, 0x88);
+        square[i + 4] = _mm512_shuffle_f32x4(b, d, 0x88);
+        square[i + 8] = _mm512_shuffle_f32x4(a, c, 0xdd);
+        square[i + 12] = _mm512_shuffle_f32x4(b, d, 0xdd);
+    }
+}
+
+/* One tile, of lines by depth where there are more. Rows of a tile of A are its lines, of B its depth. */
+INLINE void
+amx_split_tile(
+    const amx_operand *from, const float *x, ptrdiff_t lines, ptrdiff_t depth, amx_range *range, uint16_t *parts)
+{
+    int along = from->deep == 1; /* vectors are parts of lines */
+    size_t stride = along ? from->line : from->deep;
+    const float *deeper = depth > SIDE ? x + SIDE * from->deep : x;
+    __m512 low[SIDE], high[SIDE];
+
+    amx_load_square(x, stride, along ? lines : depth, along ? depth : lines, low);
+    amx_load_square(deeper, stride, along ? lines : depth - SIDE, along ? depth - SIDE : lines, high);
+    if (along == from->is_b) {
+        amx_transpose(low);
+        amx_transpose(high);
+    }
+    UNROLL
+    for (size_t v = 0; v < SIDE; v++) {
+        amx_split(low[v], high[v], range, parts + v * STEP);
+    }
+}
+
+/* Lines first .. first + lines - 1 of depths p .. p + depth - 1: tiles (line, depth), each of PARTS. */
+FAE_AMX_TARGET static void
+amx_split_block(
+    const amx_operand *from, size_t first, size_t lines, size_t p, size_t depth, uint16_t *parts, amx_range *to_range)
+{
+    amx_range range = { _mm512_setzero_si512(), _mm512_set1_epi16(-1) };
+
+    for (size_t i = 0; i < lines; i += SIDE) {
+        for (size_t q = 0; q < depth; q += STEP) {
+            const float *x = from->x + (first + i) * from->line + (p + q) * from->deep;
+
+            if (lines - i >= SIDE && depth - q >= STEP) { /* the same with constants */
+                amx_split_tile(from, x, SIDE, STEP, &range, parts);
+            } else {
+                amx_split_tile(from, x, (ptrdiff_t) (lines - i), (ptrdiff_t) (depth - q), &range, parts);
+            }
+            parts += PARTS * TILE;
+        }
+    }
+    *to_range = range;
+    fae_amx_stored(parts);
+}
+
+/* Up to PAIR rows by PAIR columns of C that wait to be written: c = sums + bias unless NULL, + c itself if
+ * `accumulate`. */
+typedef struct {
+    const float *sums; /* (2, 2, SIDE, SIDE) */
+    const float *bias;
+    float *c;
+    size_t rows, columns, c_row, done;
+    int accumulate;
+} amx_storing;
+
+INLINE void
+amx_store_row(amx_storing *store)
+{
+    const float *sums = store->sums + store->done / SIDE * (2 * SIDE * SIDE) + store->done % SIDE * SIDE;
+    float *c = store->c + store->done * store->c_row;
+
+    for (size_t j = 0; j < store->columns; j += SIDE) {
+        __mmask16 mask = (__mmask16) ((1u << fae_min(store->columns - j, SIDE)) - 1);
+        __m512 start = store->bias == NULL ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(mask, store->bias + j);
+        __m512 sum = _mm512_loadu_ps(sums + j * SIDE);
+
+        if (store->accumulate) {
+            start = _mm512_add_ps(start, _mm512_maskz_loadu_ps(mask, c + j));
+        }
+        _mm512_mask_storeu_ps(c + j, mask, _mm512_fmadd_ps(sum, _mm512_set1_ps(UNSCALE), start));
+    }
+    store->done++;
+}
+
+/* So many more rows, or what is left. Not inline: between tile products that are waited for, size matters, not calls. */
+FAE_AMX_TARGET static __attribute__((noinline)) void
+amx_store_rows(amx_storing *store, size_t count)
+{
+    for (size_t stop = fae_min(store->done + count, store->rows); store->done < stop;) {
+        amx_store_row(store);
+    }
+}
+
+/* The greatest of 32 numbers of 16 bits. */
+INLINE unsigned
+amx_greatest(__m512i numbers)
+{
+    const __m512i low = _mm512_set1_epi32(0xffff);
+
+    return _mm512_reduce_max_epu32(_mm512_max_epu32(_mm512_and_si512(numbers, low), _mm512_srli_epi32(numbers, 16)));
+}
+
+/* Whether sums of up to DEPTH products of numbers in these ranges neither overflow nor lose a product of parts that
+ * matters, and no number is infinite or NaN. */
+FAE_AMX_TARGET static int
+amx_fits(const amx_range *a, const amx_range *b)
+{
+    const __m512i ones = _mm512_set1_epi16(-1);
+    /* exponents as in a float's bits, of 2^(e - 127) */
+    unsigned most_a = amx_greatest(a->most) >> 8, most_b = amx_greatest(b->most) >> 8;
+    unsigned least_a = (0xffff - amx_greatest(_mm512_xor_si512(a->least, ones)) + 1) >> 8;
+    unsigned least_b = (0xffff - amx_greatest(_mm512_xor_si512(b->least, ones)) + 1) >> 8;
+
+    /* The sums stay below DEPTH 2^(most_a - 126) 2^(most_b - 126) <= 2^126. Products are 0 or at least 2^-100: one with a
+     * low part is then at least 2^-123, and what becomes zero is below 2^-26 of its product. */
+    return most_a < 255 && most_b < 255 && most_a + most_b <= 2 * 126 + 126 - 7 && least_a + least_b >= 2 * 127 - 100;
+}
+
+#define LOAD_A(part)                                                                                                   \
+    _tile_loadd(4, a + (part) * TILE, FAE_TILE_BYTES);                                                                 \
+    if (rows == 2) {                                                                                                   \
+        _tile_loadd(5, a + next + (part) * TILE, FAE_TILE_BYTES);                                                      \
+    }
+#define LOAD_B(part)                                                                                                   \
+    _tile_loadd(6, b + (part) * TILE, FAE_TILE_BYTES);                                                                 \
+    if (columns == 2) {                                                                                                \
+        _tile_loadd(7, b + next + (part) * TILE, FAE_TILE_BYTES);                                                      \
+    }
+#define MULTIPLY                                                                                                       \
+    _tile_dpbf16ps(0, 4, 6);                                                                                           \
+    if (columns == 2) {                                                                                                \
+        _tile_dpbf16ps(1, 4, 7);                                                                                       \
+    }                                                                                                                  \
+    if (rows == 2) {                                                                                                   \
+        _tile_dpbf16ps(2, 5, 6);                                                                                       \
+    }                                                                                                                  \
+    if (rows == 2 && columns == 2) {                                                                                   \
+        _tile_dpbf16ps(3, 5, 7);                                                                                       \
+    }                                                                                                                  \
+    amx_store_rows(store, store_rows);
+
+#define GROUPS 6 /* of products in a step */
+
+/* Up to PAIR rows by PAIR columns of C. Consecutive products share an operand. The vector units, idle meanwhile, write
+ * the sums before: some rows after every group of products. */
+INLINE void
+amx_multiply(int rows, int columns, size_t steps, const uint16_t *a, const uint16_t *b, amx_storing *store, float *sums)
+{
+    size_t next = steps * PARTS * TILE, store_rows = (PAIR + GROUPS * steps - 1) / (GROUPS * steps);
+
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    for (size_t s = 0; s < steps; s++) {
+        LOAD_A(0)
+        LOAD_B(2)
+        MULTIPLY
+        LOAD_B(1)
+        MULTIPLY
+        LOAD_A(1)
+        MULTIPLY
+        LOAD_B(0)
+        MULTIPLY
+        LOAD_A(2)
+        MULTIPLY
+        LOAD_A(0)
+        MULTIPLY
+        a += PARTS * TILE;
+        b += PARTS * TILE;
+    }
+    _tile_stored(0, sums, FAE_TILE_BYTES);
+    _tile_stored(1, sums + SIDE * SIDE, FAE_TILE_BYTES);
+    _tile_stored(2, sums + 2 * SIDE * SIDE, FAE_TILE_BYTES);
+    _tile_stored(3, sums + 3 * SIDE * SIDE, FAE_TILE_BYTES);
+}
+
+FAE_AMX_TARGET static void
+amx_square(
+    size_t rows, size_t columns, size_t steps, const uint16_t *a, const uint16_t *b, amx_storing *store, float *sums)
+{
+    if (rows > SIDE && columns > SIDE) {
+        amx_multiply(2, 2, steps, a, b, store, sums);
+    } else if (rows > SIDE) {
+        amx_multiply(2, 1, steps, a, b, store, sums);
+    } else if (columns > SIDE) {
+        amx_multiply(1, 2, steps, a, b, store, sums);
+    } else {
+        amx_multiply(1, 1, steps, a, b, store, sums);
+    }
+    amx_store_rows(store, PAIR);
+}
+
+FAE_AMX_TARGET void
+fae_gemm_amx(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col, const float *b, size_t b_row,
+    size_t b_col, const float *bias, int accumulate, float *c, size_t c_row, fae_gemm_body *otherwise)
+{
+    _Alignas(64) uint16_t held_parts[PARTS * HELD], panel[PARTS * PAIR * DEPTH];
+    _Alignas(64) float sums[2][4 * SIDE * SIDE];
+    amx_operand sides[2] = { { a, m, a_row, a_col, 0 }, { b, n, b_col, b_row, 1 } };
+    size_t held_lines = HELD / fae_min(DEPTH, (k + STEP - 1) / STEP * STEP) / PAIR * PAIR;
+    int hold_b = m * (n / held_lines) <= n * (m / held_lines); /* for every block held, the other passes once */
+    const amx_operand *held = &sides[hold_b], *passing = &sides[!hold_b];
+    amx_storing store = { .sums = sums[1] };
+
+    fae_amx_begin();
+    for (size_t p = 0; p < k; p += DEPTH) {
+        size_t depth = fae_min(k - p, DEPTH), steps = (depth + STEP - 1) / STEP;
+        int add = accumulate || p > 0;
+
+        for (size_t first = 0; first < held->n_lines; first += held_lines) {
+            size_t lines = fae_min(held->n_lines - first, held_lines);
+            amx_range held_range, range;
+
+            amx_split_block(held, first, lines, p, depth, held_parts, &held_range);
+            for (size_t line = 0; line < passing->n_lines; line += PAIR) {
+                size_t width = fae_min(passing->n_lines - line, PAIR);
+                size_t i = hold_b ? line : first, j = hold_b ? first : line;
+                const float *start = p > 0 || bias == NULL ? NULL : bias + j;
+
+                amx_split_block(passing, line, width, p, depth, panel, &range);
+                if (!amx_fits(&held_range, &range)) {
+                    amx_store_rows(&store, PAIR);
+                    otherwise(hold_b ? width : lines, hold_b ? lines : width, depth, a + i * a_row + p * a_col, a_row,
+                        a_col, b + p * b_row + j * b_col, b_row, b_col, start, add, c + i * c_row + j, c_row);
+                    continue;
+                }
+                for (size_t at = 0; at < lines; at += PAIR) {
+                    const uint16_t *strip = held_parts + at / SIDE * steps * PARTS * TILE;
+                    size_t strip_width = fae_min(lines - at, PAIR), right = hold_b ? at : 0, down = at - right;
+                    size_t rows = hold_b ? width : strip_width, columns = hold_b ? strip_width : width;
+                    float *to = store.sums == sums[0] ? sums[1] : sums[0];
+
+                    amx_square(rows, columns, steps, hold_b ? panel : strip, hold_b ? strip : panel, &store, to);
+                    store = (amx_storing){ to, start == NULL ? NULL : start + right, c + (i + down) * c_row + j + right,
+                        rows, columns, c_row, 0, add };
+                }
+            }
+        }
+    }
+    amx_store_rows(&store, PAIR);
+    fae_amx_end();
+}
+
+#endif

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Large float32 products: a layer without activation is one, its reverse mode two more, in other orders of strides."""
+
+import numpy as np
+import pytest
+from conftest import ISAS
+
+from fastae import _core
+
+# rows, width in, width out: just large enough for tiles, and awkward beyond them
+SHAPES = [(64, 64, 64), (65, 97, 66), (79, 64, 95), (96, 79, 64), (200, 300, 70), (256, 64, 520), (257, 130, 129)]
+ULP = np.finfo(np.float32).eps
+
+
+def products(x, w, bias, y_bar):
+    """x w^T + bias, y_bar^T x, y_bar w of float32 arrays."""
+    kernel = _core.Stack(np.array([w.shape[1], w.shape[0]]), np.zeros(1, np.int32))
+    params = np.concatenate([w.ravel(), bias])
+    y = np.full(y_bar.shape, np.nan, np.float32)
+    kernel.forward(params, x, y.reshape(-1))
+    work = np.full(kernel.reverse_work(len(x)), np.nan, np.float32)
+    params_bar, x_bar = np.full_like(params, np.nan), np.full_like(x, np.nan)
+    kernel.reverse(params, x, y.reshape(-1), y_bar, work, params_bar, x_bar)
+    return y, params_bar[: w.size].reshape(w.shape), x_bar
+
+
+def exact_and_magnitude(x, w, bias, y_bar):
+    """The same in float64, and the sums of the terms' magnitudes, which errors are measured by."""
+    x, w, bias, y_bar = (array.astype(np.float64) for array in (x, w, bias, y_bar))
+    exact = x @ w.T + bias, y_bar.T @ x, y_bar @ w
+    x, w, bias, y_bar = map(np.abs, (x, w, bias, y_bar))
+    return exact, (x @ w.T + bias, y_bar.T @ x, y_bar @ w)
+
+
+def draw(rng, shape, scaling):
+    numbers = rng.normal(size=shape)
+    if scaling == "positive":
+        numbers = np.abs(numbers)
+    elif scaling == "rows":
+        numbers *= 10 ** rng.uniform(-5, 5, (*shape[:-1], 1))
+    elif scaling == "all":
+        numbers *= 10 ** rng.uniform(-4, 4, shape)
+    elif scaling == "cancelling":  # sums of the whole depth are far smaller than their terms
+        half = shape[-1] // 2
+        numbers[..., half : 2 * half] = -numbers[..., :half] * (1 + 1e-6 * rng.normal(size=numbers[..., :half].shape))
+    elif scaling == "tiny":
+        numbers *= 1e-15
+    return numbers.astype(np.float32)
+
+
+def draw_layer(rng, shape, scaling="plain"):
+    n, d_in, d_out = shape
+    x, w = draw(rng, (n, d_in), scaling), draw(rng, (d_out, d_in), "plain" if scaling == "cancelling" else scaling)
+    if scaling == "cancelling":
+        half = d_in // 2
+        w[:, half : 2 * half] = w[:, :half]
+    return x, w, draw(rng, (d_out,), "plain") * np.float32(scaling == "plain"), draw(rng, (n, d_out), scaling)
+
+
+@pytest.fixture(params=["plain", "positive", "rows", "all", "cancelling", "tiny"])
+def scaling(request):
+    return request.param
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
+def test_products_have_the_error_of_float32(shape, scaling, isa, rng):
+    """At most what summation one by one in float32 loses by random roundings."""
+    layer = draw_layer(rng, shape, scaling)
+    exact, magnitude = exact_and_magnitude(*layer)
+    for got, wanted, scale, depth in zip(
+        products(*layer), exact, magnitude, (shape[1], shape[0], shape[2]), strict=True
+    ):
+        error = np.abs(got - wanted) / np.maximum(scale, np.finfo(np.float32).tiny)
+        assert error.max() <= ULP * (4 + 0.5 * np.sqrt(depth))
+
+
+@pytest.mark.skipif("amx" not in ISAS, reason="this machine has no AMX")
+@pytest.mark.parametrize("shape", [(256, 512, 128), (256, 64, 512)])
+def test_amx_is_as_accurate_as_fma(shape, scaling, rng):
+    layer = draw_layer(rng, shape, scaling)
+    exact, magnitude = exact_and_magnitude(*layer)
+    errors = []
+    for mask in (0xFFFFFFFF, ~_core.CPU_FEATURES["amx_bf16"] & 0xFFFFFFFF):
+        _core.cpu_set_mask(mask)
+        errors.append([np.abs(got - e) / m for got, e, m in zip(products(*layer), exact, magnitude, strict=True)])
+    _core.cpu_set_mask(0xFFFFFFFF)
+    for amx, fma in zip(*errors, strict=True):
+        assert not np.array_equal(amx, fma)  # they are two bodies
+        assert amx.max() <= 2 * fma.max()
+        assert np.sqrt((amx**2).mean()) <= np.sqrt((fma**2).mean())
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 3e38, -3e38, 1e-38, 1e-41, 1.5e-45])
+@pytest.mark.parametrize("where", ["x", "w", "all of x", "a row of x"])
+def test_numbers_at_the_ends_of_float32_are_as_in_scalar_code(value, where, isa, rng):
+    """Infinities, NaN and overflow stay in their row or column; the smallest numbers lose nothing by the way."""
+    x, w, bias, y_bar = draw_layer(rng, (100, 70, 90))
+    target = {"x": x[50:51, 20:21], "w": w[80:81, 3:4], "all of x": x, "a row of x": x[99:]}[where]
+    target[...] = value
+    bias[:] = 0
+    if where == "all of x" and abs(value) < 1:  # products of two small numbers, and sums of them that are none
+        w *= np.float32(1e-3)
+    with np.errstate(invalid="ignore", over="ignore"):
+        exact, magnitude = exact_and_magnitude(x, w, bias, y_bar)
+        wanted = [array.astype(np.float32) for array in exact]
+    for got, want, scale in zip(products(x, w, bias, y_bar), wanted, magnitude, strict=True):
+        sure = ~(np.isfinite(scale) & (scale > 3e38))  # whether such a sum overflows on its way is the order's affair
+        np.testing.assert_array_equal(np.isnan(got[sure]), np.isnan(want[sure]))
+        np.testing.assert_array_equal(got[sure & np.isinf(want)], want[sure & np.isinf(want)])
+        finite = sure & np.isfinite(want)
+        error = np.abs(got[finite].astype(np.float64) - want[finite])
+        assert np.all(error <= 8 * ULP * scale[finite] + 70 * 2.0**-149)
+
+
+def test_a_row_does_not_depend_on_the_others(isa, rng):
+    x, w, bias, y_bar = draw_layer(rng, (256, 130, 96))
+    whole, _, whole_bar = products(x, w, bias, y_bar)
+    for first, last in [(0, 70), (33, 140), (190, 256)]:
+        some, _, some_bar = products(x[first:last], w, bias, y_bar[first:last])
+        np.testing.assert_array_equal(some, whole[first:last])
+        np.testing.assert_array_equal(some_bar, whole_bar[first:last])
