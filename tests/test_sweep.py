@@ -329,6 +329,7 @@ def test_command_sweeps_a_region_only(vcf_file, capsys):
         (["--plot", "p.gif"], "p.gif: a picture's name ends in .png, .svg, .pdf"),
         (["--plot", "no/p.png"], "no/p.png: there is no directory no"),
         (["--tsv", "in.vcf"], "in.vcf: the output is the input file"),
+        (["--tsv", "t", "--results", "t"], "t: two outputs have this name"),
         (["--results", "in.vcf"], "in.vcf: the output is the input file"),
         (["-r", "7:1-2"], "region '7:1-2' is on no chromosome here"),
         (["-r", "1:1-2"], "there are 0 sites of 120 samples"),

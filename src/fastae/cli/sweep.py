@@ -44,6 +44,7 @@ def _integers(text):
 
 
 def run(args):
+    from ..errors import InputError
     from ..fileio import atomic_output, check_output
     from ..io import read_cohort
     from ..sweep import sweep
@@ -52,9 +53,11 @@ def run(args):
         from .. import plots
 
         plots.check_picture(args.plot)
-    for path in (args.results, args.tsv, args.plot):
-        if path is not None:
-            check_output(path, [args.input])
+    outputs = [path for path in (args.results, args.tsv, args.plot) if path is not None]
+    for path in outputs:
+        check_output(path, [args.input])
+        if outputs.count(path) > 1:
+            raise InputError(f"{path}: two outputs have this name; give each its own")
     with read_cohort(args.input, drop_format=args.drop_format) as stream:
         cohort = stream.read()
     if args.regions:
