@@ -3,6 +3,8 @@
  * sum that can overflow (fae_intdec_check). */
 #include "intdec.h"
 
+#include "amx.h"
+
 #include <string.h>
 
 /* A literal, as libraries differ in the last bit of tanh. */
@@ -258,6 +260,9 @@ intdec_forward_simd(
         biases += d_out;
     }
     memset(h, 0, INTDEC_ROWS * widest); /* bodies look at rows that do not count as well */
+    if (body->begin) {
+        body->begin();
+    }
     for (size_t row = 0; row < n; row += INTDEC_ROWS) {
         const intdec_layer *last = &layers[n_layers - 1];
         size_t rows = fae_min(n - row, INTDEC_ROWS);
@@ -265,13 +270,29 @@ intdec_forward_simd(
         intdec_load(decoder, codes + row * layers[0].d_in, rows, body->inputs, h, widest);
         for (const intdec_layer *layer = layers; layer < last; layer++) {
             body->affine(layer, h, widest, rows, sums, layer->d_out);
-            for (size_t r = 0; r < rows; r++) {
-                body->activate(layer, sums + r * layer->d_out, layer->d_out, h + r * widest);
-            }
+            body->activate(layer, sums, rows, h, widest);
         }
         body->affine(last, h, widest, rows, scores + row * last->d_out, last->d_out);
     }
+    if (body->end) {
+        body->end();
+    }
 }
+
+#if defined(FAE_AMX)
+/* Whether there are rows for a tile, and enough inputs to an output that its product costs more than storing it. */
+static int
+intdec_suits_amx(const fae_intdec *decoder, size_t n)
+{
+    int64_t n_weights = 0, n_outputs = 0;
+
+    for (size_t l = 0; l < decoder->n_layers; l++) {
+        n_weights += decoder->sizes[l] * decoder->sizes[l + 1];
+        n_outputs += decoder->sizes[l + 1];
+    }
+    return n >= 16 && n_weights >= 32 * n_outputs;
+}
+#endif
 
 int
 fae_intdec_forward(const fae_intdec *decoder, const uint8_t *codes, size_t n, void *work, int32_t *scores)
@@ -292,6 +313,11 @@ fae_intdec_forward(const fae_intdec *decoder, const uint8_t *codes, size_t n, vo
     } else if (fae_cpu_enabled() & FAE_CPU_AVX2) {
         body = &fae_intdec_avx2;
     }
+#if defined(FAE_AMX)
+    if (fae_cpu_enabled() & FAE_CPU_AMX_INT8 && intdec_suits_amx(decoder, n)) {
+        body = &fae_intdec_amx;
+    }
+#endif
 #elif defined(__aarch64__)
     if (fae_cpu_enabled() & FAE_CPU_DOTPROD) {
         body = &fae_intdec_dotprod;

@@ -35,12 +35,15 @@ typedef struct {
     size_t groups; /* inputs are filled up to a multiple of so many groups */
     /* h (INTDEC_ROWS, h_row bytes), of which n rows count -> sums (n, d_out; rows sums_row apart) */
     void (*affine)(const intdec_layer *layer, const uint8_t *h, size_t h_row, size_t n, int32_t *sums, size_t sums_row);
-    /* sums (n), n a multiple of INTDEC_BLOCK -> inputs (n) */
-    void (*activate)(const intdec_layer *layer, const int32_t *sums, size_t n, uint8_t *h);
+    /* sums (n, d_out) -> inputs of the next layer (n, h_row bytes) */
+    void (*activate)(const intdec_layer *layer, const int32_t *sums, size_t n, uint8_t *h, size_t h_row);
+    void (*begin)(void); /* before the first row and behind the last; or NULL */
+    void (*end)(void);
 } intdec_body;
 
 #if defined(__x86_64__)
-extern const intdec_body fae_intdec_avx2, fae_intdec_avx512_vnni;
+extern const intdec_body fae_intdec_avx2, fae_intdec_avx512_vnni, fae_intdec_amx;
+void fae_intdec_activate_avx512(const intdec_layer *layer, const int32_t *sums, size_t n, uint8_t *h, size_t h_row);
 #elif defined(__aarch64__)
 extern const intdec_body fae_intdec_dotprod;
 #endif

@@ -89,17 +89,19 @@ intdec_activate8_avx2(const intdec_layer *layer, const int32_t *sums)
 }
 
 TARGET static void
-intdec_activate_avx2(const intdec_layer *layer, const int32_t *sums, size_t n, uint8_t *h)
+intdec_activate_avx2(const intdec_layer *layer, const int32_t *sums, size_t n, uint8_t *h, size_t h_row)
 {
-    for (size_t i = 0; i < n; i += INTDEC_BLOCK) {
-        __m256i low = intdec_activate8_avx2(layer, sums + i), high = intdec_activate8_avx2(layer, sums + i + 8);
+    for (size_t row = 0; row < n; row++, sums += layer->d_out, h += h_row) {
+        for (size_t i = 0; i < layer->d_out; i += INTDEC_BLOCK) {
+            __m256i low = intdec_activate8_avx2(layer, sums + i), high = intdec_activate8_avx2(layer, sums + i + 8);
 
-        _mm256_storeu_si256((__m256i *) (void *) (h + 2 * i),
-            _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xd8)); /* packing crosses the halves */
+            _mm256_storeu_si256((__m256i *) (void *) (h + 2 * i),
+                _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xd8)); /* packing crosses the halves */
+        }
     }
 }
 
-const intdec_body fae_intdec_avx2 = { INTDEC_INT16, 1, intdec_affine_avx2, intdec_activate_avx2 };
+const intdec_body fae_intdec_avx2 = { INTDEC_INT16, 1, intdec_affine_avx2, intdec_activate_avx2, NULL, NULL };
 #else
 typedef int intdec_avx2_is_empty; /* ISO C has no empty files */
 #endif

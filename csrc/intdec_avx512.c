@@ -43,56 +43,62 @@ intdec_dot_vnni(intdec_vectors *sums, const uint8_t *inputs, intdec_vectors weig
 }
 
 INLINE void
-intdec_store_block(const intdec_layer *layer, size_t block, __m512i sum, int32_t *to)
+intdec_store_vnni(
+    intdec_vectors sums, intdec_vectors biases, __m128i doubled, __mmask16 kept, int32_t *to, int n_blocks)
 {
-    __mmask16 kept = (__mmask16) (0xffffu >> (INTDEC_BLOCK - intdec_count(layer, block)));
-    __m512i bias = _mm512_loadu_si512(layer->biases + block * INTDEC_BLOCK);
-
-    sum = _mm512_sll_epi32(sum, _mm_cvtsi32_si128(layer->doubled));
-    _mm512_mask_storeu_epi32(to + block * INTDEC_BLOCK, kept, _mm512_add_epi32(sum, bias));
-}
-
-INLINE void
-intdec_store_row(const intdec_layer *layer, size_t block, intdec_vectors sums, int32_t *to, const int n_blocks)
-{
-    intdec_store_block(layer, block, sums.b_0, to);
+    _mm512_mask_storeu_epi32(to, kept, _mm512_add_epi32(_mm512_sll_epi32(sums.b_0, doubled), biases.b_0));
     if (n_blocks > 1) {
-        intdec_store_block(layer, block + 1, sums.b_1, to);
-        intdec_store_block(layer, block + 2, sums.b_2, to);
-        intdec_store_block(layer, block + 3, sums.b_3, to);
+        _mm512_storeu_si512(to + 16, _mm512_add_epi32(_mm512_sll_epi32(sums.b_1, doubled), biases.b_1));
+        _mm512_storeu_si512(to + 32, _mm512_add_epi32(_mm512_sll_epi32(sums.b_2, doubled), biases.b_2));
+        _mm512_storeu_si512(to + 48, _mm512_add_epi32(_mm512_sll_epi32(sums.b_3, doubled), biases.b_3));
     }
 }
 
-/* Four rows, of which n are stored, times 4 blocks of outputs from `block` on, or times 1. */
+INLINE intdec_vectors
+intdec_load_vectors(const void *p, size_t apart, const int n_blocks)
+{
+    const uint8_t *bytes = p;
+    intdec_vectors vectors = { 0 };
+
+    vectors.b_0 = _mm512_loadu_si512(bytes);
+    if (n_blocks > 1) {
+        vectors.b_1 = _mm512_loadu_si512(bytes + apart);
+        vectors.b_2 = _mm512_loadu_si512(bytes + 2 * apart);
+        vectors.b_3 = _mm512_loadu_si512(bytes + 3 * apart);
+    }
+    return vectors;
+}
+
+/* Four rows, of which n are stored, times 4 whole blocks of outputs from `block` on, or times 1 that may be the last. */
 INLINE void
 intdec_tile_vnni(const intdec_layer *layer, const uint8_t *h, size_t h_row, size_t n, size_t block, int32_t *sums,
     size_t sums_row, const int n_blocks)
 {
     size_t n_groups = layer->n_groups, block_bytes = n_groups * INTDEC_GROUP_BYTES;
     const uint8_t *w = layer->blocks + block * block_bytes;
-    intdec_vectors row_0 = { 0 }, row_1 = { 0 }, row_2 = { 0 }, row_3 = { 0 }, weights = { 0 };
+    __mmask16 kept = (__mmask16) (n_blocks > 1 ? 0xffffu : 0xffffu >> (INTDEC_BLOCK - intdec_count(layer, block)));
+    intdec_vectors biases = intdec_load_vectors(layer->biases + block * INTDEC_BLOCK, 64, n_blocks);
+    intdec_vectors row_0 = { 0 }, row_1 = { 0 }, row_2 = { 0 }, row_3 = { 0 };
+    __m128i doubled = _mm_cvtsi32_si128(layer->doubled);
 
     for (size_t g = 0; g < n_groups; g++, w += INTDEC_GROUP_BYTES, h += 4) {
-        weights.b_0 = _mm512_loadu_si512(w);
-        if (n_blocks > 1) {
-            weights.b_1 = _mm512_loadu_si512(w + block_bytes);
-            weights.b_2 = _mm512_loadu_si512(w + 2 * block_bytes);
-            weights.b_3 = _mm512_loadu_si512(w + 3 * block_bytes);
-        }
+        intdec_vectors weights = intdec_load_vectors(w, block_bytes, n_blocks);
+
         intdec_dot_vnni(&row_0, h, weights, n_blocks);
         intdec_dot_vnni(&row_1, h + h_row, weights, n_blocks);
         intdec_dot_vnni(&row_2, h + 2 * h_row, weights, n_blocks);
         intdec_dot_vnni(&row_3, h + 3 * h_row, weights, n_blocks);
     }
-    intdec_store_row(layer, block, row_0, sums, n_blocks);
+    sums += block * INTDEC_BLOCK;
+    intdec_store_vnni(row_0, biases, doubled, kept, sums, n_blocks);
     if (n > 1) {
-        intdec_store_row(layer, block, row_1, sums + sums_row, n_blocks);
+        intdec_store_vnni(row_1, biases, doubled, kept, sums + sums_row, n_blocks);
     }
     if (n > 2) {
-        intdec_store_row(layer, block, row_2, sums + 2 * sums_row, n_blocks);
+        intdec_store_vnni(row_2, biases, doubled, kept, sums + 2 * sums_row, n_blocks);
     }
     if (n > 3) {
-        intdec_store_row(layer, block, row_3, sums + 3 * sums_row, n_blocks);
+        intdec_store_vnni(row_3, biases, doubled, kept, sums + 3 * sums_row, n_blocks);
     }
 }
 
@@ -105,7 +111,8 @@ intdec_affine_vnni(const intdec_layer *layer, const uint8_t *h, size_t h_row, si
      * share cache lines */
     n_at_once = fae_max(INTDEC_L1 / (layer->n_groups * INTDEC_GROUP_BYTES) / 4 * 4, 4);
     for (size_t start = 0; start < n_blocks; start += n_at_once) {
-        size_t end = fae_min(n_blocks, start + n_at_once), whole = start + (end - start) / 4 * 4;
+        size_t end = fae_min(n_blocks, start + n_at_once);
+        size_t whole = start + (fae_min(end, layer->d_out / INTDEC_BLOCK) - start) / 4 * 4;
 
         for (size_t r = 0; r < n; r += 4) {
             size_t block = start;
@@ -120,8 +127,8 @@ intdec_affine_vnni(const intdec_layer *layer, const uint8_t *h, size_t h_row, si
     }
 }
 
-TARGET static void
-intdec_activate_avx512(const intdec_layer *layer, const int32_t *sums, size_t n, uint8_t *h)
+TARGET void
+fae_intdec_activate_avx512(const intdec_layer *layer, const int32_t *sums, size_t n, uint8_t *h, size_t h_row)
 {
     /* T[i], i = 0..127, two to a lane; T is odd but for T[-128], which is T[-127] */
     __m512i low = _mm512_loadu_si512(fae_intdec_tanh + 128), high = _mm512_loadu_si512(fae_intdec_tanh + 192);
@@ -131,28 +138,31 @@ intdec_activate_avx512(const intdec_layer *layer, const int32_t *sums, size_t n,
     __m128i shift = _mm_cvtsi32_si128(layer->shift);
     __m256i one = _mm256_set1_epi16(1);
 
-    for (size_t i = 0; i < n; i += INTDEC_BLOCK) {
-        __m512i sum = _mm512_min_epi32(_mm512_max_epi32(_mm512_loadu_si512(sums + i), least), most);
-        __m512i even = _mm512_mul_epi32(sum, multiplier);
-        __m512i odd = _mm512_mul_epi32(_mm512_srli_epi64(sum, 32), multiplier);
-        __m256i index, size, value;
+    for (size_t row = 0; row < n; row++, sums += layer->d_out, h += h_row) {
+        for (size_t i = 0; i < layer->d_out; i += INTDEC_BLOCK) {
+            __m512i sum = _mm512_min_epi32(_mm512_max_epi32(_mm512_loadu_si512(sums + i), least), most);
+            __m512i even = _mm512_mul_epi32(sum, multiplier);
+            __m512i odd = _mm512_mul_epi32(_mm512_srli_epi64(sum, 32), multiplier);
+            __m256i index, size, value;
 
-        even = _mm512_sra_epi64(_mm512_add_epi64(even, half), shift);
-        odd = _mm512_sra_epi64(_mm512_add_epi64(odd, half), shift);
-        index = _mm512_cvtsepi32_epi16(_mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32)));
-        size =
-            _mm256_min_epu16(_mm256_abs_epi16(index), _mm256_set1_epi16(127)); /* |-2^15| is a large unsigned number */
-        value = _mm512_castsi512_si256(
-            _mm512_permutex2var_epi16(low, _mm512_castsi256_si512(_mm256_srli_epi16(size, 1)), high));
-        value = _mm256_srlv_epi16(value, _mm256_slli_epi16(_mm256_and_si256(size, one), 3));
-        value = _mm256_and_si256(value, _mm256_set1_epi16(0xff));
-        value = _mm256_sign_epi16(value, index);
-        value = _mm256_add_epi16(value, _mm256_set1_epi16(128));
-        _mm_storeu_si128((__m128i *) (void *) (h + i), _mm256_cvtepi16_epi8(value));
+            even = _mm512_sra_epi64(_mm512_add_epi64(even, half), shift);
+            odd = _mm512_sra_epi64(_mm512_add_epi64(odd, half), shift);
+            index = _mm512_cvtsepi32_epi16(_mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32)));
+            size = _mm256_min_epu16(
+                _mm256_abs_epi16(index), _mm256_set1_epi16(127)); /* |-2^15| is a large unsigned number */
+            value = _mm512_castsi512_si256(
+                _mm512_permutex2var_epi16(low, _mm512_castsi256_si512(_mm256_srli_epi16(size, 1)), high));
+            value = _mm256_srlv_epi16(value, _mm256_slli_epi16(_mm256_and_si256(size, one), 3));
+            value = _mm256_and_si256(value, _mm256_set1_epi16(0xff));
+            value = _mm256_sign_epi16(value, index);
+            value = _mm256_add_epi16(value, _mm256_set1_epi16(128));
+            _mm_storeu_si128((__m128i *) (void *) (h + i), _mm256_cvtepi16_epi8(value));
+        }
     }
 }
 
-const intdec_body fae_intdec_avx512_vnni = { INTDEC_UINT8, 1, intdec_affine_vnni, intdec_activate_avx512 };
+const intdec_body fae_intdec_avx512_vnni = { INTDEC_UINT8, 1, intdec_affine_vnni, fae_intdec_activate_avx512, NULL,
+    NULL };
 #else
 typedef int intdec_avx512_is_empty; /* ISO C has no empty files */
 #endif

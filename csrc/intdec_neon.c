@@ -91,7 +91,7 @@ intdec_index_neon(const intdec_layer *layer, const int32_t *sums)
 }
 
 static void
-intdec_activate_neon(const intdec_layer *layer, const int32_t *sums, size_t n, uint8_t *h)
+intdec_activate_neon(const intdec_layer *layer, const int32_t *sums, size_t n, uint8_t *h, size_t h_row)
 {
     int8x16x4_t tables[4];
 
@@ -100,22 +100,25 @@ intdec_activate_neon(const intdec_layer *layer, const int32_t *sums, size_t n, u
             tables[t].val[v] = vld1q_s8(fae_intdec_tanh + 64 * t + 16 * v);
         }
     }
-    for (size_t i = 0; i < n; i += INTDEC_BLOCK) {
-        int16x8_t low = vcombine_s16(intdec_index_neon(layer, sums + i), intdec_index_neon(layer, sums + i + 4));
-        int16x8_t high = vcombine_s16(intdec_index_neon(layer, sums + i + 8), intdec_index_neon(layer, sums + i + 12));
-        uint8x16_t index = vreinterpretq_u8_s8(vcombine_s8(vqmovn_s16(low), vqmovn_s16(high)));
-        int8x16_t value;
+    for (size_t row = 0; row < n; row++, sums += layer->d_out, h += h_row) {
+        for (size_t i = 0; i < layer->d_out; i += INTDEC_BLOCK) {
+            int16x8_t low = vcombine_s16(intdec_index_neon(layer, sums + i), intdec_index_neon(layer, sums + i + 4));
+            int16x8_t high =
+                vcombine_s16(intdec_index_neon(layer, sums + i + 8), intdec_index_neon(layer, sums + i + 12));
+            uint8x16_t index = vreinterpretq_u8_s8(vcombine_s8(vqmovn_s16(low), vqmovn_s16(high)));
+            int8x16_t value;
 
-        index = veorq_u8(index, vdupq_n_u8(128));
-        value = vqtbl4q_s8(tables[0], index);
-        for (uint8_t t = 1; t < 4; t++) {
-            value = vqtbx4q_s8(value, tables[t], vsubq_u8(index, vdupq_n_u8((uint8_t) (64 * t))));
+            index = veorq_u8(index, vdupq_n_u8(128));
+            value = vqtbl4q_s8(tables[0], index);
+            for (uint8_t t = 1; t < 4; t++) {
+                value = vqtbx4q_s8(value, tables[t], vsubq_u8(index, vdupq_n_u8((uint8_t) (64 * t))));
+            }
+            vst1q_s8((int8_t *) h + i, value);
         }
-        vst1q_s8((int8_t *) h + i, value);
     }
 }
 
-const intdec_body fae_intdec_dotprod = { INTDEC_INT8, 1, intdec_affine_dotprod, intdec_activate_neon };
+const intdec_body fae_intdec_dotprod = { INTDEC_INT8, 1, intdec_affine_dotprod, intdec_activate_neon, NULL, NULL };
 #else
 typedef int intdec_neon_is_empty; /* ISO C has no empty files */
 #endif
