@@ -2,13 +2,16 @@
  * Symbols to their codes, and codes to levels. */
 #include "internal.h"
 
-#define BLOCK 1024 /* symbols looked up before any is asked whether it was foreign: that loop has no way out */
+#include <math.h>
+#include <string.h>
+
+#define LOOKED_UP 1024 /* symbols looked up before any is asked whether it was foreign: that loop has no way out */
 
 size_t
 fae_alphabet_codes(const uint8_t *symbols, size_t n, const int8_t *code_of, int8_t *codes)
 {
-    for (size_t start = 0; start < n; start += BLOCK) {
-        size_t end = fae_min(n, start + BLOCK);
+    for (size_t start = 0; start < n; start += LOOKED_UP) {
+        size_t end = fae_min(n, start + LOOKED_UP);
         int8_t lowest = 0;
 
         for (size_t i = start; i < end; i++) {
@@ -27,4 +30,7 @@ fae_alphabet_codes(const uint8_t *symbols, size_t n, const int8_t *code_of, int8
 }
 
 #define BODY "alphabet_body.h"
+#include "every_isa.h"
+#undef BODY
+#define BODY "alphabet_pick.h"
 #include "both_reals.h"

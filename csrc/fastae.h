@@ -118,10 +118,10 @@ void fae_stack_unit_tangents_f64(const fae_stack *stack, const double *params, c
 /* codes (n) = code_of[symbol], for symbols (n) of one byte each; code_of (256) has -1 for missing and less for a symbol
  * outside the alphabet. Returns the index of the first of those, after which codes are undefined, or n. */
 size_t fae_alphabet_codes(const uint8_t *symbols, size_t n, const int8_t *code_of, int8_t *codes);
-/* levels (n) = level_of[code + 1], so that level_of begins with the level of missing. Returns how many of the codes (n)
+/* levels (n) = level_of[code + 1], so that level_of (n_levels + 1) begins with the level of missing. Returns how many of the codes (n)
  * are not missing. Codes are trusted to be -1 or more and to have a level. */
-size_t fae_alphabet_levels_f32(const int8_t *codes, size_t n, const float *level_of, float *levels);
-size_t fae_alphabet_levels_f64(const int8_t *codes, size_t n, const double *level_of, double *levels);
+size_t fae_alphabet_levels_f32(const int8_t *codes, size_t n, const float *level_of, size_t n_levels, float *levels);
+size_t fae_alphabet_levels_f64(const int8_t *codes, size_t n, const double *level_of, size_t n_levels, double *levels);
 
 /* ---- losses over symbols (loss.c) --------------------------------------------------------------------------- */
 /* x (n) are reconstructions, codes (n) the true symbols' numbers in 0..n_levels-1, -1 where missing: it adds nothing
@@ -130,14 +130,14 @@ size_t fae_alphabet_levels_f64(const int8_t *codes, size_t n, const double *leve
  * Codes are trusted to be below n_levels; n_levels in 2..127. */
 /* soft Hamming: sum of 1 - p_code. */
 double fae_loss_soft_hamming_f32(const float *x, const int8_t *codes, size_t n, const float *levels, size_t n_levels,
-    float temperature, float scale, float *grad);
+    float temperature, float scale, size_t n_threads, float *grad);
 double fae_loss_soft_hamming_f64(const double *x, const int8_t *codes, size_t n, const double *levels, size_t n_levels,
-    double temperature, double scale, double *grad);
+    double temperature, double scale, size_t n_threads, double *grad);
 /* cross-entropy in bits: sum of -log2 p_code. */
 double fae_loss_cross_entropy_f32(const float *x, const int8_t *codes, size_t n, const float *levels, size_t n_levels,
-    float temperature, float scale, float *grad);
+    float temperature, float scale, size_t n_threads, float *grad);
 double fae_loss_cross_entropy_f64(const double *x, const int8_t *codes, size_t n, const double *levels, size_t n_levels,
-    double temperature, double scale, double *grad);
+    double temperature, double scale, size_t n_threads, double *grad);
 /* exact Hamming: how many cells' nearest level (the lower number on a tie) is not the true symbol. */
 size_t fae_loss_hamming_f32(const float *x, const int8_t *codes, size_t n, const float *levels, size_t n_levels);
 size_t fae_loss_hamming_f64(const double *x, const int8_t *codes, size_t n, const double *levels, size_t n_levels);

@@ -1,24 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Body of loss.c for one element type and instruction set. */
 #include "simd.h"
+#include "simd_codes.h"
 #include "simd_math.h"
 
 #undef BLOCK
 #define BLOCK (64 * LANES) /* cells summed in REAL before the sum goes on in double */
-
-/* The codes of `count` cells, LANES of them or fewer; missing in the lanes beyond. */
-INLINE IVEC
-ISA(loss_codes)(const int8_t *codes, size_t count)
-{
-    int8_t part[LANES];
-
-    if (count >= LANES) {
-        return ISA(widen)(codes);
-    }
-    memset(part, -1, sizeof part);
-    memcpy(part, codes, count);
-    return ISA(widen)(part);
-}
 
 /* Loss of cells with two levels, and its slope d loss / dx: the softmax is a logistic function of v, the log-odds of the
  * wrong symbol, which is `gain` times the distance of x from the middle of the levels. */
@@ -80,7 +67,7 @@ ISA(loss_smooth)(int entropy, const REAL *x, const int8_t *codes, size_t n, cons
         VEC sum = ISA(set)(0);
         for (size_t i = start; i < n && i < start + BLOCK; i += LANES) {
             VEC cell = ISA(load_some)(x + i, n - i), slope, loss;
-            IVEC code = ISA(loss_codes)(codes + i, n - i), known = code >= 0;
+            IVEC code = ISA(codes)(codes + i, n - i), known = code >= 0;
             loss = n_levels == 2 ? ISA(loss_of_two)(entropy, cell, code, middle, gain, &slope)
                                  : ISA(loss_of_many)(entropy, cell, code, levels, n_levels, temperature, &slope);
             sum += (VEC) (known & (IVEC) loss);
@@ -116,7 +103,7 @@ ISA(loss_hamming)(const REAL *x, const int8_t *codes, size_t n, const REAL *leve
         IVEC counts = { 0 };
         for (size_t i = start; i < n && i < start + BLOCK; i += LANES) {
             VEC cell = ISA(load_some)(x + i, n - i), nearest = (cell - levels[0]) * (cell - levels[0]);
-            IVEC code = ISA(loss_codes)(codes + i, n - i), symbol = { 0 };
+            IVEC code = ISA(codes)(codes + i, n - i), symbol = { 0 };
             for (size_t s = 1; s < n_levels; s++) {
                 VEC distance = (cell - levels[s]) * (cell - levels[s]);
                 IVEC nearer = distance < nearest;

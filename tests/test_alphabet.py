@@ -121,11 +121,18 @@ def test_one_byte_symbols_and_wide_ones_have_the_same_codes_and_levels(n, rng):
     np.testing.assert_array_equal(codes, numbers)
     np.testing.assert_array_equal(DOSAGE.to_codes(numbers), codes)
     np.testing.assert_array_equal(DNA.to_codes(DNA.to_symbols(codes)), codes)
-    for dtype in (np.float32, np.float64):
+
+
+@pytest.mark.parametrize("n_symbols", [2, 3, 8, 9, 127])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_levels_of_codes_are_looked_up_and_the_known_counted(n_symbols, dtype, isa, rng):
+    alphabet = Alphabet("some", range(n_symbols))
+    for n in (0, 1, 3, 4, 7, 8, 9, 15, 16, 17, 33, 1000):
+        codes = rng.integers(-1, n_symbols, n, dtype=np.int8)
         levels = np.full(n, np.nan, dtype)
-        assert DOSAGE.fill_levels(codes, levels) == np.count_nonzero(numbers >= 0)
-        np.testing.assert_array_equal(levels, np.append(DOSAGE.levels, 0).astype(dtype)[numbers])
-        np.testing.assert_array_equal(DOSAGE.to_levels(codes, dtype), levels)
+        assert alphabet.fill_levels(codes, levels) == np.count_nonzero(codes >= 0)
+        np.testing.assert_array_equal(levels, np.append(alphabet.levels, 0).astype(dtype)[codes])
+        np.testing.assert_array_equal(alphabet.to_levels(codes, dtype), levels)
 
 
 @pytest.mark.parametrize("at", [0, 1, 1023, 1024, 1025, 2999])

@@ -52,6 +52,21 @@ def test_value_is_the_same_without_gradient(kind, dtype, n_levels, isa, rng):
 
 
 @kinds
+@dtypes
+@pytest.mark.parametrize("n", [8191, 8192, 8193, 200_000, 70 * 8192 + 5])  # in one part, in some, in parts of 2 x 8192
+def test_threads_change_no_bit_and_lose_no_cell(kind, n, dtype, rng):
+    x, codes, levels = cells(rng, n, 2, dtype)
+    grad, other = np.full_like(x, np.nan), np.full_like(x, np.nan)
+    value = KERNELS[kind](x, codes, levels, 0.3, 0.7, grad)
+    for n_threads in (2, 3, 100):
+        assert KERNELS[kind](x, codes, levels, 0.3, 0.7, other, n_threads) == value
+        np.testing.assert_array_equal(other, grad)
+    wanted, wanted_grad = reference.smooth_loss(kind, x.astype(np.float64), codes, levels.astype(np.float64), 0.3, 0.7)
+    assert value == pytest.approx(wanted, rel=20 * TOLERANCE[dtype])
+    np.testing.assert_allclose(grad, wanted_grad, rtol=0, atol=100 * TOLERANCE[dtype])
+
+
+@kinds
 @level_counts
 def test_gradient_agrees_with_central_differences(kind, n_levels, isa, rng):
     step = 1e-6

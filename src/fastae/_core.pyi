@@ -86,10 +86,22 @@ def alphabet_levels(codes: I8, level_of: NDArray[Real], levels: NDArray[Real]) -
 # sum over cells and write grad = scale * d(sum)/dx unless it is None; loss_hamming returns the count of wrong cells.
 # A code outside -1..n_levels-1 raises ValueError.
 def loss_soft_hamming(
-    x: NDArray[Real], codes: I8, levels: NDArray[Real], temperature: float, scale: float, grad: NDArray[Real] | None
+    x: NDArray[Real],
+    codes: I8,
+    levels: NDArray[Real],
+    temperature: float,
+    scale: float,
+    grad: NDArray[Real] | None,
+    n_threads: int = 1,
 ) -> float: ...
 def loss_cross_entropy(
-    x: NDArray[Real], codes: I8, levels: NDArray[Real], temperature: float, scale: float, grad: NDArray[Real] | None
+    x: NDArray[Real],
+    codes: I8,
+    levels: NDArray[Real],
+    temperature: float,
+    scale: float,
+    grad: NDArray[Real] | None,
+    n_threads: int = 1,
 ) -> float: ...
 def loss_hamming(x: NDArray[Real], codes: I8, levels: NDArray[Real]) -> int: ...
 

@@ -4,16 +4,16 @@ from libc.math cimport pow as c_pow
 
 cdef extern from "fastae.h" nogil:
     size_t fae_alphabet_codes(const uint8_t *, size_t, const int8_t *, int8_t *)
-    size_t fae_alphabet_levels_f32(const int8_t *, size_t, const float *, float *)
-    size_t fae_alphabet_levels_f64(const int8_t *, size_t, const double *, double *)
+    size_t fae_alphabet_levels_f32(const int8_t *, size_t, const float *, size_t, float *)
+    size_t fae_alphabet_levels_f64(const int8_t *, size_t, const double *, size_t, double *)
     double fae_loss_soft_hamming_f32(const float *, const int8_t *, size_t, const float *, size_t, float, float,
-                                     float *)
+                                     size_t, float *)
     double fae_loss_soft_hamming_f64(const double *, const int8_t *, size_t, const double *, size_t, double, double,
-                                     double *)
+                                     size_t, double *)
     double fae_loss_cross_entropy_f32(const float *, const int8_t *, size_t, const float *, size_t, float, float,
-                                      float *)
+                                      size_t, float *)
     double fae_loss_cross_entropy_f64(const double *, const int8_t *, size_t, const double *, size_t, double, double,
-                                      double *)
+                                      size_t, double *)
     size_t fae_loss_hamming_f32(const float *, const int8_t *, size_t, const float *, size_t)
     size_t fae_loss_hamming_f64(const double *, const int8_t *, size_t, const double *, size_t)
     void fae_optim_adam_f32(const float *, size_t, double, double, double, double, double, double, double, float *,
@@ -69,21 +69,24 @@ def alphabet_levels(codes, level_of, levels):
     cdef size_t n = <size_t> cnp.PyArray_SIZE(codes), n_known
     cdef PyThreadState *others = let_others_run(n)
     if real == cnp.NPY_FLOAT32:
-        n_known = fae_alphabet_levels_f32(code_data, n, <const float *> level_data, <float *> data)
+        n_known = fae_alphabet_levels_f32(code_data, n, <const float *> level_data, <size_t> n_levels - 1,
+                                          <float *> data)
     else:
-        n_known = fae_alphabet_levels_f64(code_data, n, <const double *> level_data, <double *> data)
+        n_known = fae_alphabet_levels_f64(code_data, n, <const double *> level_data, <size_t> n_levels - 1,
+                                          <double *> data)
     go_on(others)
     return n_known
 
 
-cdef double smooth_loss(x, codes, levels, double temperature, double scale, grad, bint entropy) except? -1:
+cdef double smooth_loss(x, codes, levels, double temperature, double scale, grad, n_threads,
+                        bint entropy) except? -1:
     cdef int real = real_type("x", x)
     cdef const void *x_data = array_data("x", x, real, False)
     cdef Py_ssize_t n_levels
     cdef const void *level_data = any_vector_data("levels", levels, real, &n_levels)
     cdef const int8_t *code_data = codes_data(codes, x, n_levels)
     cdef void *grad_data = NULL
-    cdef size_t n = <size_t> cnp.PyArray_SIZE(x)
+    cdef size_t n = <size_t> cnp.PyArray_SIZE(x), threads = thread_count(n_threads)
     cdef PyThreadState *others
     cdef double value
     if grad is not None:
@@ -92,21 +95,21 @@ cdef double smooth_loss(x, codes, levels, double temperature, double scale, grad
     if real == cnp.NPY_FLOAT32:
         value = (fae_loss_cross_entropy_f32 if entropy else fae_loss_soft_hamming_f32)(
             <const float *> x_data, code_data, n, <const float *> level_data, <size_t> n_levels, <float> temperature,
-            <float> scale, <float *> grad_data)
+            <float> scale, threads, <float *> grad_data)
     else:
         value = (fae_loss_cross_entropy_f64 if entropy else fae_loss_soft_hamming_f64)(
             <const double *> x_data, code_data, n, <const double *> level_data, <size_t> n_levels, temperature, scale,
-            <double *> grad_data)
+            threads, <double *> grad_data)
     go_on(others)
     return value
 
 
-def loss_soft_hamming(x, codes, levels, double temperature, double scale, grad):
-    return smooth_loss(x, codes, levels, temperature, scale, grad, False)
+def loss_soft_hamming(x, codes, levels, double temperature, double scale, grad, n_threads=1):
+    return smooth_loss(x, codes, levels, temperature, scale, grad, n_threads, False)
 
 
-def loss_cross_entropy(x, codes, levels, double temperature, double scale, grad):
-    return smooth_loss(x, codes, levels, temperature, scale, grad, True)
+def loss_cross_entropy(x, codes, levels, double temperature, double scale, grad, n_threads=1):
+    return smooth_loss(x, codes, levels, temperature, scale, grad, n_threads, True)
 
 
 def loss_hamming(x, codes, levels):

@@ -96,9 +96,10 @@ class _SymbolLoss:
         temperature: float,
         scale: float,
         grad: NDArray[Any] | None,
+        n_threads: int = 1,
     ) -> float:
         """Sum over cells; grad, unless None, receives scale times its gradient. The trainer's door: no checks here."""
-        return self._kernel(xhat, codes, self._levels[xhat.dtype], temperature, scale, grad)
+        return self._kernel(xhat, codes, self._levels[xhat.dtype], temperature, scale, grad, n_threads)
 
     def count_wrong(self, xhat: NDArray[Any], codes: NDArray[np.int8]) -> int:
         """`exact` without checks."""

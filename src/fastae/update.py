@@ -93,7 +93,8 @@ class Update:
         if self._latent_bits is not None:
             round_latents(work.z_real, self._latent_bits, out=work.z)
         self._decoder.forward(work.z, work.h_decoder, n_threads=self._n_threads)
-        total = self._loss.sum_gradient(work.xhat, codes, temperature, 1 / max(1, n_known), work.xhat_bar)
+        scale = 1 / max(1, n_known)
+        total = self._loss.sum_gradient(work.xhat, codes, temperature, scale, work.xhat_bar, self._n_threads)
         if not total <= (_GUESSING + _FAR / temperature) * n_known:  # nor is NaN
             raise DivergenceError(f"the loss became {total / max(1, n_known):.3g}")
         work.gradient(x, work.h_encoder, work.z, work.h_decoder, work.xhat_bar, work.encoder_bar, work.decoder_bar)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Dense stacks, losses and optimisers on buffers of exactly their size; forward and reverse mode agree. */
+ * Dense stacks, alphabets, losses and optimisers on buffers of exactly their size; forward and reverse mode agree. */
 #include <math.h>
 
 #include "check.h"
@@ -210,6 +210,42 @@ test_threads(void)
 }
 
 static void
+test_alphabets(void)
+{
+    for (size_t n_levels = 2; n_levels < 12; n_levels++) {
+        for (size_t n = 0; n < 2100; n += 1 + n / 2) {
+            uint8_t *symbols = check_alloc(n);
+            int8_t *codes = check_alloc(n), *code_of = check_alloc(256);
+            float *level_of = random_f32(n_levels + 1), *levels = random_f32(n);
+            size_t n_known = 0;
+
+            memset(code_of, -2, 256);
+            for (size_t s = 0; s <= n_levels; s++) {
+                code_of[s] = (int8_t) ((int) s - 1);
+            }
+            for (size_t i = 0; i < n; i++) {
+                symbols[i] = (uint8_t) check_random((uint32_t) n_levels + 1);
+                n_known += symbols[i] > 0;
+            }
+            CHECK(fae_alphabet_codes(symbols, n, code_of, codes) == n);
+            CHECK(fae_alphabet_levels_f32(codes, n, level_of, n_levels, levels) == n_known);
+            for (size_t i = 0; i < n; i++) {
+                CHECK(levels[i] == level_of[symbols[i]]);
+            }
+            if (n > 0) {
+                symbols[n - 1] = 255;
+                CHECK(fae_alphabet_codes(symbols, n, code_of, codes) == n - 1);
+            }
+            free(symbols);
+            free(codes);
+            free(code_of);
+            free(level_of);
+            free(levels);
+        }
+    }
+}
+
+static void
 test_losses(void)
 {
     for (size_t n_levels = 2; n_levels < 7; n_levels++) {
@@ -226,15 +262,15 @@ test_losses(void)
             for (size_t i = 0; i < n; i++) {
                 codes[i] = (int8_t) ((int) check_random((uint32_t) n_levels + 1) - 1);
             }
-            soft = fae_loss_soft_hamming_f64(x, codes, n, levels, n_levels, 0.05, 1, grad);
-            bits = fae_loss_cross_entropy_f64(x, codes, n, levels, n_levels, 0.05, 1, NULL);
+            soft = fae_loss_soft_hamming_f64(x, codes, n, levels, n_levels, 0.05, 1, 2, grad);
+            bits = fae_loss_cross_entropy_f64(x, codes, n, levels, n_levels, 0.05, 1, 2, NULL);
             CHECK(soft >= 0 && soft <= (double) n && bits >= soft);
             CHECK(fae_loss_hamming_f64(x, codes, n, levels, n_levels) <= n);
             for (size_t i = 0; i < n; i++) {
                 CHECK(isfinite(grad[i]) && (codes[i] >= 0 || grad[i] == 0));
             }
-            soft = fae_loss_soft_hamming_f32(x32, codes, n, levels32, n_levels, 0.05f, 1, NULL);
-            bits = fae_loss_cross_entropy_f32(x32, codes, n, levels32, n_levels, 0.05f, 1, grad32);
+            soft = fae_loss_soft_hamming_f32(x32, codes, n, levels32, n_levels, 0.05f, 1, 2, NULL);
+            bits = fae_loss_cross_entropy_f32(x32, codes, n, levels32, n_levels, 0.05f, 1, 2, grad32);
             CHECK(soft >= 0 && soft <= (double) n && bits >= 0);
             CHECK(fae_loss_hamming_f32(x32, codes, n, levels32, n_levels) <= n);
             free(x);
@@ -284,6 +320,7 @@ main(void)
     check_every_body(test_derivatives_f64);
     check_every_body(test_derivatives_f32);
     check_every_body(test_threads);
+    check_every_body(test_alphabets);
     check_every_body(test_losses);
     check_every_body(test_optimisers);
     return 0;
