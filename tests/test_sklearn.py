@@ -60,8 +60,9 @@ def test_every_check_of_scikit_learn_that_applies_is_passed(estimator):
         results = estimator_checks.check_estimator(estimator, on_fail=None, on_skip=None)
     status = {result["check_name"]: result["status"] for result in results}
     assert len(status) >= 40 and "check_transformer_general" in status and "check_fit_idempotent" in status
-    failed = {name: outcome for name, outcome in status.items() if outcome != "passed"}
-    assert failed == {"check_array_api_input": "skipped"}  # other array libraries: for those who switch them on
+    others = {name: outcome for name, outcome in status.items() if outcome != "passed"}
+    # arrays of other libraries: later releases have this check, and skip it for those who have not switched them on
+    assert others in ({}, {"check_array_api_input": "skipped"})
 
 
 def test_column_names_are_kept_and_compared_as_scikit_learn_does():
