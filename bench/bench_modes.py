@@ -95,26 +95,27 @@ def n_params(sizes):
 
 def scratch(mode, encoder, decoder, n):
     """Numbers, the outputs of the layers left out, which the forward pass leaves."""
-    largest = max([*encoder, *decoder])
     if mode in ("reverse", "mixed", "forward"):
         sweeps = {"reverse": "rr", "mixed": "ru", "forward": "uu"}[mode]
         parts = zip(sweeps, (encoder, decoder), strict=True)
         return n * decoder[0] + sum(sweep_scratch(sweep, sizes, n) for sweep, sizes in parts)
     outputs = n * (sum(encoder[1:]) + sum(decoder[1:]))
     numbers = {
-        "naive": n_params(encoder) + n * encoder[0],
-        "weight": n_params(encoder) + n_params(decoder) + n * encoder[0],
+        "naive": n_params(encoder) + n * (decoder[0] + decoder[-1]),
+        "weight": n_params(encoder) + n_params(decoder) + n * (decoder[0] + decoder[-1]),
         "activity": outputs,
     }[mode]
     k = max(1, min(N_TANGENTS if mode != "naive" else n_params(encoder), NUMBERS_AT_ONCE // numbers))
-    return k * (numbers + 2 * min(n, SLAB) * largest) + (2 * outputs if mode == "activity" else 0)
+    if mode == "activity":  # besides directions, tangents of two layers, slopes, and the estimates
+        return k * (numbers + 2 * n * max(decoder)) + 2 * outputs
+    return k * numbers + 2 * SLAB * max([*encoder[1:], *decoder[1:]])
 
 
 def sweep_scratch(sweep, sizes, n):
     """Reverse: cotangents of two layers. Unit tangents: those of two layers for a tile of rows, and slopes for all."""
     rows = min(n, SLAB)
     if sweep == "r":
-        return 2 * rows * max(sizes)
+        return 2 * rows * max(sizes[1:])
     tangents = list(itertools.accumulate(sizes))
     most = max([1, *(t * d for t, d in zip(tangents, sizes[1:-1], strict=False))])
     tile = max(16, min(64, 2**17 // most))
