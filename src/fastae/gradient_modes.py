@@ -164,8 +164,7 @@ class ForwardGradient:
         def gradient(x, h_encoder, z, h_decoder, xhat_bar, encoder_bar, decoder_bar):
             encoder_bar[:] = decoder_bar[:] = 0
             for k in _parts(self.n_tangents, encoder.n_params + decoder.n_params + xhat_bar.size):
-                encoder_dot = _signs(rng, (k, encoder.n_params), encoder.dtype)
-                decoder_dot = _signs(rng, (k, decoder.n_params), decoder.dtype)
+                encoder_dot, decoder_dot = _signs(rng, k, [encoder.params.shape, decoder.params.shape], encoder.dtype)
                 z_dot = encoder.tangent(x, h_encoder, params_dot=encoder_dot, n_threads=n_threads)
                 xhat_dot = decoder.tangent(z, h_decoder, params_dot=decoder_dot, x_dot=z_dot, n_threads=n_threads)
                 slopes = np.tensordot(xhat_dot, xhat_bar, axes=2) / self.n_tangents
@@ -185,7 +184,7 @@ class ForwardGradient:
             derivatives = [1 - h**2 if is_tanh else np.ones_like(h) for h, is_tanh in zip(outputs, tanh, strict=True)]
             a_bars = [np.zeros_like(h) for h in outputs]
             for k in _parts(self.n_tangents, h_encoder.size + h_decoder.size):
-                directions = [_signs(rng, (k, *h.shape), h.dtype) for h in outputs]
+                directions = _signs(rng, k, [h.shape for h in outputs], encoder.dtype)
                 h_dot = directions[0] * derivatives[0]
                 for layer, h_in, h, derivative, u in zip(
                     layers[1:], inputs[1:], outputs[1:], derivatives[1:], directions[1:], strict=True
@@ -225,12 +224,19 @@ _BITS_OF_BYTE = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
 _SIGNS_OF_BYTE = {np.dtype(real): 1 - 2 * _BITS_OF_BYTE.astype(real) for real in (np.float32, np.float64)}
 
 
-def _signs(rng, shape, dtype):
-    """-1 or 1 with equal chance: a bit of randomness each."""
-    size = math.prod(shape)
-    octets = rng.integers(0, 256, -(-size // 8), dtype=np.uint8)
-    signs = np.take(_SIGNS_OF_BYTE[dtype], octets, axis=0, mode="clip")  # which never clips, but is five times as fast
-    return signs.reshape(-1)[:size].reshape(shape)
+def _signs(rng, k, shapes, dtype):
+    """For each shape an array (k, *shape) of -1 and 1 with equal chance, from a bit of randomness each.
+
+    A tangent draws whole words of its own, so that a seed gives the same tangents however many are drawn together.
+    """
+    n_words = [-(-math.prod(shape) // 64) for shape in shapes]
+    words = rng.integers(0, 2**64, (k, sum(n_words)), dtype=np.uint64)
+    signs = []
+    for shape, part in zip(shapes, np.split(words, np.cumsum(n_words)[:-1], axis=1), strict=True):
+        octets = np.ascontiguousarray(part).view(np.uint8)
+        found = np.take(_SIGNS_OF_BYTE[dtype], octets, axis=0, mode="clip")  # never clips, but is five times as fast
+        signs.append(np.ascontiguousarray(found.reshape(k, -1)[:, : math.prod(shape)]).reshape(k, *shape))
+    return signs
 
 
 # All but "forward_gradient" give the same gradient to rounding. "forward" needs Σ d_l tangents where "naive" needs one

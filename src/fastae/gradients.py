@@ -133,8 +133,8 @@ def forward_gradient(
     ...     _, estimate = forward_gradient(model, loss, X, n_tangents=n_tangents, seed=1)
     ...     error = np.linalg.norm(estimate - gradient) / np.linalg.norm(gradient)
     ...     print(f"{n_tangents:6} {error:.2f}")
-         1 3.19
-       100 0.20
+         1 1.99
+       100 0.32
      10000 0.03
     """
     mode = ForwardGradient(n_tangents=n_tangents, perturb=perturb)
