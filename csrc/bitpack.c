@@ -73,11 +73,36 @@ bitpack_pack_scalar(const uint8_t *values, size_t n_words, int bits, uint8_t *ds
     return seen;
 }
 
-static void
-bitpack_unpack_scalar(const uint8_t *src, size_t n_words, int bits, uint8_t *values)
+static inline __attribute__((always_inline)) void
+bitpack_unpack_words(const uint8_t *src, size_t n_words, const int bits, uint8_t *values)
 {
     for (size_t i = 0; i < n_words; i++) {
         bitpack_store(values + 8 * i, bitpack_spread(bitpack_load(src + (size_t) bits * i), bits));
+    }
+}
+
+/* Masks and shifts that the compiler knows halve the time; packing, with fewer masks, gains nothing from them. */
+static void
+bitpack_unpack_scalar(const uint8_t *src, size_t n_words, int bits, uint8_t *values)
+{
+    switch (bits) {
+        case 1:
+            bitpack_unpack_words(src, n_words, 1, values);
+            break;
+        case 2:
+            bitpack_unpack_words(src, n_words, 2, values);
+            break;
+        case 3:
+            bitpack_unpack_words(src, n_words, 3, values);
+            break;
+        case 4:
+            bitpack_unpack_words(src, n_words, 4, values);
+            break;
+        case 8:
+            bitpack_unpack_words(src, n_words, 8, values);
+            break;
+        default:
+            bitpack_unpack_words(src, n_words, bits, values);
     }
 }
 
