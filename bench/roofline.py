@@ -4,13 +4,14 @@
     python bench/roofline.py                     # a table to read
     python bench/roofline.py --json > roofline.jsonl
 
-Limits are measured on one thread just before: the rate of copying, in memory and in the cache, counting bytes read and
-written; and the rate of multiply-adds on registers, of floats and of int8 (bench/peak.c, built with the machine's C
-compiler; without one, the best matrix product stands for the first). The limit of a kernel is the less of the peak
-rate and of its operations per byte times the copy rate (the roofline of Williams, Waterman and Patterson, CACM 2009).
+Limits are measured on one thread just before: the rate of copying, in memory and in the cache, counting bytes read
+and written; and the peak of each kind of multiply-add on registers (bench/peak.c, built with the machine's C compiler;
+without one, BLAS stands for it). The limit of a kernel is the less of the peak rate and of its operations per byte
+times the copy rate (the roofline of Williams, Waterman and Patterson, CACM 2009). Products of floats may pass the
+peak of floats where tiles multiply bfloat16: six of those make one, so a sixth of the tiles' peak is their limit.
 
 Operations are those of the products, and what the formulas count by hand elsewhere; bytes are those of the arrays given
-and written, each once. Matrix products on AMX tiles may pass the peak of multiply-adds on vectors.
+and written, each once.
 """
 
 from __future__ import annotations
@@ -28,13 +29,14 @@ from bench_dense import LARGE, reference_rate
 from common import note, pin_threads, print_header, race
 from table import duration, measured_with
 
-from fastae import HAPLOTYPE, Adam, Decoder, DenseStack, HammingLoss, IntDecoder, bitpack, rans
+from fastae import HAPLOTYPE, Adam, Decoder, DenseStack, HammingLoss, IntDecoder, _core, bitpack, rans
 
 LARGE_SIZES = [*LARGE[0], *LARGE[1][1:]]
 ROWS = 256
 IN_MEMORY, IN_CACHE = 1 << 28, 1 << 17  # bytes of an array far beyond any cache, and of one that fits in the second
 FITS_CACHE = 1 << 20  # a kernel that touches fewer bytes than this is held against the cache
 N_CELLS = 1 << 24
+N_PROBES = 100_000
 TANH_OPERATIONS, LOSS_OPERATIONS, ADAM_OPERATIONS = (
     20,
     30,
@@ -47,9 +49,11 @@ class Limits:
 
     def __init__(self):
         self.copy = {"memory": _copy_rate(IN_MEMORY), "cache": _copy_rate(IN_CACHE)}
-        peaks = _peaks()
-        self.float_source = "multiply-adds" if peaks else "BLAS"
-        self.peak = {"float": peaks[0], "int8": peaks[1]} if peaks else {"float": reference_rate(1), "int8": 0.0}
+        self.instructions = _peaks() or {"float, BLAS": reference_rate(1)}
+        self.peak = {
+            kind: max((rate for name, rate in self.instructions.items() if name.startswith(kind)), default=0.0)
+            for kind in ("float", "int8")
+        }
 
     def of(self, operations, kind, n_bytes):
         """Seconds that the limit takes, and its name."""
@@ -59,11 +63,10 @@ class Limits:
         return max(by_bytes, by_operations)
 
     def lines(self):
-        yield {"name": "copy in memory", "params": {}, "rate": self.copy["memory"], "unit": "GB/s"}
-        yield {"name": "copy in cache", "params": {}, "rate": self.copy["cache"], "unit": "GB/s"}
-        yield {"name": f"float peak, {self.float_source}", "params": {}, "rate": self.peak["float"], "unit": "GF/s"}
-        if self.peak["int8"]:
-            yield {"name": "int8 peak", "params": {}, "rate": self.peak["int8"], "unit": "Gop/s"}
+        rates = {f"copy in {where}": (rate, "GB/s") for where, rate in self.copy.items()}
+        rates |= {f"peak of {name}": (rate, "Gop/s") for name, rate in self.instructions.items()}
+        for name, (rate, unit) in rates.items():
+            yield {"name": name, "params": {}, "rate": rate, "unit": unit}
 
 
 def _copy_rate(n_bytes):
@@ -72,7 +75,7 @@ def _copy_rate(n_bytes):
 
 
 def _peaks():
-    """Operations a second of floats and of int8, or None without a compiler."""
+    """Operations a second of each kind of instruction that there is, or None without a compiler."""
     compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
     flags = ["-O3", "-march=native", "-ffp-contract=fast", "-shared", "-fPIC"]
     with tempfile.TemporaryDirectory() as folder:
@@ -83,12 +86,18 @@ def _peaks():
         except (OSError, subprocess.CalledProcessError) as error:
             note(f"bench/peak.c cannot be built, so BLAS stands for the peak: {error}")
             return None
-        probes = ctypes.CDLL(str(library))
-    rates = []
-    for probe in (probes.peak_fma, probes.peak_int8):
+        library = ctypes.CDLL(str(library))
+    probes = {"float, multiply-adds": library.peak_fma, "int8, dot products": library.peak_int8}
+    if _core.cpu_enabled() & _core.CPU_FEATURES["amx_int8"]:
+        probes["int8, tiles"] = library.peak_tiles_int8
+    if _core.cpu_enabled() & _core.CPU_FEATURES["amx_bf16"]:
+        probes["bfloat16, tiles"] = library.peak_tiles_bf16
+    rates = {}
+    for name, probe in probes.items():
         probe.restype, probe.argtypes = ctypes.c_double, [ctypes.c_int64]
-        operations = probe(100_000)
-        rates.append(operations / race([lambda probe=probe: probe(100_000)])[0] if operations else 0.0)
+        operations = probe(N_PROBES)
+        if operations:
+            rates[name] = operations / race([lambda probe=probe: probe(N_PROBES)])[0]
     return rates
 
 
