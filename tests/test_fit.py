@@ -150,6 +150,13 @@ def test_a_gradient_that_is_not_finite_or_too_large_stops_before_both_optimisers
     assert trainer.get_state()["encoder.n_updates"] == trainer.get_state()["decoder.n_updates"] == 0
 
 
+def test_latents_that_are_not_finite_stop_an_evaluation_too():
+    trainer = Trainer(Encoder([10, 4, 4], activation="identity"), Decoder([4, 10]), loss=HammingLoss(HAPLOTYPE))
+    trainer.encoder.params[:] = np.where(np.arange(64) % 2, 3e38, -3e38)
+    with pytest.raises(DivergenceError, match="after update 0: the latents are no longer finite"):
+        trainer.evaluate(symbols())
+
+
 def test_parameters_stay_finite_at_the_highest_rate_until_the_stop():
     for optimizer in ("sgd", "adam"):
         trainer = make_trainer(learning_rate=1e6, optimizer=optimizer)

@@ -26,6 +26,7 @@ _SHORT, _LONG, _NAME = struct.Struct("<H"), struct.Struct("<I"), struct.Struct("
 _CHECKSUM = struct.Struct("<I")
 _DTYPES: dict[int, np.dtype] = {1: np.dtype("<i8"), 2: np.dtype("<u8"), 3: np.dtype("<f4"), 4: np.dtype("<f8")}
 _KINDS = {dtype.newbyteorder("="): kind for kind, dtype in _DTYPES.items()}
+_MAX_COUNT = 2**62  # what is counted on from here stays a 64-bit number
 
 
 class Checkpoint:
@@ -153,6 +154,10 @@ def _misfit(arrays: dict[str, NDArray[Any]], fresh: dict[str, NDArray[Any]]) -> 
             return f"{name} of {array.size} {array.dtype} numbers"
         if array.dtype == np.int64 and (array < 0).any():
             return f"a negative number in {name}"
+        if array.dtype == np.int64 and name != "order_seed" and (array > _MAX_COUNT).any():
+            return f"a count beyond all trainings in {name}"
+        if (rest == "params" or part == "best") and not np.isfinite(array).all():
+            return f"NaN or infinity in {name}"
     if arrays["best_epoch"][0] > n_epochs:
         return "a best epoch that is still to come"
     if arrays["random"][4] > 1 or arrays["random"][5] >= 2**32:

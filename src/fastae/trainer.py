@@ -247,6 +247,8 @@ class Trainer:
         ------
         TypeError, ValueError
             If X is not one or more rows of symbols for this encoder.
+        DivergenceError
+            If the parameters are so large that latents are not finite.
         """
         return self._evaluate(self._source(X, "X"), self.temperature)
 
@@ -355,7 +357,13 @@ class Trainer:
         for codes in rows.batches(self.batch_size, None):
             x = np.empty(codes.shape, dtype=self.encoder.dtype)
             n_known += self.loss.alphabet.fill_levels(codes, x)
-            xhat = self._model(x, n_threads=self._n_threads)
+            try:
+                xhat = self._model(x, n_threads=self._n_threads)
+            except ValueError:  # levels are finite, so it is the parameters
+                raise DivergenceError(
+                    f"after update {self.n_updates}: the latents are no longer finite; choose a learning_rate below "
+                    f"{self.learning_rate:g}"
+                ) from None
             total += self.loss.sum_gradient(xhat, codes, temperature, 0.0, None)
             n_wrong += self.loss.count_wrong(xhat, codes)
         return total / max(1, n_known), n_wrong / max(1, n_known)
