@@ -32,7 +32,7 @@ class GradientMode(Protocol):
     def plan(
         self, encoder: DenseStack, decoder: DenseStack, n: int, rng: np.random.Generator, n_threads: int = 1
     ) -> Gradient:
-        """The gradient of batches of n rows, its buffers made once; rng is drawn from by estimates only."""
+        """The gradient of batches of n rows, made ready once; rng is drawn from by estimates only."""
 
 
 Sweep = Literal["reverse", "unit_tangents"]  # a kernel of `_core.Stack` that gives the gradient of a stack
