@@ -164,14 +164,17 @@ intdec_pack(const fae_intdec *decoder, size_t l, const int8_t *weights, const in
     size_t per_group = body->inputs == INTDEC_INT16 ? 2 : 4;
     size_t d_in = (size_t) decoder->sizes[l], d_out = (size_t) decoder->sizes[l + 1];
     size_t n_blocks = (d_out + INTDEC_BLOCK - 1) / INTDEC_BLOCK;
-    int32_t zero = body->inputs == INTDEC_INT16 ? 0
-                   : l == 0                     ? (body->inputs == INTDEC_INT8 ? 256 : 0) - intdec_top(decoder)
-                                                : (body->inputs == INTDEC_INT8 ? 0 : -128);
+    int twice = l == 0 && decoder->latent_bits == 8 && body->inputs != INTDEC_INT16;
+    int32_t zero = 0; /* what a byte of 0 stands for */
 
+    if (body->inputs != INTDEC_INT16) {
+        zero = l == 0 ? -intdec_top(decoder) : -128;
+        zero += body->inputs == INTDEC_INT8 ? 128 << twice : 0;
+    }
     layer->n_groups = intdec_whole((d_in + per_group - 1) / per_group, body->groups);
     layer->d_in = d_in;
     layer->d_out = l + 1 < decoder->n_layers ? n_blocks * INTDEC_BLOCK : d_out;
-    layer->doubled = l == 0 && body->inputs != INTDEC_INT16;
+    layer->twice = twice;
     layer->blocks = blocks;
     layer->biases = folded;
     memset(blocks, 0, n_blocks * layer->n_groups * INTDEC_GROUP_BYTES);
@@ -216,14 +219,12 @@ static void
 intdec_load(const fae_intdec *decoder, const uint8_t *codes, size_t n, intdec_inputs inputs, uint8_t *h, size_t h_row)
 {
     size_t d_in = (size_t) decoder->sizes[0];
-    int32_t top = intdec_top(decoder);
+    int32_t top = intdec_top(decoder), flipped = inputs == INTDEC_INT8 ? 128 : 0, doubled = decoder->latent_bits < 8;
 
     for (size_t row = 0; row < n; row++, codes += d_in, h += h_row) {
-        if (inputs == INTDEC_UINT8) {
-            memcpy(h, codes, d_in);
-        } else if (inputs == INTDEC_INT8) {
+        if (inputs != INTDEC_INT16) {
             for (size_t j = 0; j < d_in; j++) {
-                h[j] = codes[j] ^ 0x80;
+                h[j] = (uint8_t) (codes[j] << doubled ^ flipped);
             }
         } else {
             int16_t *values = (int16_t *) (void *) h;

@@ -17,7 +17,8 @@
 /* round(127 tanh(i / 32)), i = -128..127, and three bytes more for a gather of the last. */
 extern const int8_t fae_intdec_tanh[256 + 3];
 
-/* How inputs are held: as they are; as unsigned bytes, codes q or h + 128; or as bytes q - 128 or h. */
+/* How inputs are held: as they are; as unsigned bytes, 2 q or h + 128; or as bytes 2 q - 128 or h. Codes of 8 bits, of
+ * which 2 q is no byte, are held as half of it, and their products added twice. */
 typedef enum { INTDEC_INT16, INTDEC_UINT8, INTDEC_INT8 } intdec_inputs;
 
 typedef struct {
@@ -25,7 +26,7 @@ typedef struct {
     size_t n_groups; /* of inputs */
     const uint8_t *blocks; /* (blocks, n_groups, INTDEC_GROUP_BYTES): 16 outputs side by side, each 4 bytes of inputs */
     const int32_t *biases; /* with what is folded into them */
-    int doubled; /* 1 where inputs are codes, half of what they stand for, else 0 */
+    int twice; /* 1 where products are to be added twice, else 0 */
     int32_t multiplier, shift;
     int32_t least, most; /* sums past them have the activations of these, whose indices fit int32 */
 } intdec_layer;

@@ -48,7 +48,7 @@ intdec_affine_amx(const intdec_layer *layer, const uint8_t *h, size_t h_row, siz
             _tile_loadd(4, inputs, h_row);
             _tile_loadd(5, inputs + FAE_TILE_ROWS * h_row, h_row);
             _tile_loadd(6, inputs + 2 * FAE_TILE_ROWS * h_row, h_row);
-            for (int times = 0; times <= layer->doubled; times++) {
+            for (int times = 0; times <= layer->twice; times++) {
                 _tile_dpbusd(0, 4, 3);
                 _tile_dpbusd(1, 5, 3);
                 _tile_dpbusd(2, 6, 3);

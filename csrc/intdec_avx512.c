@@ -43,14 +43,15 @@ intdec_dot_vnni(intdec_vectors *sums, const uint8_t *inputs, intdec_vectors weig
 }
 
 INLINE void
-intdec_store_vnni(
-    intdec_vectors sums, intdec_vectors biases, __m128i doubled, __mmask16 kept, int32_t *to, int n_blocks)
+intdec_store_vnni(intdec_vectors sums, __mmask16 kept, int32_t *to, const int n_blocks)
 {
-    _mm512_mask_storeu_epi32(to, kept, _mm512_add_epi32(_mm512_sll_epi32(sums.b_0, doubled), biases.b_0));
     if (n_blocks > 1) {
-        _mm512_storeu_si512(to + 16, _mm512_add_epi32(_mm512_sll_epi32(sums.b_1, doubled), biases.b_1));
-        _mm512_storeu_si512(to + 32, _mm512_add_epi32(_mm512_sll_epi32(sums.b_2, doubled), biases.b_2));
-        _mm512_storeu_si512(to + 48, _mm512_add_epi32(_mm512_sll_epi32(sums.b_3, doubled), biases.b_3));
+        _mm512_storeu_si512(to, sums.b_0);
+        _mm512_storeu_si512(to + 16, sums.b_1);
+        _mm512_storeu_si512(to + 32, sums.b_2);
+        _mm512_storeu_si512(to + 48, sums.b_3);
+    } else {
+        _mm512_mask_storeu_epi32(to, kept, sums.b_0);
     }
 }
 
@@ -78,27 +79,28 @@ intdec_tile_vnni(const intdec_layer *layer, const uint8_t *h, size_t h_row, size
     const uint8_t *w = layer->blocks + block * block_bytes;
     __mmask16 kept = (__mmask16) (n_blocks > 1 ? 0xffffu : 0xffffu >> (INTDEC_BLOCK - intdec_count(layer, block)));
     intdec_vectors biases = intdec_load_vectors(layer->biases + block * INTDEC_BLOCK, 64, n_blocks);
-    intdec_vectors row_0 = { 0 }, row_1 = { 0 }, row_2 = { 0 }, row_3 = { 0 };
-    __m128i doubled = _mm_cvtsi32_si128(layer->doubled);
+    intdec_vectors row_0 = biases, row_1 = biases, row_2 = biases, row_3 = biases;
 
-    for (size_t g = 0; g < n_groups; g++, w += INTDEC_GROUP_BYTES, h += 4) {
-        intdec_vectors weights = intdec_load_vectors(w, block_bytes, n_blocks);
+    for (int times = 0; times <= layer->twice; times++) {
+        for (size_t g = 0; g < n_groups; g++) {
+            intdec_vectors weights = intdec_load_vectors(w + g * INTDEC_GROUP_BYTES, block_bytes, n_blocks);
 
-        intdec_dot_vnni(&row_0, h, weights, n_blocks);
-        intdec_dot_vnni(&row_1, h + h_row, weights, n_blocks);
-        intdec_dot_vnni(&row_2, h + 2 * h_row, weights, n_blocks);
-        intdec_dot_vnni(&row_3, h + 3 * h_row, weights, n_blocks);
+            intdec_dot_vnni(&row_0, h + 4 * g, weights, n_blocks);
+            intdec_dot_vnni(&row_1, h + 4 * g + h_row, weights, n_blocks);
+            intdec_dot_vnni(&row_2, h + 4 * g + 2 * h_row, weights, n_blocks);
+            intdec_dot_vnni(&row_3, h + 4 * g + 3 * h_row, weights, n_blocks);
+        }
     }
     sums += block * INTDEC_BLOCK;
-    intdec_store_vnni(row_0, biases, doubled, kept, sums, n_blocks);
+    intdec_store_vnni(row_0, kept, sums, n_blocks);
     if (n > 1) {
-        intdec_store_vnni(row_1, biases, doubled, kept, sums + sums_row, n_blocks);
+        intdec_store_vnni(row_1, kept, sums + sums_row, n_blocks);
     }
     if (n > 2) {
-        intdec_store_vnni(row_2, biases, doubled, kept, sums + 2 * sums_row, n_blocks);
+        intdec_store_vnni(row_2, kept, sums + 2 * sums_row, n_blocks);
     }
     if (n > 3) {
-        intdec_store_vnni(row_3, biases, doubled, kept, sums + 3 * sums_row, n_blocks);
+        intdec_store_vnni(row_3, kept, sums + 3 * sums_row, n_blocks);
     }
 }
 

@@ -29,7 +29,7 @@ intdec_tile_dotprod(
 {
     const int8_t *w = (const int8_t *) layer->blocks + block * layer->n_groups * INTDEC_GROUP_BYTES;
     size_t count = intdec_count(layer, block);
-    int32x4_t acc[INTDEC_TILE_ROWS][4], doubled = vdupq_n_s32(layer->doubled);
+    int32x4_t acc[INTDEC_TILE_ROWS][4], twice = vdupq_n_s32(layer->twice);
 
 #pragma GCC unroll 4
     for (size_t r = 0; r < INTDEC_TILE_ROWS; r++) {
@@ -60,7 +60,7 @@ intdec_tile_dotprod(
             for (size_t v = 0; v < 4; v++) {
                 int32x4_t bias = vld1q_s32(layer->biases + block * INTDEC_BLOCK + 4 * v);
 
-                vst1q_s32(all + 4 * v, vaddq_s32(bias, vshlq_s32(acc[r][v], doubled)));
+                vst1q_s32(all + 4 * v, vaddq_s32(bias, vshlq_s32(acc[r][v], twice)));
             }
             memcpy(sums + r * sums_row + block * INTDEC_BLOCK, all, count * sizeof *all);
         }
