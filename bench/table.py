@@ -20,7 +20,7 @@ MAIN = {  # case -> what a row of README.md is measured with; all its parameters
     "training step, forward mode": [{"batch": 64}, {"batch": 256}],
     "jvp, all parameters and inputs": [{"batch": 1}, {"batch": 64}, {"batch": 256}, {"batch": 4096}],
     "16 tangents at once, inputs": [{"batch": 256}],
-    "IntDecoder.scores": [{}],
+    "IntDecoder.scores": [{"batch": 5008}],
     "bitpack.unpack": [{"bits": 1}, {"bits": 3}, {"bits": 8}],
     "rans.decode": [{"symbols": 256}],
 }
@@ -58,18 +58,31 @@ def read(paths):
                 raise SystemExit(f"{path} does not start with a header line; is it the output of a bench?")
             else:
                 runs[-1][1].append(line)
-    return runs
+    return [(header, merged(cases)) for header, cases in runs]
+
+
+def merged(cases):
+    """Lines of one case against one rival each, as one line against all of them."""
+    found = {}
+    for case in cases:
+        known = found.setdefault(_key(case), dict(case))
+        if "rivals" in case:
+            known["rivals"] = {**known["rivals"], **case["rivals"]}
+            known["rival"] = min(known["rivals"], key=known["rivals"].get)
+            known["rival_seconds"] = known["rivals"][known["rival"]]
+            known["ratio"] = known["rival_seconds"] / known["seconds"]
+    return list(found.values())
 
 
 def measured_with(case):
     """The parameters of a case in words."""
-    params = {name: value for name, value in case["params"].items() if not name.endswith("bytes")}
+    params = _without_bytes(case["params"])
     sizes = params.pop("sizes", None)
     if sizes is not None:
         sizes = sizes if isinstance(sizes, str) else "-".join(map(str, sizes))
-        if "batch" in params:
-            return f"{sizes}, batch {params['batch']}"
+    isa = params.pop("isa", None)
     words = [f"{name.replace('_', ' ')} {value:,}" for name, value in params.items()]
+    words += [isa.replace("_", " ")] if isa else []
     return ", ".join(([sizes] if sizes else []) + words)
 
 
@@ -134,21 +147,34 @@ def roofline_table(cases):
     return markdown(["", "", ">time", ">Gop/s", ">GB/s", "limit", ">of it"], rows)
 
 
+def _without_bytes(params):
+    """What was measured; bytes are a result."""
+    return {name: value for name, value in params.items() if not name.endswith("bytes")}
+
+
 def _key(case):
-    return case["name"], json.dumps(case["params"])
+    return case["name"], json.dumps(_without_bytes(case["params"]))
 
 
-def is_main(header, case):
-    params = case["params"].items()
-    return header["threads"] == 1 and any(wanted.items() <= params for wanted in MAIN.get(case["name"], []))
+def is_main(header, case, isa):
+    """Whether README.md shows a case; of several instruction sets it shows `isa`."""
+    params = {name: str(value) for name, value in case["params"].items()}
+    wanted = [{name: str(value) for name, value in entry.items()} for entry in MAIN.get(case["name"], [])]
+    return header["threads"] == 1 and params.get("isa") == isa and any(w.items() <= params.items() for w in wanted)
+
+
+def _is_dense(case):
+    """Whether a case of floats was raced against several rivals."""
+    return "batch" in case["params"] and "isa" not in case["params"] and "rivals" in case
 
 
 def main_text(runs):
     """What README.md shows."""
     parts = []
     for header, cases in runs:
-        rows = [case for case in cases if is_main(header, case) and "fraction" not in case]
-        dense = [case for case in rows if "batch" in case["params"] and "rivals" in case]
+        isa = next((case["params"]["isa"] for case in cases if "isa" in case["params"]), None)  # the widest is first
+        rows = [case for case in cases if is_main(header, case, isa) and "fraction" not in case]
+        dense = [case for case in rows if _is_dense(case)]
         others = [case for case in rows if case not in dense]
         parts += [ratios_table(dense)] if dense else []
         parts += [best_rival_table(others)] if others else []
@@ -167,7 +193,7 @@ def full_text(runs):
         roofline = [case for case in cases if "fraction" in case]
         timed = [case for case in cases if "seconds" in case and case not in roofline]
         products = [case for case in timed if case["name"] == "matrix product"]
-        dense = [case for case in timed if "batch" in case["params"] and "rivals" in case and case not in products]
+        dense = [case for case in timed if _is_dense(case) and case not in products]
         others = [case for case in timed if case not in products and case not in dense]
         parts += [all_rivals_table(group, known) for group in (dense, products) if group]
         parts += [best_rival_table(others)] if others else []
