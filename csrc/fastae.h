@@ -142,6 +142,33 @@ double fae_loss_cross_entropy_f64(const double *x, const int8_t *codes, size_t n
 size_t fae_loss_hamming_f32(const float *x, const int8_t *codes, size_t n, const float *levels, size_t n_levels);
 size_t fae_loss_hamming_f64(const double *x, const int8_t *codes, size_t n, const double *levels, size_t n_levels);
 
+/* ---- the gradient of a chain (reverse.c) ---------------------------------------------------------------------- */
+#define FAE_REVERSE 0
+#define FAE_UNIT_TANGENTS 1
+#define FAE_SOFT_HAMMING 0
+#define FAE_CROSS_ENTROPY 1
+
+/* decoder(round(encoder(x))) and its loss. The decoder is as wide at its start as the encoder at its end. */
+typedef struct {
+    const fae_stack *encoder, *decoder;
+    int encoder_by, decoder_by; /* FAE_REVERSE or FAE_UNIT_TANGENTS: how the gradient goes back through them */
+    int latent_bits;            /* 1..8: latents are rounded to 2^bits even steps from -1 to 1; 0: not */
+    int loss;                   /* FAE_SOFT_HAMMING or FAE_CROSS_ENTROPY */
+    size_t n_levels;
+} fae_chain;
+
+/* Numbers of scratch. */
+size_t fae_chain_gradient_work(const fae_chain *chain, size_t n, size_t n_threads);
+/* One pass over x (n, d_0): forward, loss and gradient of a few rows at a time, so that no layer leaves the cache. As the
+ * kernels above do: xhat (n, d_L) from predict of both stacks, the loss's sum over codes (n, d_L) as the return value,
+ * encoder_bar and decoder_bar (n_params of each) the gradient of scale times it. Rounding lets cotangents pass. */
+double fae_chain_gradient_f32(const fae_chain *chain, const float *encoder_params, const float *decoder_params,
+    const float *x, const int8_t *codes, size_t n, const float *levels, float temperature, float scale,
+    size_t n_threads, float *work, float *xhat, float *encoder_bar, float *decoder_bar);
+double fae_chain_gradient_f64(const fae_chain *chain, const double *encoder_params, const double *decoder_params,
+    const double *x, const int8_t *codes, size_t n, const double *levels, double temperature, double scale,
+    size_t n_threads, double *work, double *xhat, double *encoder_bar, double *decoder_bar);
+
 /* ---- optimisers (optim.c): update params in place ------------------------------------------------------------ */
 /* AdamW (Kingma & Ba 2015; Loshchilov & Hutter 2019): Adam, after params have shrunk by the share learning_rate *
  * weight_decay; 0 is plain Adam. m and v (n) are its moments; bias1 = 1 - beta1^t, bias2 = 1 - beta2^t. Rates are double

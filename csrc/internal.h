@@ -83,8 +83,8 @@ FAE_DECLARE_SLAB(double, f64)
     void fae_vector_tanh_##T(size_t n, REAL *x);                                                                       \
     /* sum (n) += x (n) */                                                                                             \
     void fae_vector_add_##T(size_t n, const REAL *x, REAL *sum);                                                       \
-    /* t (n) *= 1 - h^2, the derivative of tanh where its value is h */                                                \
-    void fae_vector_chain_##T(size_t n, const REAL *h, REAL *t);                                                       \
+    /* to (n) = from (1 - h^2), the derivative of tanh where its value is h; to may be from */                         \
+    void fae_vector_chain_##T(size_t n, const REAL *h, const REAL *from, REAL *to);                                    \
     /* sums (d) = column sums of a (n, d), + sums itself if `accumulate` */                                            \
     void fae_vector_column_sums_##T(size_t n, size_t d, const REAL *a, int accumulate, REAL *sums);                    \
     /* out (d, k, n) = w (d, k; rows w_row apart) times the row of scale (d, n; rows scale_row apart) */               \

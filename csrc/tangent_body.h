@@ -39,7 +39,8 @@ FN(tangent_rows)(const FN(tangent_job) * job, size_t t, size_t k, size_t first, 
                 output_dot + i * rows * d_out, d_out);
         }
         for (size_t i = 0; i < k && stack->activations[l] == FAE_TANH; i++) {
-            FN(fae_vector_chain)(rows * d_out, output, output_dot + i * rows * d_out);
+            REAL *cells = output_dot + i * rows * d_out;
+            FN(fae_vector_chain)(rows * d_out, output, cells, cells);
         }
         params += d_out * (d_in + 1);
         params_dot = params_dot == NULL ? NULL : params_dot + d_out * (d_in + 1);

@@ -22,11 +22,11 @@ ISA(vector_add)(size_t n, const REAL *x, REAL *sum)
 }
 
 static TARGET void
-ISA(vector_chain)(size_t n, const REAL *h, REAL *t)
+ISA(vector_chain)(size_t n, const REAL *h, const REAL *from, REAL *to)
 {
     for (size_t i = 0; i < n; i += LANES) {
         VEC value = ISA(load_some)(h + i, n - i);
-        ISA(store_some)(t + i, ISA(load_some)(t + i, n - i) * ISA(fma)(-value, value, ISA(set)(1)), n - i);
+        ISA(store_some)(to + i, ISA(load_some)(from + i, n - i) * ISA(fma)(-value, value, ISA(set)(1)), n - i);
     }
 }
 

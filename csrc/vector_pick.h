@@ -27,9 +27,9 @@ FN(fae_vector_add)(size_t n, const REAL *x, REAL *sum)
 }
 
 void
-FN(fae_vector_chain)(size_t n, const REAL *h, REAL *t)
+FN(fae_vector_chain)(size_t n, const REAL *h, const REAL *from, REAL *to)
 {
-    FAE_PICK(vector_chain)(n, h, t);
+    FAE_PICK(vector_chain)(n, h, from, to);
 }
 
 void
