@@ -25,10 +25,8 @@ FN(fae_stack_slab)(const fae_stack *stack, const REAL *params, const REAL *x, si
                        : h != NULL              ? h + first * d_out
                                                 : scratch + l % 2 * half;
 
-        FN(fae_gemm)(rows, d_out, d_in, input, d_in, 1, params, 1, d_in, params + d_out * d_in, 0, output, d_out);
-        if (stack->activations[l] == FAE_TANH) {
-            FN(fae_vector_tanh)(rows * d_out, output);
-        }
+        FN(fae_gemm)(rows, d_out, d_in, input, d_in, 1, params, 1, d_in, params + d_out * d_in, 0,
+            stack->activations[l], NULL, output, d_out);
         params += d_out * (d_in + 1);
         input = output;
         h = h == NULL ? NULL : h + n * d_out;

@@ -29,16 +29,20 @@ FN(tangent_rows)(const FN(tangent_job) * job, size_t t, size_t k, size_t first, 
         int last = l + 1 == stack->n_layers;
         const REAL *output = last ? y : h + h_first * d_out;
         REAL *output_dot = last ? job->y_dot + (t * job->n + first) * d_last : scratch + l % 2 * half;
+        int then = stack->activations[l] == FAE_TANH ? FAE_TANH_SLOPE : FAE_IDENTITY;
+        /* one tangent: a product ends with the slope. More share the product, but not h. */
+        int at_once = k == 1 && params_dot == NULL ? then : FAE_IDENTITY;
 
         if (input_dot != NULL) { /* W h_dot */
-            FN(fae_gemm)(k * rows, d_out, d_in, input_dot, d_in, 1, params, 1, d_in, NULL, 0, output_dot, d_out);
+            FN(fae_gemm)(k * rows, d_out, d_in, input_dot, d_in, 1, params, 1, d_in, NULL, 0, at_once, output,
+                output_dot, d_out);
         }
         for (size_t i = 0; i < k && params_dot != NULL; i++) { /* W_dot h + b_dot */
             const REAL *w_dot = params_dot + i * n_params;
             FN(fae_gemm)(rows, d_out, d_in, input, d_in, 1, w_dot, 1, d_in, w_dot + d_out * d_in, input_dot != NULL,
-                output_dot + i * rows * d_out, d_out);
+                then, output, output_dot + i * rows * d_out, d_out);
         }
-        for (size_t i = 0; i < k && stack->activations[l] == FAE_TANH; i++) {
+        for (size_t i = 0; i < k && params_dot == NULL && at_once != then; i++) {
             REAL *cells = output_dot + i * rows * d_out;
             FN(fae_vector_chain)(rows * d_out, output, cells, cells);
         }

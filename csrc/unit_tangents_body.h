@@ -31,7 +31,7 @@ FN(unit_push)(const fae_stack *stack, const REAL *params, const REAL *slopes, co
         const REAL *out_slopes = l == 0 ? slopes : slopes + d_in * stride;
 
         if (k > 0) {
-            FN(fae_gemm)(d_out, k * n, d_in, params, d_in, 1, t, k * n, 1, NULL, 0, next, row);
+            FN(fae_gemm)(d_out, k * n, d_in, params, d_in, 1, t, k * n, 1, NULL, 0, FAE_IDENTITY, NULL, next, row);
             FN(fae_vector_scale)(d_out, k, n, out_slopes, stride, next, row);
         }
         if (joining > 0) { /* a unit tangent's first hop needs no product: it is a column of W */
@@ -83,7 +83,8 @@ FN(unit_rows)(const FN(gradient_task) * task, size_t first, size_t n, int accumu
             g_last[j * stride + e] = cotangent * last_slopes[j * stride + e];
         }
     }
-    FN(fae_gemm)(d_before, stride, d_last, last_params, 1, d_before, g_last, stride, 1, NULL, 0, c, stride);
+    FN(fae_gemm)(
+        d_before, stride, d_last, last_params, 1, d_before, g_last, stride, 1, NULL, 0, FAE_IDENTITY, NULL, c, stride);
     if (n_layers == 1) {
         memcpy(g, c, with_x * stride * sizeof(REAL));
     } else {
@@ -108,7 +109,8 @@ FN(unit_rows)(const FN(gradient_task) * task, size_t first, size_t n, int accumu
     for (size_t l = 0; l < n_layers && params_bar != NULL; l++) {
         size_t d_in = (size_t) stack->sizes[l], d_out = (size_t) stack->sizes[l + 1];
 
-        FN(fae_gemm)(d_out, d_in, n, g, stride, 1, input, d_in, 1, NULL, accumulate, params_bar, d_in);
+        FN(fae_gemm)(
+            d_out, d_in, n, g, stride, 1, input, d_in, 1, NULL, accumulate, FAE_IDENTITY, NULL, params_bar, d_in);
         params_bar += d_out * d_in;
         for (size_t i = 0; i < d_out; i++) {
             REAL sum = accumulate ? params_bar[i] : (REAL) 0;
