@@ -343,3 +343,9 @@ def test_each_array_is_checked_past_the_checksum(name, array, message, tmp_path)
 def test_each_field_is_checked_past_the_checksum(body, message):
     with pytest.raises(FormatError, match=f"holds what no release writes: .*{message}"):
         loads_state(sealed(body))
+
+
+def test_a_directory_is_refused_as_a_checkpoint(tmp_path):
+    trainer = Trainer(Encoder([4, 2]), Decoder([2, 4]), loss=HammingLoss(HAPLOTYPE))
+    with pytest.raises(InputError, match="is a directory"):
+        trainer.fit([[0, 1, 0, 1]], n_epochs=1, checkpoint=Checkpoint(tmp_path))

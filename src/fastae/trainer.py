@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import numbers
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -202,6 +204,11 @@ class Trainer:
         """
         n_epochs = _validate.integer(n_epochs, 1, None, name="n_epochs")
         callbacks = tuple(callbacks)
+        for callback in callbacks:
+            if not callable(callback):
+                raise TypeError(f"a callback is {callback!r}; give functions of the trainer and the history")
+        if checkpoint is not None and (isinstance(checkpoint, type) or not hasattr(checkpoint, "read")):
+            raise TypeError(f"checkpoint is {checkpoint!r}; give a Checkpoint, as Checkpoint('training.ckpt')")
         rows, heldout, heldout_rows = self._split(X, X_heldout, validation_split)
         if patience is not None:
             patience = _validate.integer(patience, 1, None, name="patience")
@@ -248,7 +255,7 @@ class Trainer:
         TypeError, ValueError
             If X is not one or more rows of symbols for this encoder.
         DivergenceError
-            If the parameters are so large that latents are not finite.
+            If the parameters are so large, or NaN, that latents or the loss are not finite.
         """
         return self._evaluate(self._source(X, "X"), self.temperature)
 
@@ -305,7 +312,7 @@ class Trainer:
             run.begin_epoch(_draw_seed(self._rng))
         order = np.random.default_rng(run.order_seed)  # of its own: a stream's order must not depend on other draws
         for codes in rows.batches(self.batch_size, order, run.batch):
-            rate = self.learning_rate * self._schedule((run.epoch + run.batch / n_batches) / n_epochs)
+            rate = self._rate((run.epoch + run.batch / n_batches) / n_epochs)
             try:
                 total, xhat, n_known = self._step(codes, rate)
             except DivergenceError as error:
@@ -339,6 +346,18 @@ class Trainer:
                 run.history.best_epoch = run.epoch - 1
         run.history.append(**epoch, seconds=run.seconds + time.perf_counter() - started)
 
+    def _rate(self, progress):
+        share = self._schedule(progress)
+        if not isinstance(share, numbers.Real):
+            raise TypeError(f"the schedule gives {share!r} at {progress:.3g}; give a share of learning_rate, a number")
+        rate = float(self.learning_rate) * float(share)
+        if not 0 <= rate <= _MAX_LEARNING_RATE:  # nor is NaN
+            raise ValueError(
+                f"the schedule gives {share} of the learning rate {self.learning_rate} at {progress:.3g}; "
+                f"together they must be 0 to {_MAX_LEARNING_RATE:.0e}"
+            )
+        return rate
+
     def _step(self, codes, rate):
         """One update; (summed loss, reconstructions, known cells), from before it."""
         total, xhat, n_known = self._update(codes, self.temperature, rate)
@@ -366,6 +385,11 @@ class Trainer:
                 ) from None
             total += self.loss.sum_gradient(xhat, codes, temperature, 0.0, None)
             n_wrong += self.loss.count_wrong(xhat, codes)
+        if not math.isfinite(total):
+            raise DivergenceError(
+                f"after update {self.n_updates}: the loss is no longer finite; choose a learning_rate below "
+                f"{self.learning_rate:g}"
+            )
         return total / max(1, n_known), n_wrong / max(1, n_known)
 
     def _source(self, X, name):

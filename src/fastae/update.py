@@ -53,8 +53,18 @@ class Update:
         self._encoder_optimizer = make_optimizer(chain.encoder.params)
         self._decoder_optimizer = make_optimizer(chain.decoder.params)
         self.optimizers = {"encoder": self._encoder_optimizer, "decoder": self._decoder_optimizer}
-        self._make_pass = _passes(chain, loss, mode, rng, n_threads)
+        self._setup = chain, loss, mode, rng, n_threads
+        self._make_pass = _passes(*self._setup)
         self._made: dict[int, _Pass] = {}
+
+    def __getstate__(self):
+        # what was made works on the arrays of these models, and a copy has its own
+        return {name: value for name, value in self.__dict__.items() if name not in ("_make_pass", "_made")}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._make_pass = _passes(*self._setup)
+        self._made = {}
 
     def __call__(
         self, codes: NDArray[np.int8], temperature: float, learning_rate: float
