@@ -47,6 +47,8 @@ cdef enum:
     # No sum or product of sizes within these bounds can overflow 64 bits.
     MAX_LAYERS = 64
     MAX_WIDTH = 1 << 24
+    # No machine has more; a kernel starts no more than have rows to work on.
+    MAX_THREADS = 1 << 20
     # Numbers of scratch that fit on the C stack: there, a small network's costs nothing.
     SMALL_WORK = 2048
     # Products below which a call keeps the GIL: it is over in microseconds, and letting go would add a tenth.
@@ -78,7 +80,7 @@ cdef size_t thread_count(n_threads) except 0:
         raise TypeError(f"n_threads must be an integer, got {type(n_threads).__name__}")
     if n_threads < 1:
         raise ValueError(f"n_threads must be 1 or more, got {n_threads}")
-    return n_threads
+    return min(n_threads, MAX_THREADS)
 
 
 cdef bint all_finite(const void *data, size_t n, int real) noexcept:
