@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import math
 import numbers
+import re
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -419,11 +420,11 @@ class Trainer:
         return settings | {
             "loss": f"{type(loss).__name__} {loss.temperature!r} to {loss.final_temperature!r}",
             "alphabet": f"{loss.alphabet!r} at {loss.alphabet.levels.tolist()!r}",
-            "gradient": next((name for name, mode in GRADIENT_MODES.items() if mode == self._mode), repr(self._mode)),
-            "optimizer": repr(self._update.optimizers["encoder"]),
+            "gradient": next((name for name, mode in GRADIENT_MODES.items() if mode == self._mode), _told(self._mode)),
+            "optimizer": _told(self._update.optimizers["encoder"]),
             "learning_rate": repr(self.learning_rate),
             "batch_size": repr(self.batch_size),
-            "schedule": getattr(self._schedule, "__qualname__", repr(self._schedule)),
+            "schedule": getattr(self._schedule, "__qualname__", _told(self._schedule)),
             "latent_bits": repr(self.latent_bits),
             "n_epochs": repr(n_epochs),
             "patience": repr(patience),
@@ -456,6 +457,11 @@ class _Keeping:
 
     def _state(self):
         return TrainingState(self._settings, self._trainer.get_state() | self._run.to_arrays())
+
+
+def _told(thing):
+    """What its repr tells, but for the address, which is another in every process."""
+    return re.sub(r" at 0x[0-9A-Fa-f]+", "", repr(thing))
 
 
 def _is_out_of_patience(run, patience):
