@@ -81,10 +81,11 @@ size_t fae_stack_jvp_work(const fae_stack *stack, size_t n, size_t k, size_t n_t
 size_t fae_stack_reverse_work(const fae_stack *stack, size_t n, size_t n_threads);
 size_t fae_stack_unit_tangents_work(const fae_stack *stack, size_t n, size_t n_threads);
 
-/* x (n, d_0) -> y (n, d_L), the last layer of forward alone: the others never leave the cache. */
-void fae_stack_predict_f32(
+/* x (n, d_0) -> y (n, d_L), the last layer of forward alone: the others never leave the cache. Returns 1, or 0 if x holds
+ * NaN or infinity: it is looked at while it is in the cache. */
+int fae_stack_predict_f32(
     const fae_stack *stack, const float *params, const float *x, size_t n, size_t n_threads, float *work, float *y);
-void fae_stack_predict_f64(
+int fae_stack_predict_f64(
     const fae_stack *stack, const double *params, const double *x, size_t n, size_t n_threads, double *work, double *y);
 
 /* Forward mode: k tangents beside the primal. x and h as given to and left by forward.
@@ -94,10 +95,11 @@ void fae_stack_tangent_f32(const fae_stack *stack, const float *params, const fl
 void fae_stack_tangent_f64(const fae_stack *stack, const double *params, const double *x, const double *h, size_t n,
     const double *params_dot, const double *x_dot, size_t k, size_t n_threads, double *work, double *y_dot);
 
-/* The value and its tangents in one pass over x: predict and tangent together. */
-void fae_stack_jvp_f32(const fae_stack *stack, const float *params, const float *x, size_t n, const float *params_dot,
+/* The value and its tangents in one pass over x: predict and tangent together. Returns 1, or 0 if x or x_dot holds NaN or
+ * infinity. */
+int fae_stack_jvp_f32(const fae_stack *stack, const float *params, const float *x, size_t n, const float *params_dot,
     const float *x_dot, size_t k, size_t n_threads, float *work, float *y, float *y_dot);
-void fae_stack_jvp_f64(const fae_stack *stack, const double *params, const double *x, size_t n,
+int fae_stack_jvp_f64(const fae_stack *stack, const double *params, const double *x, size_t n,
     const double *params_dot, const double *x_dot, size_t k, size_t n_threads, double *work, double *y, double *y_dot);
 
 /* Reverse mode: cotangent y_bar (n, d_L) -> params_bar (n_params), x_bar (n, d_0); either may be NULL. Overwrites. */

@@ -82,6 +82,8 @@ FAE_DECLARE_SLAB(double, f64)
 #define FAE_DECLARE_VECTOR(REAL, T)                                                                                    \
     void fae_gemm_##T(size_t m, size_t n, size_t k, const REAL *a, size_t a_row, size_t a_col, const REAL *b,          \
         size_t b_row, size_t b_col, const REAL *bias, int accumulate, int then, const REAL *h, REAL *c, size_t c_row); \
+    /* 1 if none of n numbers is NaN or infinite, else 0 */                                                            \
+    int fae_vector_is_finite_##T(size_t n, const REAL *x);                                                             \
     /* sum (n) += x (n) */                                                                                             \
     void fae_vector_add_##T(size_t n, const REAL *x, REAL *sum);                                                       \
     /* to (n) = from (1 - h^2), the derivative of tanh where its value is h; to may be from */                         \

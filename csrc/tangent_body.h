@@ -9,6 +9,7 @@ typedef struct {
     const REAL *params_dot, *x_dot;
     size_t k;
     REAL *work, *y, *y_dot; /* y == NULL where h is given */
+    atomic_int *infinite;   /* where to tell that x or x_dot is not finite; NULL where h is given */
 } FN(tangent_job);
 
 /* k tangents from tangent `t` on, of `rows` examples from example `first` on; k = 1 unless rows = n. The primal's layers
@@ -65,10 +66,20 @@ FN(tangent_part)(const void *context, size_t part, size_t thread)
     if (job->h == NULL) {
         REAL *scratch = job->work + thread * jvp_scratch(stack, n, job->k);
         REAL *h = scratch + tangent_scratch(stack, n, job->k), *y = job->y + first * d_last;
+        int infinite;
 
         FN(fae_stack_slab)(stack, job->params, job->x + first * d_0, rows, 0, rows, h, NULL, y);
+        infinite = !FN(fae_vector_is_finite)(rows * d_0, job->x + first * d_0);
         for (size_t t = 0; t < job->k; t += group) {
-            FN(tangent_rows)(job, t, fae_min(group, job->k - t), first, rows, h, rows, 0, y, scratch);
+            size_t k = fae_min(group, job->k - t);
+
+            if (job->x_dot != NULL) {
+                infinite |= !FN(fae_vector_is_finite)(k * rows * d_0, job->x_dot + (t * n + first) * d_0);
+            }
+            FN(tangent_rows)(job, t, k, first, rows, h, rows, 0, y, scratch);
+        }
+        if (infinite) {
+            atomic_store_explicit(job->infinite, 1, memory_order_relaxed);
         }
     } else {
         REAL *scratch = job->work + thread * tangent_scratch(stack, n, job->k);
@@ -96,16 +107,18 @@ void
 FN(fae_stack_tangent)(const fae_stack *stack, const REAL *params, const REAL *x, const REAL *h, size_t n,
     const REAL *params_dot, const REAL *x_dot, size_t k, size_t n_threads, REAL *work, REAL *y_dot)
 {
-    FN(tangent_job) job = { stack, params, x, h, n, params_dot, x_dot, k, work, NULL, y_dot };
+    FN(tangent_job) job = { stack, params, x, h, n, params_dot, x_dot, k, work, NULL, y_dot, NULL };
 
     FN(tangent_run)(&job, n_threads);
 }
 
-void
+int
 FN(fae_stack_jvp)(const fae_stack *stack, const REAL *params, const REAL *x, size_t n, const REAL *params_dot,
     const REAL *x_dot, size_t k, size_t n_threads, REAL *work, REAL *y, REAL *y_dot)
 {
-    FN(tangent_job) job = { stack, params, x, NULL, n, params_dot, x_dot, k, work, y, y_dot };
+    atomic_int infinite = 0;
+    FN(tangent_job) job = { stack, params, x, NULL, n, params_dot, x_dot, k, work, y, y_dot, &infinite };
 
     FN(tangent_run)(&job, n_threads);
+    return !infinite;
 }

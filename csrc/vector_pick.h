@@ -31,6 +31,12 @@ FN(fae_gemm)(size_t m, size_t n, size_t k, const REAL *a, size_t a_row, size_t a
     FN(gemm_by_vectors)(m, n, k, a, a_row, a_col, b, b_row, b_col, bias, accumulate, then, h, c, c_row);
 }
 
+int
+FN(fae_vector_is_finite)(size_t n, const REAL *x)
+{
+    return FAE_PICK(vector_is_finite)(n, x);
+}
+
 void
 FN(fae_vector_add)(size_t n, const REAL *x, REAL *sum)
 {
