@@ -177,7 +177,8 @@ typedef struct {
     float *c;
     size_t rows, columns, c_row, done;
     int accumulate, then;
-    const float *h; /* rows as those of c */
+    const float *h;    /* rows as those of c */
+    const float *next; /* the square that waits after this one: time for its lines to come from memory */
 } amx_storing;
 
 INLINE void
@@ -203,6 +204,8 @@ amx_store_row(amx_storing *store)
         }
         _mm512_mask_storeu_ps(c + j, mask, sum);
     }
+    __builtin_prefetch(store->next + store->done * store->c_row, 0, 2);
+    __builtin_prefetch(store->next + store->done * store->c_row + SIDE, 0, 2);
     store->done++;
 }
 
@@ -358,9 +361,11 @@ fae_gemm_amx(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t 
                     size_t rows = hold_b ? width : strip_width, columns = hold_b ? strip_width : width;
                     float *to = store.sums == sums[0] ? sums[1] : sums[0];
 
+                    store.next = c + (i + down) * c_row + j + right;
                     amx_square(rows, columns, steps, hold_b ? panel : strip, hold_b ? strip : panel, &store, to);
                     store = (amx_storing){ to, start == NULL ? NULL : start + right, c + (i + down) * c_row + j + right,
-                        rows, columns, c_row, 0, add, finish, slopes == NULL ? NULL : slopes + down * c_row + right };
+                        rows, columns, c_row, 0, add, finish, slopes == NULL ? NULL : slopes + down * c_row + right,
+                        store.next };
                 }
             }
         }
