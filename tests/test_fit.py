@@ -268,3 +268,20 @@ def test_an_evaluation_without_a_finite_loss_says_so():
     trainer.decoder.params[-1] = np.nan
     with pytest.raises(DivergenceError, match="after update 0: the loss is no longer finite"):
         trainer.evaluate(symbols())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"encoder.params": np.zeros(1, np.float32)}, r"encoder.params is float32 of shape \(1,\), this trainer's is"),
+        ({"decoder.mean": np.zeros(50)}, "decoder.mean is float64 of shape"),
+        ({"random": None}, "random is missing, this trainer's is uint64"),
+    ],
+)
+def test_the_state_of_another_trainer_is_refused_and_changes_nothing(change, message):
+    other, trainer = make_trainer(), make_trainer()
+    other.step(symbols(8))
+    before = params_of(trainer)
+    with pytest.raises(ValueError, match=message):
+        trainer.set_state(other.get_state() | change)
+    assert params_of(trainer) == before and trainer.n_updates == 0

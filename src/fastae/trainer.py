@@ -293,7 +293,20 @@ class Trainer:
         Parameters
         ----------
         arrays : dict of str to ndarray
+
+        Raises
+        ------
+        ValueError
+            If an array is missing, or of another size or dtype than this trainer's; nothing is changed then.
         """
+        for name, own in self.get_state().items():
+            given = arrays.get(name)
+            if given is None or given.shape != own.shape or given.dtype != own.dtype:
+                got = "missing" if given is None else f"{given.dtype} of shape {given.shape}"
+                raise ValueError(
+                    f"{name} is {got}, this trainer's is {own.dtype} of shape {own.shape}; "
+                    "give the state of a trainer of the same networks and optimiser"
+                )
         self.n_updates = int(arrays["updates"][0])
         self.learning_rate = float(arrays["rate"][0])
         rng_from_array(self._rng, arrays["random"])
