@@ -99,8 +99,8 @@ void fae_stack_tangent_f64(const fae_stack *stack, const double *params, const d
  * infinity. */
 int fae_stack_jvp_f32(const fae_stack *stack, const float *params, const float *x, size_t n, const float *params_dot,
     const float *x_dot, size_t k, size_t n_threads, float *work, float *y, float *y_dot);
-int fae_stack_jvp_f64(const fae_stack *stack, const double *params, const double *x, size_t n,
-    const double *params_dot, const double *x_dot, size_t k, size_t n_threads, double *work, double *y, double *y_dot);
+int fae_stack_jvp_f64(const fae_stack *stack, const double *params, const double *x, size_t n, const double *params_dot,
+    const double *x_dot, size_t k, size_t n_threads, double *work, double *y, double *y_dot);
 
 /* Reverse mode: cotangent y_bar (n, d_L) -> params_bar (n_params), x_bar (n, d_0); either may be NULL. Overwrites. */
 void fae_stack_reverse_f32(const fae_stack *stack, const float *params, const float *x, const float *h, size_t n,
