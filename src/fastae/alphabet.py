@@ -239,7 +239,11 @@ class Alphabet:
 
     def fill_levels(self, codes: NDArray[np.int8], levels: NDArray[Any]) -> int:
         """Write what `to_levels` gives into an array of the shape of codes; how many of them are not missing."""
-        return _core.alphabet_levels(codes, self._level_of[levels.dtype], levels)
+        return _core.alphabet_levels(codes, self.level_table(levels.dtype), levels)
+
+    def level_table(self, dtype: np.dtype[Any]) -> NDArray[Any]:
+        """The level of missing, then that of every code, as kernels take them."""
+        return self._level_of[dtype]
 
     def from_levels(self, x: ArrayLike) -> NDArray[np.int8]:
         """Codes of the nearest levels; the lower code halfway between two.

@@ -102,10 +102,6 @@ class _SymbolLoss:
         """Sum over cells; grad, unless None, receives scale times its gradient. The trainer's door: no checks here."""
         return self._kernel(xhat, codes, self._levels[xhat.dtype], temperature, scale, grad, n_threads)
 
-    def levels(self, dtype: np.dtype[Any]) -> NDArray[Any]:
-        """The alphabet's levels, as kernels take them."""
-        return self._levels[dtype]
-
     def count_wrong(self, xhat: NDArray[Any], codes: NDArray[np.int8]) -> int:
         """`exact` without checks."""
         return _core.loss_hamming(xhat, codes, self._levels[xhat.dtype])

@@ -146,7 +146,7 @@ class Trainer:
         codes = self.loss.alphabet.to_codes(X)
         check_rows(codes, self.encoder.sizes[0], "X")
         try:
-            total, _, n_known = self._step(codes, self.learning_rate)
+            total, n_known, _ = self._step(codes, self.learning_rate)
         except DivergenceError as error:
             raise self._diverged(error, "") from None
         return total / max(1, n_known)
@@ -328,12 +328,12 @@ class Trainer:
         for codes in rows.batches(self.batch_size, order, run.batch):
             rate = self._rate((run.epoch + run.batch / n_batches) / n_epochs)
             try:
-                total, xhat, n_known = self._step(codes, rate)
+                total, n_known, n_wrong = self._step(codes, rate)
             except DivergenceError as error:
                 where = f" (epoch {run.epoch + 1} of {n_epochs}, batch {run.batch + 1} of {n_batches})"
                 raise self._diverged(error, where) from None
             run.loss_sum += total
-            run.n_wrong += self.loss.count_wrong(xhat, codes)
+            run.n_wrong += n_wrong
             run.n_known += n_known
             run.learning_rate = rate
             run.batch += 1
@@ -373,10 +373,10 @@ class Trainer:
         return rate
 
     def _step(self, codes, rate):
-        """One update; (summed loss, reconstructions, known cells), from before it."""
-        total, xhat, n_known = self._update(codes, self.temperature, rate)
+        """One update; (summed loss, known cells, wrong ones), from before it."""
+        sums = self._update(codes, self.temperature, rate)
         self.n_updates += 1
-        return total, xhat, n_known
+        return sums
 
     def _diverged(self, error, where):
         return DivergenceError(
