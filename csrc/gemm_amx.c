@@ -23,8 +23,8 @@
 #define TILE ((size_t) SIDE * STEP) /* its numbers */
 #define PARTS ((size_t) 3)
 #define PAIR (2 * SIDE)             /* C is made in squares of two tiles by two */
-#define DEPTH 128                   /* that is split at once */
-#define HELD ((size_t) 1 << 15)     /* numbers of one operand that are held, while PAIR lines of the other pass */
+#define DEPTH 256                   /* that is split at once */
+#define HELD ((size_t) 1 << 15)    /* numbers of one operand that are held, while PAIR lines of the other pass */
 
 /* Products of bfloat16 below 2^-126 become zero. Both operands are scaled by a power of two, which is exact: then no
  * part of any float is that small, nor is a product of all but the smallest numbers. */
@@ -240,7 +240,7 @@ amx_fits(const amx_range *a, const amx_range *b)
 
     /* The sums stay below DEPTH 2^(most_a - 126) 2^(most_b - 126) <= 2^126. Products are 0 or at least 2^-100: one with a
      * low part is then at least 2^-123, and what becomes zero is below 2^-26 of its product. */
-    return most_a < 255 && most_b < 255 && most_a + most_b <= 2 * 126 + 126 - 7 && least_a + least_b >= 2 * 127 - 100;
+    return most_a < 255 && most_b < 255 && most_a + most_b <= 2 * 126 + 126 - 8 && least_a + least_b >= 2 * 127 - 100;
 }
 
 #define LOAD_A(part)                                                                                                   \
@@ -327,7 +327,8 @@ fae_gemm_amx(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t 
     _Alignas(64) float sums[2][4 * SIDE * SIDE];
     amx_operand sides[2] = { { a, m, a_row, a_col, 0 }, { b, n, b_col, b_row, 1 } };
     size_t held_lines = HELD / fae_min(DEPTH, (k + STEP - 1) / STEP * STEP) / PAIR * PAIR;
-    int hold_b = m * (n / held_lines) <= n * (m / held_lines); /* for every block held, the other passes once */
+    int hold_b =
+        m * ((n - 1) / held_lines) <= n * ((m - 1) / held_lines); /* for every block held, the other passes once */
     const amx_operand *held = &sides[hold_b], *passing = &sides[!hold_b];
     amx_storing store = { .sums = sums[1] };
 
