@@ -160,6 +160,8 @@ def small_training(path, X=None, trainer=None, **fit):
     ("change", "name"),
     [
         ({"trainer": {"batch_size": 5}}, "batch_size was 4, is 5"),
+        ({"trainer": {"seed": 5}}, "seed was 0, is 5"),
+        ({"trainer": {"seed": np.random.default_rng(0)}}, "seed was 0, is a generator"),
         ({"trainer": {"sizes": [6, 3]}}, "encoder was Encoder"),
         ({"trainer": {"optimizer": "sgd"}}, "optimizer was Adam"),
         ({"trainer": {"gradient": "reverse"}}, "gradient was forward, is reverse"),
@@ -246,6 +248,7 @@ def test_a_checkpoint_of_version_1_is_read_for_ever(tmp_path):
     state = loads_state(GOLDEN.read_bytes())
     assert dumps_state(state) == GOLDEN.read_bytes()
     assert state.settings["n_epochs"] == "6" and state.settings["gradient"] == "reverse"
+    assert state.settings["seed"] == "3"
     assert state.arrays["epoch"].tolist() == [2] and state.arrays["batch"].tolist() == [1]
     assert state.arrays["history.loss"].shape == (2,) and state.arrays["encoder.params"].dtype == np.float32
     path = tmp_path / "training.ckpt"

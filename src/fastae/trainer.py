@@ -52,7 +52,8 @@ class Trainer:
         Round latents while training, gradients passing straight through, so that the decoder learns from what will
         be stored.
     seed : int or numpy.random.Generator
-        Of the order of the rows, of the choice of validation rows, and of random directions.
+        Of the order of the rows, of the choice of validation rows, and of random directions. A checkpoint belongs to
+        its integer; of a generator it keeps the state, and puts it back in whichever generator is given.
     n_threads : int
         Most threads that share the rows of a batch, from 1; the results are the same, to the bit, for every number.
 
@@ -119,6 +120,7 @@ class Trainer:
         self._model = model
         self._schedule = _lookup(schedule, SCHEDULES, "schedule")
         self._rng = _validate.generator(seed)
+        self._seed = "a generator" if self._rng is seed else str(int(seed))  # as a checkpoint tells it
         self._split_seed = _draw_seed(self._rng)  # drawn here, so that every fit holds out the same rows
         self._n_threads = _validate.integer(n_threads, 1, None, name="n_threads")
         self._update = Update(model, loss, self._mode, make_optimizer, self._rng, self._n_threads)
@@ -437,6 +439,7 @@ class Trainer:
             "optimizer": _told(self._update.optimizers["encoder"]),
             "learning_rate": repr(self.learning_rate),
             "batch_size": repr(self.batch_size),
+            "seed": self._seed,
             "schedule": getattr(self._schedule, "__qualname__", _told(self._schedule)),
             "latent_bits": repr(self.latent_bits),
             "n_epochs": repr(n_epochs),
