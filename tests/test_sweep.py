@@ -343,6 +343,39 @@ def test_command_sweeps_a_region_only(vcf_file, capsys):
     assert figures(some) == figures(sweep(cohort, latents=[2], bits=[1], depth=[2], n_epochs=5))
 
 
+def test_results_may_be_named_by_bytes(calls, tmp_path):
+    path = tmp_path / "r.jsonl"
+    done = [sweep(calls, latents=[1], bits=[1], depth=[1], n_epochs=1, results=name) for name in (bytes(path), path)]
+    assert done[0] == done[1]  # to the seconds: the second is the first's
+
+
+def test_command_that_is_stopped_tells_how_to_go_on(vcf_file, tmp_path, monkeypatch, capsys):
+    results = str(tmp_path / "r.jsonl")
+    command = ["sweep", str(vcf_file), "--latents", "1,2", "--bits", "1", "--depth", "1", "--epochs", "1"]
+    fit = training.fit
+
+    def stopped(*args, shape, **options):
+        if shape.n_latents == 2:
+            until = time.monotonic() + 20
+            while not os.path.exists(results) and time.monotonic() < until:
+                time.sleep(0.01)
+            signal.raise_signal(signal.SIGINT)
+        return fit(*args, shape=shape, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "fit", stopped)
+        assert main([*command, "--results", results]) == 128 + signal.SIGINT
+        told = f"fastae: stopped; finished points are in {results}, and the same command goes on from them\n"
+        assert capsys.readouterr() == ("", told)
+        assert main(command) == 128 + signal.SIGINT
+        told = "fastae: stopped; --results FILE would have kept the finished points\n"
+        assert capsys.readouterr() == ("", told)
+        patched.setattr("fastae.io.read_cohort", lambda *_, **__: signal.raise_signal(signal.SIGINT))
+        assert main([*command, "--results", results + "2"]) == 128 + signal.SIGINT
+        assert capsys.readouterr() == ("", "fastae: stopped; no point was finished\n")
+    assert main([*command, "--results", results]) == 0
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
