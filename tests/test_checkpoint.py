@@ -2,6 +2,7 @@
 """A training that was stopped, even by SIGKILL, comes out as if it had not been; bytes of anything else are refused."""
 
 import functools
+import os
 import signal
 import struct
 import subprocess
@@ -223,6 +224,13 @@ def test_a_checkpoint_is_written_when_its_seconds_have_gone_by(tmp_path, monkeyp
 def test_seconds_that_are_none_are_refused(seconds, error):
     with pytest.raises(error, match="seconds"):
         Checkpoint("x", seconds=seconds)
+
+
+def test_a_path_may_be_bytes_and_nothing_that_is_no_path(tmp_path):
+    small_training(os.fsencode(tmp_path / "training.ckpt"))
+    assert loads_state((tmp_path / "training.ckpt").read_bytes()).arrays["epoch"] == 2
+    with pytest.raises(TypeError, match="os.PathLike object, not int"):
+        Checkpoint(3)
 
 
 def sealed(body):

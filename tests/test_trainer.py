@@ -335,3 +335,10 @@ def test_no_rows_are_refused_by_name():
             method(none)
     with pytest.raises(ValueError, match="^X_heldout has no rows; give at least one$"):
         trainer.fit(rows(HAPLOTYPE), n_epochs=1, X_heldout=none)
+
+
+def test_an_optimizer_that_cannot_update_is_refused_at_once():
+    with pytest.raises(
+        TypeError, match=r"the function optimizer gives None; let it give an object with a method update"
+    ):
+        Trainer(Encoder([4, 2]), Decoder([2, 4]), loss=HammingLoss(HAPLOTYPE), optimizer=lambda params: None)

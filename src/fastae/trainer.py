@@ -120,7 +120,7 @@ class Trainer:
         self._model = model
         self._schedule = _lookup(schedule, SCHEDULES, "schedule")
         self._rng = _validate.generator(seed)
-        self._seed = "a generator" if self._rng is seed else str(int(seed))  # as a checkpoint tells it
+        self._seed = "a generator" if isinstance(seed, np.random.Generator) else str(int(seed))  # as a checkpoint tells it
         self._split_seed = _draw_seed(self._rng)  # drawn here, so that every fit holds out the same rows
         self._n_threads = _validate.integer(n_threads, 1, None, name="n_threads")
         self._update = Update(model, loss, self._mode, make_optimizer, self._rng, self._n_threads)
@@ -301,14 +301,8 @@ class Trainer:
         ValueError
             If an array is missing, or of another size or dtype than this trainer's; nothing is changed then.
         """
-        for name, own in self.get_state().items():
-            given = arrays.get(name)
-            if given is None or given.shape != own.shape or given.dtype != own.dtype:
-                got = "missing" if given is None else f"{given.dtype} of shape {given.shape}"
-                raise ValueError(
-                    f"{name} is {got}, this trainer's is {own.dtype} of shape {own.shape}; "
-                    "give the state of a trainer of the same networks and optimiser"
-                )
+        wanted = "a trainer of the same networks and optimiser"
+        _validate.state(arrays, self.get_state(), name="trainer", wanted=wanted)
         self.n_updates = int(arrays["updates"][0])
         self.learning_rate = float(arrays["rate"][0])
         rng_from_array(self._rng, arrays["random"])

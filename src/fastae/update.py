@@ -53,6 +53,12 @@ class Update:
         self._encoder_optimizer = make_optimizer(chain.encoder.params)
         self._decoder_optimizer = make_optimizer(chain.decoder.params)
         self.optimizers = {"encoder": self._encoder_optimizer, "decoder": self._decoder_optimizer}
+        for optimizer in self.optimizers.values():
+            if not callable(getattr(optimizer, "update", None)):
+                raise TypeError(
+                    f"the function optimizer gives {optimizer!r}; let it give an object with a method "
+                    "update(gradient, learning_rate), such as SGD(params)"
+                )
         self._setup = chain, loss, mode, rng, n_threads
         self._make_pass = _passes(*self._setup)
         self._made: dict[int, _Pass] = {}
