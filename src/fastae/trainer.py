@@ -120,7 +120,7 @@ class Trainer:
         self._model = model
         self._schedule = _lookup(schedule, SCHEDULES, "schedule")
         self._rng = _validate.generator(seed)
-        self._seed = "a generator" if isinstance(seed, np.random.Generator) else str(int(seed))  # as a checkpoint tells it
+        self._seed = "a generator" if isinstance(seed, np.random.Generator) else str(int(seed))
         self._split_seed = _draw_seed(self._rng)  # drawn here, so that every fit holds out the same rows
         self._n_threads = _validate.integer(n_threads, 1, None, name="n_threads")
         self._update = Update(model, loss, self._mode, make_optimizer, self._rng, self._n_threads)
