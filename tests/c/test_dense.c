@@ -163,19 +163,19 @@ test_derivatives_f32(void)
     }
 }
 
-/* Large enough that threads are started: the same bits as one thread gives. */
+/* Large enough that threads are started, and tiles multiply in more than one step of depth: the same bits as one thread gives. */
 static void
 test_threads(void)
 {
-    int64_t sizes[] = { 64, 70, 60 };
+    int64_t sizes[] = { 300, 70, 60 };
     int32_t activations[] = { FAE_TANH, FAE_TANH };
     fae_stack stack = { 2, sizes, activations };
     size_t n = 600, k = 2, n_params = fae_stack_n_params(&stack), n_h = n * fae_stack_n_outputs(&stack);
-    float *params = random_f32(n_params), *x = random_f32(n * 64), *y_bar = random_f32(n * 60);
-    float *params_dot = random_f32(k * n_params), *x_dot = random_f32(k * n * 64);
+    float *params = random_f32(n_params), *x = random_f32(n * 300), *y_bar = random_f32(n * 60);
+    float *params_dot = random_f32(k * n_params), *x_dot = random_f32(k * n * 300);
     float *results[2];
     size_t y = n_h, predicted = y + n * 60, y_dot = predicted + n * 60, params_bar = y_dot + 2 * k * n * 60;
-    size_t x_bar = params_bar + 2 * n_params, size = x_bar + 2 * n * 64;
+    size_t x_bar = params_bar + 2 * n_params, size = x_bar + 2 * n * 300;
 
     for (size_t i = 0; i < 2; i++) {
         size_t threads = 1 + 2 * i;
@@ -196,7 +196,7 @@ test_threads(void)
         free(work);
         work = random_f32(fae_stack_unit_tangents_work(&stack, n, threads));
         fae_stack_unit_tangents_f32(
-            &stack, params, x, r, n, y_bar, threads, work, r + params_bar + n_params, r + x_bar + n * 64);
+            &stack, params, x, r, n, y_bar, threads, work, r + params_bar + n_params, r + x_bar + n * 300);
         free(work);
     }
     CHECK(memcmp(results[0], results[1], size * sizeof **results) == 0);
