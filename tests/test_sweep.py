@@ -15,6 +15,7 @@ import pytest
 from vcftext import vcf
 
 from fastae import Cohort, FormatError, InputError, Sweep, SweepPoint, open_archive, read_cohort, sweep, write_archive
+from fastae.archive.columns import split
 from fastae.archive.predictors import training
 from fastae.cli import main
 from fastae.plots import new_figure, plot_sweep
@@ -297,6 +298,25 @@ def test_too_many_sites_for_one_block_are_refused(calls, monkeypatch):
     monkeypatch.setattr(sys.modules["fastae.sweep"], "MAX_BLOCK_CELLS", 100)
     with pytest.raises(InputError, match="60 sites of 120 samples are too large for one block"):
         sweep(calls, latents=[1], bits=[1], depth=[1])
+
+
+def test_latents_beyond_the_rows_are_refused_before_training(monkeypatch):
+    monkeypatch.setattr(training, "fit", None)
+    with pytest.raises(InputError, match="41 latents are more than the 40 rows that they are to tell apart"):
+        sweep(haplotypes(n_haplotypes=40), latents=[41], bits=[1], depth=[1])
+
+
+def test_training_asks_in_every_long_phase_whether_to_stop(calls):
+    table, matrix = split(calls, np.ones(calls.shape[:2], bool))
+    asking = []
+
+    def check_stop(_):
+        asking.append(sys._getframe(1).f_code.co_name)
+
+    training.fit(matrix, table, 240, 0, forced=True, shape=training.Shape(4, 8), n_epochs=5, check_stop=check_stop)
+    counts = {name: asking.count(name) for name in dict.fromkeys(asking)}
+    n_rounds = 2 * 4  # of four steps
+    assert counts == {"<lambda>": 5, "_improve": 3 * 4, "_inverse_curvature": 60, "_round": n_rounds * (8 + 1)}
 
 
 def test_a_failing_point_ends_the_sweep_at_once(calls, monkeypatch):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import functools
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -171,6 +172,13 @@ def test_history_has_one_number_per_epoch_in_every_column():
     assert history.best_epoch is None
     assert max(history.learning_rate) <= 0.05
     assert all(seconds > 0 for seconds in history.seconds)
+
+
+def test_seconds_are_those_of_each_epoch_and_not_of_all_so_far():
+    trainer = Trainer(*halves(), loss=HammingLoss(DNA))
+    started = time.perf_counter()
+    history = trainer.fit(rows(DNA), n_epochs=20, callbacks=[lambda *_: time.sleep(0.002)])
+    assert sum(history.seconds) < time.perf_counter() - started - 20 * 0.002
 
 
 def test_temperature_falls_geometrically_to_its_end():

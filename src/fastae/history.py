@@ -33,6 +33,7 @@ class History:
     learning_rate, temperature : ndarray of shape (n_epochs,), float64
         At the end of the epoch.
     seconds : ndarray of shape (n_epochs,), float64
+        Wall time of the epoch, its look at the held-out rows included; their sum is that of the training.
     best_epoch : int or None
         The epoch, from 0, whose parameters the models hold, where `patience` was given.
     heldout_rows : ndarray of int64 or None

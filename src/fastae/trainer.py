@@ -314,12 +314,12 @@ class Trainer:
 
     def _epoch(self, run, rows, n_epochs, keep, bar):
         """Update on every row that the epoch has not seen yet."""
-        started = time.perf_counter() - run.seconds
         n_batches = -(-rows.n_rows // self.batch_size)
         share = run.epoch / (n_epochs - 1) if n_epochs > 1 else 1.0
         self.temperature = self.loss.temperature ** (1 - share) * self.loss.final_temperature**share
         if not run.batch:
             run.begin_epoch(_draw_seed(self._rng))
+        started = time.perf_counter() - run.seconds  # before an interruption, where there was one
         order = np.random.default_rng(run.order_seed)  # of its own: a stream's order must not depend on other draws
         for codes in rows.batches(self.batch_size, order, run.batch):
             rate = self._rate((run.epoch + run.batch / n_batches) / n_epochs)

@@ -211,7 +211,7 @@ def _code_window(
     blocks, model = by_frequency, None
     if predictor != frequency.NAME and rows:
         forced = predictor == autoencoder.NAME
-        fitted = training.fit(matrix, table, rows[0].stop, seed, forced=forced, progress=check_stop)
+        fitted = training.fit(matrix, table, rows[0].stop, seed, forced=forced, check_stop=check_stop)
         if fitted is not None:
             model, codes = fitted
             by_autoencoder = [
