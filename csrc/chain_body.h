@@ -16,16 +16,15 @@ typedef struct {
     REAL *encoder_bar, *decoder_bar;
 } FN(chain_job);
 
-/* out (n) = the nearest of 2^bits steps from -1 to 1, in double as where latents are stored; NaN stays. */
-static void
-FN(chain_round)(size_t n, const REAL *z, int bits, REAL *out)
+void
+FN(fae_latents_round)(const REAL *z, size_t n, int bits, REAL *rounded)
 {
     const double top = (double) ((1 << bits) - 1);
 
     for (size_t i = 0; i < n; i++) {
         double q = rint((double) z[i] * (top / 2) + top / 2);
         q = q < 0 ? 0 : q > top ? top : q;
-        out[i] = (REAL) ((2 * q - top) / top);
+        rounded[i] = (REAL) ((2 * q - top) / top);
     }
 }
 
@@ -50,7 +49,7 @@ FN(chain_slab)(const FN(chain_job) * job, size_t first, size_t rows, int accumul
     if (chain->latent_bits > 0) {
         given = rest;
         rest += rows * m;
-        FN(chain_round)(rows * m, z, chain->latent_bits, given);
+        FN(fae_latents_round)(z, rows * m, chain->latent_bits, given);
     }
     FN(fae_stack_slab)(decoder, job->decoder_params, given, rows, 0, rows, h_decoder, NULL, xhat);
     sums.loss = (chain->loss == FAE_CROSS_ENTROPY ? FN(fae_loss_cross_entropy) : FN(fae_loss_soft_hamming))(

@@ -166,6 +166,10 @@ typedef struct {
     size_t n_known, n_wrong;
 } fae_chain_sums;
 
+/* rounded (n) = the nearest of 2^bits even steps from -1 to 1, in double as where latents are stored; NaN stays. */
+void fae_latents_round_f32(const float *z, size_t n, int bits, float *rounded);
+void fae_latents_round_f64(const double *z, size_t n, int bits, double *rounded);
+
 /* Numbers of scratch. */
 size_t fae_chain_gradient_work(const fae_chain *chain, size_t n, size_t n_threads);
 /* One pass over codes (n, d), which are both the examples, by their levels, and what they should be reconstructed as:

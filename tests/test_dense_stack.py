@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from fastae import DenseStack
+from fastae import DenseStack, _core
 from fastae.layers import count_params, round_latents
 
 CASES = [
@@ -136,6 +136,25 @@ def test_rounded_latents_are_those_that_are_stored(bits):
 
 def test_latents_outside_their_range_round_to_its_ends():
     assert round_latents(np.array([[-3.0, 3.0]]), 2).tolist() == [[-1.0, 1.0]]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("bits", range(1, 9))
+def test_latents_are_rounded_by_their_formula_to_the_bit(bits, dtype, rng):
+    top = 2**bits - 1
+    halfway = (np.arange(2 * top + 1) - top) / top  # steps, and the places between two
+    z = np.concatenate([rng.uniform(-1.1, 1.1, 999), halfway, [np.inf, -np.inf, -0.0]]).astype(dtype)
+    q = np.clip(np.rint(z.astype(np.float64) * (top / 2) + top / 2), 0, top)
+    np.testing.assert_array_equal(round_latents(z, bits), ((2 * q - top) / top).astype(dtype))
+    assert np.isnan(round_latents(np.array([np.nan], dtype), bits)).all()
+
+
+def test_latents_round_refuses_what_is_not_1_to_8_bits_or_of_another_shape():
+    for bits in (0, 9):
+        with pytest.raises(ValueError, match=f"bits is {bits}, expected 1 to 8"):
+            _core.latents_round(np.zeros(2), bits, np.zeros(2))
+    with pytest.raises(ValueError, match="rounded has shape"):
+        _core.latents_round(np.zeros(2), 1, np.zeros(3))
 
 
 def test_parameters_that_are_not_aligned_are_refused_with_what_helps():

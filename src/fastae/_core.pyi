@@ -82,6 +82,9 @@ class Stack:
 def alphabet_codes(symbols: NDArray[Any], code_of: I8, codes: I8) -> int: ...
 def alphabet_levels(codes: I8, level_of: NDArray[Real], levels: NDArray[Real]) -> int: ...
 
+# latents: rounded, of the shape of z, receives the nearest of 2^bits even steps from -1 to 1; bits 1 to 8
+def latents_round(z: NDArray[Real], bits: int, rounded: NDArray[Real]) -> None: ...
+
 # losses: x and grad (n, d), codes (n, d) int8 with -1 = missing, levels (n_levels). The two smooth losses return the
 # sum over cells and write grad = scale * d(sum)/dx unless it is None; loss_hamming returns the count of wrong cells.
 # A code outside -1..n_levels-1 raises ValueError.

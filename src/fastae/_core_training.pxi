@@ -25,6 +25,8 @@ cdef extern from "fastae.h" nogil:
         int loss
         size_t n_levels
 
+    void fae_latents_round_f32(const float *, size_t, int, float *)
+    void fae_latents_round_f64(const double *, size_t, int, double *)
     int FAE_REVERSE
     int FAE_UNIT_TANGENTS
     int FAE_SOFT_HAMMING
@@ -104,6 +106,22 @@ def alphabet_levels(codes, level_of, levels):
                                           <double *> data)
     go_on(others)
     return n_known
+
+
+def latents_round(z, int bits, rounded):
+    cdef int real = real_type("z", z)
+    cdef const void *data = array_data("z", z, real, False)
+    cdef void *rounded_data = same_shape_data("rounded", rounded, real, True, z)
+    cdef size_t n = <size_t> cnp.PyArray_SIZE(z)
+    cdef PyThreadState *others
+    if not 1 <= bits <= 8:
+        raise ValueError(f"bits is {bits}, expected 1 to 8")
+    others = let_others_run(n)
+    if real == cnp.NPY_FLOAT32:
+        fae_latents_round_f32(<const float *> data, n, bits, <float *> rounded_data)
+    else:
+        fae_latents_round_f64(<const double *> data, n, bits, <double *> rounded_data)
+    go_on(others)
 
 
 cdef double smooth_loss(x, codes, levels, double temperature, double scale, grad, n_threads,

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastae import _core, _validate
-from fastae.quantize import latent_codes
 
 Pull: TypeAlias = Callable[[ArrayLike], tuple[NDArray[Any], ...]]  # a cotangent to those of the primals
 
@@ -243,9 +242,6 @@ def round_latents(z: NDArray[Any], bits: int, out: NDArray[Any] | None = None) -
     almost everywhere; training takes it for one (the straight-through estimator of Bengio, Léonard & Courville,
     arXiv:1308.3432), so gradients pass this function unchanged.
     """
-    top = 2**bits - 1
-    levels = (2.0 * latent_codes(np.asarray(z, dtype=np.float64), bits) - top) / top
-    if out is None:
-        return levels.astype(z.dtype)
-    out[:] = levels
-    return out
+    rounded = np.empty_like(z) if out is None else out
+    _core.latents_round(z, bits, rounded)
+    return rounded
