@@ -73,20 +73,20 @@ unit_tile(size_t numbers)
 }
 
 static size_t
-unit_scratch(const fae_stack *stack, size_t n)
+unit_scratch(const fae_stack *stack, size_t n, int with_x)
 {
     size_t stride = unit_stride(fae_min(n, FAE_ROWS)), outputs = fae_stack_n_outputs(stack);
-    size_t d_0 = (size_t) stack->sizes[0], numbers = unit_numbers(stack, 1, 1);
+    size_t d_0 = (size_t) stack->sizes[0], numbers = unit_numbers(stack, 1, with_x);
     /* fewer tangents take larger tiles, but never more than this */
     size_t tangents = fae_min(numbers * fae_min(stride, UNIT_TILE_MAX), fae_max(numbers * UNIT_TILE_MIN, UNIT_NUMBERS));
 
-    return LINE + stride * (2 * outputs + d_0 + fae_max(fae_stack_width(stack), d_0)) + 2 * tangents;
+    return LINE + stride * (2 * outputs + (with_x ? d_0 : 0) + fae_max(fae_stack_width(stack), d_0)) + 2 * tangents;
 }
 
 size_t
 fae_stack_unit_tangents_work(const fae_stack *stack, size_t n, size_t n_threads)
 {
-    return gradient_work(stack, n, n_threads, unit_scratch(stack, n));
+    return gradient_work(stack, n, n_threads, unit_scratch(stack, n, 1));
 }
 
 /* Rows that go through a chain together: fewer than elsewhere, since all of its layers and cotangents are to stay in the
@@ -119,8 +119,10 @@ chain_scratch(const fae_chain *chain, size_t n)
 {
     const fae_stack *encoder = chain->encoder, *decoder = chain->decoder;
     size_t rows = fae_min(n, CHAIN_ROWS);
-    size_t rest_encoder = (chain->encoder_by == FAE_UNIT_TANGENTS ? unit_scratch : reverse_scratch)(encoder, rows);
-    size_t rest_decoder = (chain->decoder_by == FAE_UNIT_TANGENTS ? unit_scratch : reverse_scratch)(decoder, rows);
+    size_t rest_encoder =
+        chain->encoder_by == FAE_UNIT_TANGENTS ? unit_scratch(encoder, rows, 0) : reverse_scratch(encoder, rows);
+    size_t rest_decoder =
+        chain->decoder_by == FAE_UNIT_TANGENTS ? unit_scratch(decoder, rows, 1) : reverse_scratch(decoder, rows);
     size_t layers = fae_stack_n_outputs(encoder) + fae_stack_n_outputs(decoder) + 2 * (size_t) decoder->sizes[0]
                     + 2 * (size_t) encoder->sizes[0];
 

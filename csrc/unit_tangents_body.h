@@ -65,7 +65,7 @@ FN(unit_rows)(const FN(gradient_task) * task, size_t first, size_t n, int accumu
     size_t stride = unit_stride(n);
     REAL *slopes = (REAL *) (((uintptr_t) scratch + 63) / 64 * 64); /* (outputs, stride) */
     REAL *g = slopes + outputs * stride;    /* (with_x + outputs, stride): dL/dx, dL/da_1, .. dL/da_L */
-    REAL *c = g + (d_0 + outputs) * stride; /* (d_before, stride): dL/dh_{L-1} */
+    REAL *c = g + (with_x + outputs) * stride; /* (d_before, stride): dL/dh_{L-1} */
     REAL *tangents = c + fae_max(fae_stack_width(stack), d_0) * stride;
     REAL *g_last = g + (with_x + outputs - d_last) * stride;
     const REAL *last_slopes = slopes + (outputs - d_last) * stride;
@@ -133,5 +133,5 @@ FN(fae_stack_unit_tangents)(const fae_stack *stack, const REAL *params, const RE
     const REAL *y = h + n * (fae_stack_n_outputs(stack) - (size_t) stack->sizes[stack->n_layers]);
     FN(gradient_task) task = { stack, params, x, h, y, n, y_bar, x_bar };
 
-    FN(gradient_run)(task, n_threads, FN(unit_rows), unit_scratch(stack, n), work, params_bar);
+    FN(gradient_run)(task, n_threads, FN(unit_rows), unit_scratch(stack, n, 1), work, params_bar);
 }
