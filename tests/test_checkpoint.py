@@ -396,3 +396,9 @@ def test_a_training_with_the_callers_own_optimiser_and_schedule_is_found_again(t
     assert train().seconds.tobytes() == first.seconds.tobytes()  # from the file
     with pytest.raises(ValueError, match="optimizer was <.*_Descent object>, is Adam"):
         train(optimizer="adam")
+
+
+@pytest.mark.parametrize(("path", "message"), [(".", "is a directory"), ("/dev/zero", "is a pipe or a device")])
+def test_a_checkpoint_that_is_no_plain_file_is_refused(path, message):
+    with pytest.raises(InputError, match=f"^{path}: .*{message}.*; give the name of a file"):
+        resumable.train(Checkpoint(path), "plain")

@@ -251,3 +251,53 @@ def test_parameters_that_are_set_after_a_fit_count_from_the_next():
         autoencoder.fit(X)
     autoencoder.set_params(loss="hamming", alphabet=None)
     assert set(np.abs(autoencoder.fit_transform(X)).ravel().tolist()) == {1.0}
+
+
+def test_output_of_a_pipeline_is_a_data_frame_where_pandas_is_wanted():
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    X = pandas.DataFrame(symbols(), index=range(100, 160), columns=list("abcdefgh"))
+    pipeline = make_pipeline(Autoencoder(2, n_epochs=2, random_state=0)).set_output(transform="pandas")
+    Z = pipeline.fit_transform(X)
+    assert Z.columns.tolist() == ["autoencoder0", "autoencoder1"] and Z.index.equals(X.index)
+    assert clone(pipeline).fit_transform(X).equals(Z)
+    array = pipeline.set_output(transform="default").transform(X)
+    assert type(array) is np.ndarray and array.tobytes() == Z.to_numpy().tobytes()
+    with sklearn.config_context(transform_output="pandas"):
+        assert type(Autoencoder(2, n_epochs=1).fit_transform(X)) is pandas.DataFrame
+        assert type(pipeline.transform(X)) is np.ndarray  # chosen for this one
+
+
+def test_output_refuses_a_container_that_is_unknown_or_not_installed(monkeypatch):
+    autoencoder = Autoencoder(2, n_epochs=1)
+    with pytest.raises(ValueError, match="output of transform is 'list'; it can be 'default', 'pandas', 'polars'"):
+        autoencoder.set_output(transform="list")
+    assert autoencoder.set_output() is autoencoder
+    monkeypatch.setitem(sys.modules, "polars", None)
+    with pytest.raises(ImportError, match="data frames of polars need it, and it is not installed: pip install polars"):
+        autoencoder.set_output(transform="polars").fit_transform(symbols())
+
+
+@pytest.mark.parametrize("alphabet", [None, DOSAGE])
+def test_pandas_na_is_missing(alphabet):
+    class NAType:  # as little of pandas.NA as counts: it has no truth value
+        def __eq__(self, other):
+            return self
+
+        __ne__ = __eq__
+        __hash__ = None
+
+        def __bool__(self):
+            raise TypeError("boolean value of NA is ambiguous")
+
+    X = symbols()
+    holes, missing = X.astype(object), X.copy()
+    holes[3, :4], missing[3, :4] = NAType(), -1
+    options = {"alphabet": alphabet, "n_epochs": 2, "random_state": 0}
+    assert (Autoencoder(2, **options).fit_transform(holes) == Autoencoder(2, **options).fit_transform(missing)).all()
+
+
+def test_latents_that_are_no_number_from_1_are_refused_by_name():
+    with pytest.raises(ValueError, match="n_latent must be 1 or more, got 0"):
+        Autoencoder(0).fit(symbols())
+    with pytest.raises(TypeError, match="n_latent must be an integer"):
+        Autoencoder(2.5).fit(symbols())

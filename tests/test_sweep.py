@@ -177,15 +177,39 @@ def test_results_of_other_data_or_settings_are_refused_and_kept(calls, tmp_path,
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"hello\n", b"{}\n", b"[1]\n", b"\xff\xfe", b'{"kind": "another"}\n', b"[" * 10**5]
-)
+@pytest.mark.parametrize("data", [b"hello\n", b"{}\n", b"[1]\n", b"\xff\xfe", b'{"kind": "another"}\n', b"[" * 10**5])
 def test_a_file_that_is_no_sweep_is_refused_and_kept(calls, tmp_path, data):
     path = tmp_path / "results.jsonl"
     path.write_bytes(data)
-    with pytest.raises(FormatError, match=r"results.jsonl.* not .*sweep; give another file"):
+    with pytest.raises(FormatError, match=r"results.jsonl.* not .*sweep.*; give another file"):
         sweep(calls, latents=[1], bits=[1], depth=[1], results=path)
     assert path.read_bytes() == data
+
+
+def test_an_empty_file_of_results_is_a_start(calls, tmp_path):
+    path = tmp_path / "results.jsonl"
+    path.touch()
+    table = sweep(calls, latents=[1], bits=[1], depth=[1], n_epochs=5, results=path)
+    assert len(path.read_bytes().splitlines()) == 1 + len(table.points)
+
+
+def test_a_line_cut_off_is_named_and_without_it_the_rest_counts(calls, tmp_path):
+    path = tmp_path / "results.jsonl"
+    options = {"latents": [1], "bits": [1], "depth": [1], "n_epochs": 5, "results": path}
+    table = sweep(calls, **options)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    with pytest.raises(FormatError, match=r"results.jsonl, line 3: .* cut off; delete the line to keep the others"):
+        sweep(calls, **options)
+    path.write_bytes(b"".join(whole.splitlines(keepends=True)[:2]))
+    trained = []
+    assert figures(sweep(calls, **options, progress=trained.append)) == figures(table) and len(trained) == 1
+
+
+@pytest.mark.parametrize("device", ["/dev/full", "/dev/zero"])
+def test_results_in_a_device_are_refused(calls, device):
+    with pytest.raises(InputError, match=f"{device}: this is a pipe or a device, .*; give the name of a file"):
+        sweep(calls, latents=[1], bits=[1], depth=[1], results=device)
 
 
 @pytest.mark.parametrize("line", ['{"n_latents": 1}', '{"a": 1}', "POINT"])
@@ -319,6 +343,11 @@ def test_training_asks_in_every_long_phase_whether_to_stop(calls):
     assert counts == {"<lambda>": 5, "_improve": 3 * 4, "_inverse_curvature": 60, "_round": n_rounds * (8 + 1)}
 
 
+def test_a_name_in_place_of_axes_is_refused(table):
+    with pytest.raises(TypeError, match=r"ax is Sweep; plot_sweep\(ax, table\) draws on matplotlib's axes"):
+        plot_sweep(table, "x.png")
+
+
 def test_a_failing_point_ends_the_sweep_at_once(calls, monkeypatch):
     fit = training.fit
 
@@ -341,10 +370,11 @@ def test_command_writes_table_results_and_picture(vcf_file, tmp_path, capsys):
     out = {name: tmp_path / name for name in ("t.tsv", "r.jsonl", "p.svg", "p.png")}
     command = ["sweep", str(vcf_file), "--latents", "1,2", "--bits", "2", "--depth", "1", "--epochs", "5", "-p", "2"]
     assert main([*command, "--results", str(out["r.jsonl"]), "--plot", str(out["p.svg"])]) == 0
-    text = capsys.readouterr().out
+    text, told = capsys.readouterr()
     assert main([*command, "--results", str(out["r.jsonl"]), "--tsv", str(out["t.tsv"]), "--json"]) == 0
     table = Sweep(tuple(SweepPoint(**point) for point in json.loads(capsys.readouterr().out)))
     assert text == table.to_text() + "\n"
+    assert sorted(told.splitlines()) == sorted(point.summary() for point in table.points)  # a line as each is finished
     assert out["t.tsv"].read_text() == table.to_tsv()
     first = out["p.svg"].read_bytes()
     assert b"bits per genotype" in first
@@ -386,10 +416,11 @@ def test_command_that_is_stopped_tells_how_to_go_on(vcf_file, tmp_path, monkeypa
         patched.setattr(training, "fit", stopped)
         assert main([*command, "--results", results]) == 128 + signal.SIGINT
         told = f"fastae: stopped; finished points are in {results}, and the same command goes on from them\n"
-        assert capsys.readouterr() == ("", told)
+        out, errors = capsys.readouterr()
+        assert out == "" and errors.endswith(told)
         assert main(command) == 128 + signal.SIGINT
         told = "fastae: stopped; --results FILE would have kept the finished points\n"
-        assert capsys.readouterr() == ("", told)
+        assert capsys.readouterr().err.endswith(told)
         patched.setattr("fastae.io.read_cohort", lambda *_, **__: signal.raise_signal(signal.SIGINT))
         assert main([*command, "--results", results + "2"]) == 128 + signal.SIGINT
         assert capsys.readouterr() == ("", "fastae: stopped; no point was finished\n")

@@ -21,6 +21,7 @@ from fastae.models import Decoder, Encoder
 from fastae.trainer import Trainer
 
 _MAX_VALUES = 126  # symbols that an alphabet can have
+_CONTAINERS = ("default", "pandas", "polars")
 _BLOCK_ROWS = 1024  # rows that are symbols, codes and levels at the same time
 
 
@@ -48,7 +49,7 @@ class Autoencoder:
         As `Trainer`.
     alphabet : Alphabet, optional
         The symbols of X. By default they are learnt from the first X: its distinct values in their order, at most 126
-        numbers; NaN, and -1 among integers, are missing.
+        numbers; NaN, `pandas.NA` and, among integers, -1 are missing. Among floats -1 is a symbol like another.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
         Of the first weights and of the order of rows; None draws them anew in every `fit`.
 
@@ -209,7 +210,7 @@ class Autoencoder:
         Returns
         -------
         Z : ndarray of shape (n_samples, n_latent), float32
-            In (-1, 1); rounded where `latent_bits` says so.
+            In (-1, 1); rounded where `latent_bits` says so. A data frame after `set_output`.
 
         Raises
         ------
@@ -219,7 +220,13 @@ class Autoencoder:
             If X is no matrix of as many features and of symbols that `fit` saw.
         """
         self._check_is_fitted("transform")
-        return self._latents(self._codes(X, reset=False))
+        Z = self._latents(self._codes(X, reset=False))
+        kind = self._container()
+        if kind == "default":
+            return Z
+        from fastae.frames import to_frame  # an edge, opened when it is asked for
+
+        return to_frame(kind, Z, self.get_feature_names_out().tolist(), X)
 
     def fit_transform(self, X: ArrayLike, y: object = None) -> NDArray[np.float32]:
         """``fit(X).transform(X)``. Parameters and Raises as `fit`."""
@@ -286,6 +293,36 @@ class Autoencoder:
         self._check_is_fitted("get_feature_names_out")
         return np.array([f"autoencoder{i}" for i in range(self.encoder_.sizes[-1])], dtype=object)
 
+    def set_output(self, *, transform: str | None = None) -> Autoencoder:
+        """Choose what `transform` and `fit_transform` give.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"} or None
+            "default" is an array; the others are data frames with `get_feature_names_out` as columns. None changes
+            nothing. Where this is never called, scikit-learn's ``set_config(transform_output=...)`` counts.
+
+        Returns
+        -------
+        self : Autoencoder
+
+        Raises
+        ------
+        ValueError
+            If transform is another word.
+        """
+        if transform is not None:
+            _check_container(transform)
+            self._sklearn_output_config = {"transform": transform}  # a name that scikit-learn's `clone` copies
+        return self
+
+    def _container(self):
+        chosen = getattr(self, "_sklearn_output_config", None)
+        if chosen is not None:
+            return chosen["transform"]
+        sklearn = sys.modules.get("sklearn")
+        return "default" if sklearn is None else _check_container(sklearn.get_config()["transform_output"])
+
     def __sklearn_tags__(self):
         utils = sys.modules["sklearn.utils"]  # who asks for tags has imported it
         return utils.Tags(
@@ -303,6 +340,7 @@ class Autoencoder:
         if not isinstance(self.loss, str) or self.loss not in LOSSES:
             raise ValueError(f"loss is {self.loss!r}; it can be {', '.join(map(repr, LOSSES))}")
         self._options = self.get_params()  # what `set_params` changes counts from the next `fit` on
+        _validate.integer(self.n_latent, 1, None, name="n_latent")
         codes = self._codes(X, reset=True)
         rng = _generator(self.random_state)
         try:
@@ -409,6 +447,12 @@ class Autoencoder:
             raise _not_fitted_error()(f"this {type(self).__name__} is not fitted yet: call fit before {method}")
 
 
+def _check_container(name):
+    if name not in _CONTAINERS:
+        raise ValueError(f"the output of transform is {name!r}; it can be {', '.join(map(repr, _CONTAINERS))}")
+    return name
+
+
 def _not_fitted_error():
     """`NotFittedError`, which is scikit-learn's too where that is loaded, so that its users can catch it as they do."""
     theirs = sys.modules.get("sklearn.exceptions")
@@ -459,11 +503,18 @@ def _cells(X):
 
 
 def _without_objects(cells):
-    """An array of Python objects as one of what they are."""
-    found = np.array(cells.tolist()) if cells.size else cells.astype(np.float64)
-    if found.dtype == object:
+    """An array of Python objects as one of what they are; pandas.NA as what is missing among its kind."""
+    is_na = np.array([type(cell).__name__ == "NAType" for cell in cells.ravel()], dtype=bool).reshape(cells.shape)
+    known = cells[~is_na].tolist()
+    found = np.array(known) if known else np.empty(0)
+    filler = {"b": -1, "i": -1, "f": np.nan}.get(found.dtype.kind)
+    if found.dtype == object or (filler is None and is_na.any()):
         raise TypeError("X holds Python objects of no common kind; each argument must be a string or a number")
-    return found
+    if not is_na.any():
+        return found.reshape(cells.shape)
+    whole = np.full(cells.shape, filler)
+    whole[~is_na] = found
+    return whole
 
 
 def _missing(cells):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fastae import _validate
 from fastae.errors import ChecksumError, FormatError, VersionError
-from fastae.fileio import atomic_output, check_output
+from fastae.fileio import atomic_output, read_kept
 from fastae.history import COLUMNS
 from fastae.run import TrainingState
 
@@ -107,18 +107,15 @@ class Checkpoint:
         Raises
         ------
         InputError
-            If the path is a directory, or there is no file and none can be written there.
+            If the path is a directory, a pipe or a device, or there is no file and none can be written there.
         FormatError
             If the file is no checkpoint; `VersionError` if a later release wrote it, `ChecksumError` if it changed.
         ValueError
             If it is of a training with other settings, or on other rows: names them.
         """
         self._written = time.monotonic()
-        check_output(self.path)
-        try:
-            with open(self.path, "rb") as file:
-                data = file.read()
-        except FileNotFoundError:
+        data = read_kept(self.path)
+        if data is None:
             return None
         try:
             state = loads_state(data)

@@ -51,6 +51,42 @@ def check_output(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLik
         raise InputError(f"{path}: the directory {os.path.dirname(path) or folder} cannot be written to")
 
 
+def read_kept(path: str | os.PathLike[str]) -> bytes | None:
+    """What an earlier run has left in a file that is read first and written again.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    bytes or None
+        None where there is no file.
+
+    Raises
+    ------
+    InputError
+        If `path` is a pipe or a device, which keeps nothing and may never end, or `check_output` refuses it.
+    OSError
+        If the file cannot be read.
+
+    Examples
+    --------
+    >>> read_kept("no-such-file") is None
+    True
+    """
+    check_output(path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise InputError(
+            f"{os.fsdecode(path)}: this is a pipe or a device, which keeps nothing; give the name of a file"
+        )
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
 @contextlib.contextmanager
 def atomic_output(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]] = ()) -> Iterator[BinaryIO]:
     """Open a file for writing that gets its name only when it is complete.

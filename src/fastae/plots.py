@@ -245,12 +245,23 @@ def plot_sweep(ax: Axes, table: Sweep, *, lossy: bool = False) -> None:
     lossy : bool
         Count the bits of latents and weights only, not those of the residual that corrects the wrong alleles.
 
+    Raises
+    ------
+    TypeError
+        If ax is no axes.
+
     Examples
     --------
     >>> from fastae.sweep import Sweep, SweepPoint
     >>> figure, (ax,) = new_figure(1)
     >>> plot_sweep(ax, Sweep((SweepPoint(2, 1, 2, 100, 80, 400, 320, 0.8, 0.1, 1.5),)))
     """
+
+    if not hasattr(ax, "annotate"):
+        raise TypeError(
+            f"ax is {type(ax).__name__}; plot_sweep(ax, table) draws on matplotlib's axes, as those of new_figure, and "
+            "save_figure(figure, path) writes them"
+        )
 
     def place(point):
         return point.lossy_bits_per_genotype if lossy else point.bits_per_genotype, point.hamming

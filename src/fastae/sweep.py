@@ -23,7 +23,7 @@ from fastae.archive.predictors import autoencoder, frequency, training
 from fastae.archive.window import MAX_BLOCK_CELLS, WindowDecoder
 from fastae.cohort import Cohort, CohortStream
 from fastae.errors import FastaeError, FormatError, InputError
-from fastae.fileio import atomic_output, check_output
+from fastae.fileio import atomic_output, check_output, read_kept
 from fastae.io import read_cohort
 from fastae.jobs import cancellable_pool
 from fastae.layers import count_params
@@ -77,6 +77,12 @@ class SweepPoint:
         """`bits_per_genotype` without the residual: what the reconstruction of that `hamming` distance takes."""
         total = self.latent_bits + self.weight_bits + self.residual_bits
         return self.bits_per_genotype * (self.latent_bits + self.weight_bits) / total if total else 0.0
+
+    def summary(self) -> str:
+        """One line for people."""
+        what = f"{self.n_latents} latents of {self.bits} bits, depth {self.depth}" if self.n_latents else "no latents"
+        figures = f"{self.bits_per_genotype:.4f} bits/genotype, hamming {self.hamming:.4f}"
+        return f"{what}: {figures}, {self.seconds:.1f} s"
 
 
 @dataclass(frozen=True)
@@ -377,17 +383,14 @@ class _Region:
 
 
 def _load(path: str | os.PathLike[str], identity: dict[str, Any]) -> dict[tuple[int, int, int], SweepPoint]:
-    """The finished points of an earlier run of the same data and settings; none where there is no file."""
+    """The finished points of an earlier run of the same data and settings; none in a file that is new or empty."""
     name = os.fsdecode(path)
-    try:
-        with open(path, encoding="utf-8") as file:
-            lines = file.read().splitlines()
-    except FileNotFoundError:
+    text = read_kept(path)
+    if not text:
         return {}
-    except UnicodeDecodeError:
-        lines = ["binary"]
+    lines = text.splitlines()
     entries = list(_entries(lines, name))
-    head = entries[0] if entries else {}
+    head = entries[0]
     if head.get("kind") != identity["kind"]:
         raise FormatError(f"{name} does not hold results of a sweep; give another file")
     if head.get("data") != identity["data"]:
@@ -415,14 +418,15 @@ def _is_sound(point: SweepPoint) -> bool:
     return True
 
 
-def _entries(lines: list[str], name: str) -> Iterator[dict[str, Any]]:
+def _entries(lines: list[bytes], name: str) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(lines, start=1):
         try:
             entry = json.loads(line)
         except (ValueError, RecursionError):  # brackets inside brackets without end
             entry = None
         if not isinstance(entry, dict):
-            raise FormatError(f"{name}, line {number}: this is not a result of a sweep; give another file")
+            advice = "delete the line to keep the others, or give another file" if number > 1 else "give another file"
+            raise FormatError(f"{name}, line {number}: this is not a result of a sweep, or cut off; {advice}")
         yield entry
 
 

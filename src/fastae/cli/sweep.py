@@ -3,6 +3,7 @@
 
 import argparse
 import os
+import sys
 
 from .options import add_threads, input_file
 from .progress import bar
@@ -71,6 +72,12 @@ def run(args):
         cohort = stream.read()
     if args.regions:
         cohort = cohort.select(cohort.sites.query(args.regions))
+
+    def tell(point):
+        counted.update(1)
+        if not sys.stderr.isatty():
+            print(point.summary(), file=sys.stderr, flush=True)
+
     n_points = len(args.latents) * len(args.bits) * len(args.depth) + 1
     with bar("sweep", n_points, " networks") as counted:
         table = sweep(
@@ -83,7 +90,7 @@ def run(args):
             seed=args.seed,
             n_jobs=args.threads,
             results=args.results,
-            progress=lambda _: counted.update(1),
+            progress=tell,
         )
     if args.tsv is not None:
         with atomic_output(args.tsv, [args.input]) as file:
