@@ -179,7 +179,7 @@ def test_calls_keep_no_reference_and_no_memory(n, model, symbols):
         before = [sys.getrefcount(array) for array in arrays]
         tracemalloc.start()
         held = []
-        for _ in range(5):
+        for _ in range(7):
             for _ in range(50):
                 call()
             gc.collect()
@@ -187,7 +187,7 @@ def test_calls_keep_no_reference_and_no_memory(n, model, symbols):
         tracemalloc.stop()
         assert [sys.getrefcount(array) for array in arrays] == before
         grown = min(np.diff(held))  # what calls keep, they keep every time; what the interpreter does, now and then
-        assert grown < 50 * 48, f"50 calls hold {grown} bytes"  # the least that one could
+        assert grown < 50 * 16, f"50 calls hold {grown} bytes"  # of one each that is as small as objects are
 
 
 def test_models_are_copied_and_pickled_with_their_kernels(model, symbols):
