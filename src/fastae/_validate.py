@@ -55,7 +55,8 @@ def state(
     for key, array in own.items():
         found = given.get(key)
         if not isinstance(found, np.ndarray) or found.shape != array.shape or found.dtype != array.dtype:
-            got = f"{found.dtype} of shape {found.shape}" if isinstance(found, np.ndarray) else "missing or no array"
+            kind = "missing" if found is None else type(found).__name__
+            got = f"{found.dtype} of shape {found.shape}" if isinstance(found, np.ndarray) else kind
             raise ValueError(
                 f"{key} is {got}, this {name}'s is {array.dtype} of shape {array.shape}; give the state of {wanted}"
             )
