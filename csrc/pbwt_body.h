@@ -7,18 +7,21 @@
 static TARGET void
 ISA(measure)(pbwt_state *state)
 {
-    uint16_t time = (uint16_t) state->time;
-    const uint8_t *match = state->match;
-    uint16_t *counts = state->counts;
+    const size_t n = state->n_rows;
+    const uint16_t time = (uint16_t) state->time;
+    const uint16_t *restrict since = state->since;
+    uint8_t *restrict match = state->match;
+    uint16_t *restrict counts = state->counts;
 
-    for (size_t i = 0; i < state->n_rows; i++) {
-        uint16_t length = (uint16_t) (time - state->since[i]);
+    for (size_t i = 0; i < n; i++) {
+        uint16_t length = (uint16_t) (time - since[i]);
+        uint16_t longer = (uint16_t) ((length >= 8) + (length >= 16) + (length >= 32) + (length >= 64)
+            + (length >= 128) + (length >= 256) + (length >= 512));
 
-        state->match[i] = (uint8_t) ((length >= 8) + (length >= 16) + (length >= 32) + (length >= 64) + (length >= 128)
-                                     + (length >= 256) + (length >= 512));
+        match[i] = (uint8_t) longer;
     }
     memset(counts, 0, MATCHES * sizeof *counts);
-    for (size_t word = 0; word < state->n_rows / WORD; word++, match += WORD, counts += MATCHES) {
+    for (size_t word = 0; word < n / WORD; word++, match += WORD, counts += MATCHES) {
         uint64_t packed = 0; /* a byte for each class */
 
         for (size_t i = 0; i < WORD; i++) {
