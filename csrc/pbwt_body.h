@@ -15,8 +15,8 @@ ISA(measure)(pbwt_state *state)
 
     for (size_t i = 0; i < n; i++) {
         uint16_t length = (uint16_t) (time - since[i]);
-        uint16_t longer = (uint16_t) ((length >= 8) + (length >= 16) + (length >= 32) + (length >= 64)
-            + (length >= 128) + (length >= 256) + (length >= 512));
+        uint16_t longer = (uint16_t) ((length >= 8) + (length >= 16) + (length >= 32) + (length >= 64) + (length >= 128)
+                                      + (length >= 256) + (length >= 512));
 
         match[i] = (uint8_t) longer;
     }
@@ -25,7 +25,7 @@ ISA(measure)(pbwt_state *state)
         uint64_t packed = 0; /* a byte for each class */
 
         for (size_t i = 0; i < WORD; i++) {
-            packed += (uint64_t) 1 << (8 * match[i]);
+            packed += (uint64_t) 1 << (8 * (uint64_t) match[i]);
         }
         for (size_t m = 0; m < MATCHES; m++) {
             counts[MATCHES + m] = (uint16_t) (counts[m] + (packed >> (8 * m) & 0xff));
@@ -42,7 +42,7 @@ ISA(counts_before)(const pbwt_state *state, size_t position, uint16_t *counts)
     uint64_t packed = 0;
 
     for (size_t i = position / WORD * WORD; i < position; i++) {
-        packed += (uint64_t) 1 << (8 * state->match[i]);
+        packed += (uint64_t) 1 << (8 * (uint64_t) state->match[i]);
     }
     for (size_t m = 0; m < MATCHES; m++) {
         counts[m] = (uint16_t) (of_word[m] + (packed >> (8 * m) & 0xff));
@@ -110,7 +110,7 @@ ISA(stretch)(const pbwt_state *state, range_coder *coder, const uint32_t *costs,
             cost = passed;
         }
         split = unit * survival((uint32_t) cost);
-        if (coder->dst == NULL ? coder->value < split : target >= end) {
+        if (coder->decoding ? coder->value < split : target >= end) {
             coder_narrow(coder, 0, split);
             if (end == limit) {
                 return limit;
@@ -119,7 +119,7 @@ ISA(stretch)(const pbwt_state *state, range_coder *coder, const uint32_t *costs,
             ISA(counts_before)(state, from, before);
             continue;
         }
-        if (coder->dst == NULL) {
+        if (coder->decoding) {
             target = ISA(reach)(state, from, end, before, costs, survival_inverse(coder->value / unit), &passed);
         } else {
             uint16_t before_target[MATCHES];
@@ -144,7 +144,7 @@ ISA(cells)(pbwt_state *state, range_coder *coder, const column_head *head, cell_
 {
     static const size_t REACHES[] = { 16, 64, 256 };
     const size_t n = state->n_rows;
-    const int decoding = coder->dst == NULL;
+    const int decoding = coder->decoding;
     const int rare = head->minor_class <= RARE;
     uint32_t minor_left = rare ? head->n_minor : UINT32_MAX, runs_left = rare ? UINT32_MAX : head->n_runs;
     size_t n_edges = decoding ? 0 : state->n_edges;
@@ -356,7 +356,7 @@ ISA(encode)(
     range_coder coder;
 
     state_start(&state, work, n_rows);
-    coder_start(&coder, dst, NULL, dst_len);
+    coder_start_encoding(&coder, dst, dst_len);
     for (size_t column = 0; column < n_columns; column++, bits += n_rows) {
         column_head head = { 0 };
         uint32_t n_ones = 0;
@@ -395,7 +395,7 @@ ISA(decode)(const uint8_t *src, size_t src_len, size_t n_columns, size_t n_rows,
     range_coder coder;
 
     state_start(&state, work, n_rows);
-    coder_start(&coder, NULL, src, src_len);
+    coder_start_decoding(&coder, src, src_len);
     for (size_t column = 0; column < last; column++) {
         column_head head = { 0 };
         int err = ISA(column)(&state, &coder, &head);
