@@ -291,7 +291,7 @@ class _Region:
             raise InputError(
                 f"{n_sites} sites of {self.cohort.n_samples} samples are too large for one block; give a smaller region"
             )
-        width = len(training.modelled_columns(self.table, n_rows, forced=True)[1])
+        width = len(training.modelled_columns(self.table, n_rows)[1])
         if width == 0 or (self.table.rate & NEVER == NEVER).all():
             raise InputError(f"no site of {n_sites} has two alleles; there is nothing to learn")
         if width > training.MAX_OUTPUTS:
@@ -351,7 +351,6 @@ class _Region:
             self.table,
             n_rows,
             (self.seed, *place),
-            forced=True,
             shape=training.Shape(n_latents, n_hidden, depth, bits),
             n_epochs=self.n_epochs,
             progress=check_stop,
