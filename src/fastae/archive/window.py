@@ -9,7 +9,7 @@ from fastae.archive.columns import ColumnTable, join
 from fastae.archive.predictors import autoencoder, frequency, pbwt
 from fastae.errors import FormatError
 
-MAX_BLOCK_CELLS = 1 << 29  # what one block may ask for in memory, be it bits of columns or calls
+MAX_BLOCK_CELLS = 1 << 28  # what one block may ask for in memory, be it bits of columns or calls
 
 
 class WindowDecoder:
