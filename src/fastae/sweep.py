@@ -367,7 +367,7 @@ class _Region:
         calls, phased = decoder.calls(latents + residual, len(latents), number, cohort.n_samples)
         if not (np.array_equal(calls, cohort.call_genotype) and np.array_equal(phased, cohort.call_genotype_phased)):
             raise FastaeError("the genotypes did not decode to what they were made of; please report this as a bug")
-        guess = decoder.predicted_calls(latents, number, cohort.n_samples)
+        guess = decoder.predicted_calls(latents, len(latents), number, cohort.n_samples)
         return int(np.count_nonzero(guess != calls)) / calls.size
 
 

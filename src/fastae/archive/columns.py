@@ -18,7 +18,7 @@ import numpy as np
 
 from fastae.archive.container import ByteReader
 from fastae.archive.packing import pack_array, unpack_array
-from fastae.cohort import FILL, MAX_ALLELE, MISSING
+from fastae.cohort import FILL, MISSING
 from fastae.errors import FormatError
 
 # Kinds of column: allele numbers 1..126, and
@@ -213,12 +213,12 @@ def _value_planes(values: np.ndarray, slot: int) -> list[_Plane]:
         if most.max(initial=0) <= 1:  # nearly always
             occurs[part, 1] = most == 1
             continue
-        for value in np.flatnonzero(np.bincount(chunk.ravel(), minlength=256)[1:]) + 1:
-            occurs[part, value] = (chunk == value).any(axis=1)
+        for byte in np.flatnonzero(np.bincount(chunk.ravel(), minlength=256)[1:]) + 1:
+            occurs[part, byte] = (chunk == byte).any(axis=1)
     planes = []
-    for byte in np.flatnonzero(occurs.any(axis=0)).tolist():
-        value = byte - 256 if byte > MAX_ALLELE else byte
-        planes.append(_Plane(slot, _KIND_OF_VALUE.get(value, value), values, value, np.flatnonzero(occurs[:, byte])))
+    for value in np.flatnonzero(occurs.any(axis=0)).astype(np.uint8).view(np.int8).tolist():
+        sites = np.flatnonzero(occurs[:, value])  # negative values from the end on, as bytes are
+        planes.append(_Plane(slot, _KIND_OF_VALUE.get(value, value), values, value, sites))
     return planes
 
 

@@ -88,13 +88,12 @@ def _encode(matrix: np.ndarray, members: np.ndarray) -> bytes:
         size *= 2
 
 
-def _decode(
-    stream: memoryview, n_columns: int, n_rows: int, wanted: slice, rows: np.ndarray | None
-) -> np.ndarray:
+def _decode(stream: memoryview, n_columns: int, n_rows: int, wanted: slice, rows: np.ndarray | None) -> np.ndarray:
     if not n_columns and len(stream):
         raise FormatError("a block has bytes for columns that its window does not have: the archive is corrupt")
-    if wanted.start == wanted.stop:
-        return np.empty((0, n_rows if rows is None else len(rows)), np.uint8)
+    n_wanted = n_rows if rows is None else len(rows)
+    if wanted.start == wanted.stop or not n_wanted:
+        return np.empty((wanted.stop - wanted.start, n_wanted), np.uint8)
     source = np.frombuffer(stream, np.uint8)
     # rows are followed through all columns, which is in vain where the wanted ones are among the first
     if rows is not None and len(rows) <= FOLLOWED_ROWS and 2 * wanted.stop > n_columns:
