@@ -198,7 +198,7 @@ def full_text(runs):
         parts += [all_rivals_table(group, known) for group in (dense, products) if group]
         parts += [best_rival_table(others)] if others else []
         parts += [roofline_table(roofline)] if roofline else []
-        parts += [f"{case['name']}: {case['rate'] / 1e9:.3g} {case['unit']}." for case in cases if "rate" in case]
+        parts += [f"{case['name']}: {case['rate'] / 1e9:,.0f} {case['unit']}." for case in cases if "rate" in case]
         parts.append(where(header))
     return "\n\n".join(parts)
 

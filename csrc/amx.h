@@ -64,9 +64,10 @@ fae_amx_stored(const void *p)
 
 /* fae_gemm_f32, for where it is the faster body; blocks with numbers that AMX cannot multiply go to the body given. */
 typedef void fae_gemm_body(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col, const float *b,
-    size_t b_row, size_t b_col, const float *bias, int accumulate, float *c, size_t c_row);
+    size_t b_row, size_t b_col, const float *bias, int accumulate, int then, const float *h, float *c, size_t c_row);
 void fae_gemm_amx(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col, const float *b,
-    size_t b_row, size_t b_col, const float *bias, int accumulate, float *c, size_t c_row, fae_gemm_body *otherwise);
+    size_t b_row, size_t b_col, const float *bias, int accumulate, int then, const float *h, float *c, size_t c_row,
+    fae_gemm_body *otherwise);
 
 /* Measured, one core, GF/s of the AVX-512 body and of this one for (m, n, k), A by rows and B by columns (f), by rows (r),
  * or A by columns and B by rows (w), in one run:

@@ -2,6 +2,8 @@
  * Dense stacks: sizes and the forward pass. */
 #include "internal.h"
 
+#include <stdatomic.h>
+
 size_t
 fae_stack_n_params(const fae_stack *stack)
 {

@@ -4,12 +4,7 @@
 int
 FN(fae_dense_is_finite)(const REAL *x, size_t n)
 {
-    unsigned bad = 0; /* no early way out: the loop is a vector's */
-
-    for (size_t i = 0; i < n; i++) {
-        bad |= !(x[i] - x[i] == 0); /* NaN for NaN and the infinities, and NaN equals nothing */
-    }
-    return !bad;
+    return FN(fae_vector_is_finite)(n, x);
 }
 
 void
@@ -25,10 +20,8 @@ FN(fae_stack_slab)(const fae_stack *stack, const REAL *params, const REAL *x, si
                        : h != NULL              ? h + first * d_out
                                                 : scratch + l % 2 * half;
 
-        FN(fae_gemm)(rows, d_out, d_in, input, d_in, 1, params, 1, d_in, params + d_out * d_in, 0, output, d_out);
-        if (stack->activations[l] == FAE_TANH) {
-            FN(fae_vector_tanh)(rows * d_out, output);
-        }
+        FN(fae_gemm)(rows, d_out, d_in, input, d_in, 1, params, 1, d_in, params + d_out * d_in, 0,
+            stack->activations[l], NULL, output, d_out);
         params += d_out * (d_in + 1);
         input = output;
         h = h == NULL ? NULL : h + n * d_out;
@@ -40,33 +33,39 @@ typedef struct {
     const REAL *params, *x;
     size_t n;
     REAL *h, *work, *y;
-    size_t work_share; /* of a thread */
+    size_t work_share;    /* of a thread */
+    atomic_int *infinite; /* NULL, or where to tell that x is not finite */
 } FN(dense_job);
 
 static void
 FN(dense_part)(const void *context, size_t part, size_t thread)
 {
     const FN(dense_job) *job = context;
-    size_t first = part * FAE_ROWS;
+    size_t first = part * FAE_ROWS, rows = fae_min(FAE_ROWS, job->n - first), d_0 = (size_t) job->stack->sizes[0];
 
-    FN(fae_stack_slab)(job->stack, job->params, job->x, job->n, first, fae_min(FAE_ROWS, job->n - first), job->h,
-        job->work + thread * job->work_share, job->y);
+    if (job->infinite != NULL && !FN(fae_vector_is_finite)(rows * d_0, job->x + first * d_0)) {
+        atomic_store_explicit(job->infinite, 1, memory_order_relaxed);
+    }
+    FN(fae_stack_slab)(
+        job->stack, job->params, job->x, job->n, first, rows, job->h, job->work + thread * job->work_share, job->y);
 }
 
 void
 FN(fae_stack_forward)(const fae_stack *stack, const REAL *params, const REAL *x, size_t n, size_t n_threads, REAL *h)
 {
     size_t before = fae_stack_n_outputs(stack) - (size_t) stack->sizes[stack->n_layers];
-    FN(dense_job) job = { stack, params, x, n, h, h, h + n * before, 0 };
+    FN(dense_job) job = { stack, params, x, n, h, h, h + n * before, 0, NULL };
 
     fae_parallel(fae_n_slabs(n), fae_stack_threads(stack, n, n_threads), FN(dense_part), &job);
 }
 
-void
+int
 FN(fae_stack_predict)(
     const fae_stack *stack, const REAL *params, const REAL *x, size_t n, size_t n_threads, REAL *work, REAL *y)
 {
-    FN(dense_job) job = { stack, params, x, n, NULL, work, y, dense_scratch(stack, n) };
+    atomic_int infinite = 0;
+    FN(dense_job) job = { stack, params, x, n, NULL, work, y, dense_scratch(stack, n), &infinite };
 
     fae_parallel(fae_n_slabs(n), fae_stack_threads(stack, n, n_threads), FN(dense_part), &job);
+    return !infinite;
 }

@@ -81,10 +81,11 @@ size_t fae_stack_jvp_work(const fae_stack *stack, size_t n, size_t k, size_t n_t
 size_t fae_stack_reverse_work(const fae_stack *stack, size_t n, size_t n_threads);
 size_t fae_stack_unit_tangents_work(const fae_stack *stack, size_t n, size_t n_threads);
 
-/* x (n, d_0) -> y (n, d_L), the last layer of forward alone: the others never leave the cache. */
-void fae_stack_predict_f32(
+/* x (n, d_0) -> y (n, d_L), the last layer of forward alone: the others never leave the cache. Returns 1, or 0 if x holds
+ * NaN or infinity: it is looked at while it is in the cache. */
+int fae_stack_predict_f32(
     const fae_stack *stack, const float *params, const float *x, size_t n, size_t n_threads, float *work, float *y);
-void fae_stack_predict_f64(
+int fae_stack_predict_f64(
     const fae_stack *stack, const double *params, const double *x, size_t n, size_t n_threads, double *work, double *y);
 
 /* Forward mode: k tangents beside the primal. x and h as given to and left by forward.
@@ -94,11 +95,12 @@ void fae_stack_tangent_f32(const fae_stack *stack, const float *params, const fl
 void fae_stack_tangent_f64(const fae_stack *stack, const double *params, const double *x, const double *h, size_t n,
     const double *params_dot, const double *x_dot, size_t k, size_t n_threads, double *work, double *y_dot);
 
-/* The value and its tangents in one pass over x: predict and tangent together. */
-void fae_stack_jvp_f32(const fae_stack *stack, const float *params, const float *x, size_t n, const float *params_dot,
+/* The value and its tangents in one pass over x: predict and tangent together. Returns 1, or 0 if x or x_dot holds NaN or
+ * infinity. */
+int fae_stack_jvp_f32(const fae_stack *stack, const float *params, const float *x, size_t n, const float *params_dot,
     const float *x_dot, size_t k, size_t n_threads, float *work, float *y, float *y_dot);
-void fae_stack_jvp_f64(const fae_stack *stack, const double *params, const double *x, size_t n,
-    const double *params_dot, const double *x_dot, size_t k, size_t n_threads, double *work, double *y, double *y_dot);
+int fae_stack_jvp_f64(const fae_stack *stack, const double *params, const double *x, size_t n, const double *params_dot,
+    const double *x_dot, size_t k, size_t n_threads, double *work, double *y, double *y_dot);
 
 /* Reverse mode: cotangent y_bar (n, d_L) -> params_bar (n_params), x_bar (n, d_0); either may be NULL. Overwrites. */
 void fae_stack_reverse_f32(const fae_stack *stack, const float *params, const float *x, const float *h, size_t n,
@@ -141,6 +143,33 @@ double fae_loss_cross_entropy_f64(const double *x, const int8_t *codes, size_t n
 /* exact Hamming: how many cells' nearest level (the lower number on a tie) is not the true symbol. */
 size_t fae_loss_hamming_f32(const float *x, const int8_t *codes, size_t n, const float *levels, size_t n_levels);
 size_t fae_loss_hamming_f64(const double *x, const int8_t *codes, size_t n, const double *levels, size_t n_levels);
+
+/* ---- the gradient of a chain (reverse.c) ---------------------------------------------------------------------- */
+#define FAE_REVERSE 0
+#define FAE_UNIT_TANGENTS 1
+#define FAE_SOFT_HAMMING 0
+#define FAE_CROSS_ENTROPY 1
+
+/* decoder(round(encoder(x))) and its loss. The decoder is as wide at its start as the encoder at its end. */
+typedef struct {
+    const fae_stack *encoder, *decoder;
+    int encoder_by, decoder_by; /* FAE_REVERSE or FAE_UNIT_TANGENTS: how the gradient goes back through them */
+    int latent_bits;            /* 1..8: latents are rounded to 2^bits even steps from -1 to 1; 0: not */
+    int loss;                   /* FAE_SOFT_HAMMING or FAE_CROSS_ENTROPY */
+    size_t n_levels;
+} fae_chain;
+
+/* Numbers of scratch. */
+size_t fae_chain_gradient_work(const fae_chain *chain, size_t n, size_t n_threads);
+/* One pass over x (n, d_0): forward, loss and gradient of a few rows at a time, so that no layer leaves the cache. As the
+ * kernels above do: xhat (n, d_L) from predict of both stacks, the loss's sum over codes (n, d_L) as the return value,
+ * encoder_bar and decoder_bar (n_params of each) the gradient of scale times it. Rounding lets cotangents pass. */
+double fae_chain_gradient_f32(const fae_chain *chain, const float *encoder_params, const float *decoder_params,
+    const float *x, const int8_t *codes, size_t n, const float *levels, float temperature, float scale,
+    size_t n_threads, float *work, float *xhat, float *encoder_bar, float *decoder_bar);
+double fae_chain_gradient_f64(const fae_chain *chain, const double *encoder_params, const double *decoder_params,
+    const double *x, const int8_t *codes, size_t n, const double *levels, double temperature, double scale,
+    size_t n_threads, double *work, double *xhat, double *encoder_bar, double *decoder_bar);
 
 /* ---- optimisers (optim.c): update params in place ------------------------------------------------------------ */
 /* AdamW (Kingma & Ba 2015; Loshchilov & Hutter 2019): Adam, after params have shrunk by the share learning_rate *

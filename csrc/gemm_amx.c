@@ -7,6 +7,16 @@
 #include "amx.h"
 
 #if defined(FAE_AMX)
+#include <string.h>
+
+#define REAL float
+#define REAL_BITS 32
+#define FN(name) name##_f32
+#define TARGET FAE_AMX_TARGET
+#define ISA(name) FN(name##_amx)
+#define VECTOR_BYTES 64
+#include "simd.h"
+#include "simd_math.h"
 
 #define SIDE FAE_TILE_ROWS          /* rows of A or columns of B in a tile */
 #define STEP 32                     /* its depth, in pairs p, p + 16 */
@@ -20,13 +30,6 @@
  * part of any float is that small, nor is a product of all but the smallest numbers. */
 #define SCALE 0x1p24f
 #define UNSCALE 0x1p-48f
-
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-#define INLINE static inline __attribute__((always_inline)) FAE_AMX_TARGET
 
 /* Rows of A or columns of B are an operand's lines; one of the strides, from line to line and along the depth, is 1. */
 typedef struct {
@@ -167,13 +170,15 @@ amx_split_block(
 }
 
 /* Up to PAIR rows by PAIR columns of C that wait to be written: c = sums + bias unless NULL, + c itself if
- * `accumulate`. */
+ * `accumulate`, and what is to be done `then`. */
 typedef struct {
     const float *sums; /* (2, 2, SIDE, SIDE) */
     const float *bias;
     float *c;
     size_t rows, columns, c_row, done;
-    int accumulate;
+    int accumulate, then;
+    const float *h;    /* rows as those of c */
+    const float *next; /* the square that waits after this one: time for its lines to come from memory */
 } amx_storing;
 
 INLINE void
@@ -190,8 +195,17 @@ amx_store_row(amx_storing *store)
         if (store->accumulate) {
             start = _mm512_add_ps(start, _mm512_maskz_loadu_ps(mask, c + j));
         }
-        _mm512_mask_storeu_ps(c + j, mask, _mm512_fmadd_ps(sum, _mm512_set1_ps(UNSCALE), start));
+        sum = _mm512_fmadd_ps(sum, _mm512_set1_ps(UNSCALE), start);
+        if (store->then == FAE_TANH) {
+            sum = (__m512) tanh_amx_f32((vec_amx_f32) sum);
+        } else if (store->then == FAE_TANH_SLOPE) {
+            __m512 h = _mm512_maskz_loadu_ps(mask, store->h + store->done * store->c_row + j);
+            sum = _mm512_mul_ps(sum, _mm512_fnmadd_ps(h, h, _mm512_set1_ps(1)));
+        }
+        _mm512_mask_storeu_ps(c + j, mask, sum);
     }
+    __builtin_prefetch(store->next + store->done * store->c_row, 0, 2);
+    __builtin_prefetch(store->next + store->done * store->c_row + SIDE, 0, 2);
     store->done++;
 }
 
@@ -306,7 +320,8 @@ amx_square(
 
 FAE_AMX_TARGET void
 fae_gemm_amx(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col, const float *b, size_t b_row,
-    size_t b_col, const float *bias, int accumulate, float *c, size_t c_row, fae_gemm_body *otherwise)
+    size_t b_col, const float *bias, int accumulate, int then, const float *h, float *c, size_t c_row,
+    fae_gemm_body *otherwise)
 {
     _Alignas(64) uint16_t held_parts[PARTS * HELD], panel[PARTS * PAIR * DEPTH];
     _Alignas(64) float sums[2][4 * SIDE * SIDE];
@@ -319,7 +334,7 @@ fae_gemm_amx(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t 
     fae_amx_begin();
     for (size_t p = 0; p < k; p += DEPTH) {
         size_t depth = fae_min(k - p, DEPTH), steps = (depth + STEP - 1) / STEP;
-        int add = accumulate || p > 0;
+        int add = accumulate || p > 0, finish = p + DEPTH < k ? FAE_IDENTITY : then;
 
         for (size_t first = 0; first < held->n_lines; first += held_lines) {
             size_t lines = fae_min(held->n_lines - first, held_lines);
@@ -330,12 +345,14 @@ fae_gemm_amx(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t 
                 size_t width = fae_min(passing->n_lines - line, PAIR);
                 size_t i = hold_b ? line : first, j = hold_b ? first : line;
                 const float *start = p > 0 || bias == NULL ? NULL : bias + j;
+                const float *slopes = finish == FAE_TANH_SLOPE ? h + i * c_row + j : NULL;
 
                 amx_split_block(passing, line, width, p, depth, panel, &range);
                 if (!amx_fits(&held_range, &range)) {
                     amx_store_rows(&store, PAIR);
                     otherwise(hold_b ? width : lines, hold_b ? lines : width, depth, a + i * a_row + p * a_col, a_row,
-                        a_col, b + p * b_row + j * b_col, b_row, b_col, start, add, c + i * c_row + j, c_row);
+                        a_col, b + p * b_row + j * b_col, b_row, b_col, start, add, finish, slopes, c + i * c_row + j,
+                        c_row);
                     continue;
                 }
                 for (size_t at = 0; at < lines; at += PAIR) {
@@ -344,9 +361,11 @@ fae_gemm_amx(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t 
                     size_t rows = hold_b ? width : strip_width, columns = hold_b ? strip_width : width;
                     float *to = store.sums == sums[0] ? sums[1] : sums[0];
 
+                    store.next = c + (i + down) * c_row + j + right;
                     amx_square(rows, columns, steps, hold_b ? panel : strip, hold_b ? strip : panel, &store, to);
                     store = (amx_storing){ to, start == NULL ? NULL : start + right, c + (i + down) * c_row + j + right,
-                        rows, columns, c_row, 0, add };
+                        rows, columns, c_row, 0, add, finish, slopes == NULL ? NULL : slopes + down * c_row + right,
+                        store.next };
                 }
             }
         }

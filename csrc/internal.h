@@ -74,17 +74,20 @@ FAE_DECLARE_SLAB(double, f64)
 
 /* ---- vector primitives (vector.c): the only code of the float kernels that depends on the CPU ------------------ */
 
+#define FAE_TANH_SLOPE 2 /* beside FAE_IDENTITY and FAE_TANH: what a product does to its sums at the end */
+
 /* C (m, n) = A B, + bias (n) in every row unless NULL, + C itself if `accumulate`. A(i, p) = a[i * a_row + p * a_col]
- * and B(p, j) = b[p * b_row + j * b_col], one of the two strides being 1; rows of C are c_row apart. */
+ * and B(p, j) = b[p * b_row + j * b_col], one of the two strides being 1; rows of C are c_row apart. Then C = tanh(C)
+ * where `then` is FAE_TANH, or C = C (1 - h^2) where it is FAE_TANH_SLOPE, with h laid out as C. */
 #define FAE_DECLARE_VECTOR(REAL, T)                                                                                    \
     void fae_gemm_##T(size_t m, size_t n, size_t k, const REAL *a, size_t a_row, size_t a_col, const REAL *b,          \
-        size_t b_row, size_t b_col, const REAL *bias, int accumulate, REAL *c, size_t c_row);                          \
-    /* x (n) = tanh(x) */                                                                                              \
-    void fae_vector_tanh_##T(size_t n, REAL *x);                                                                       \
+        size_t b_row, size_t b_col, const REAL *bias, int accumulate, int then, const REAL *h, REAL *c, size_t c_row); \
+    /* 1 if none of n numbers is NaN or infinite, else 0 */                                                            \
+    int fae_vector_is_finite_##T(size_t n, const REAL *x);                                                             \
     /* sum (n) += x (n) */                                                                                             \
     void fae_vector_add_##T(size_t n, const REAL *x, REAL *sum);                                                       \
-    /* t (n) *= 1 - h^2, the derivative of tanh where its value is h */                                                \
-    void fae_vector_chain_##T(size_t n, const REAL *h, REAL *t);                                                       \
+    /* to (n) = from (1 - h^2), the derivative of tanh where its value is h; to may be from */                         \
+    void fae_vector_chain_##T(size_t n, const REAL *h, const REAL *from, REAL *to);                                    \
     /* sums (d) = column sums of a (n, d), + sums itself if `accumulate` */                                            \
     void fae_vector_column_sums_##T(size_t n, size_t d, const REAL *a, int accumulate, REAL *sums);                    \
     /* out (d, k, n) = w (d, k; rows w_row apart) times the row of scale (d, n; rows scale_row apart) */               \

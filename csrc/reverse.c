@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Gradients of a dense stack: by reverse mode, and by forward mode with unit tangents. */
+ * Gradients of a dense stack, by reverse mode and by forward mode with unit tangents, and of a chain of two. */
 #include "internal.h"
 
+#include <math.h>
 #include <string.h>
 
 /* A gradient is summed over rows in at most GRADIENT_PARTS parts, each of one or more slabs in order, and these are then
@@ -9,16 +10,16 @@
 #define GRADIENT_PARTS 16
 
 static size_t
-gradient_parts(size_t n)
+gradient_parts(size_t slabs)
 {
-    return fae_min(fae_n_slabs(n), GRADIENT_PARTS);
+    return fae_min(slabs, GRADIENT_PARTS);
 }
 
 /* Numbers of scratch where one thread needs `scratch`: the first part's sums are made where the gradient goes. */
 static size_t
 gradient_work(const fae_stack *stack, size_t n, size_t n_threads, size_t scratch)
 {
-    size_t partials = fae_max(1, gradient_parts(n)) - 1;
+    size_t partials = fae_max(1, gradient_parts(fae_n_slabs(n))) - 1;
 
     return fae_stack_threads(stack, n, n_threads) * fae_padded(scratch)
            + partials * fae_padded(fae_stack_n_params(stack));
@@ -88,6 +89,53 @@ fae_stack_unit_tangents_work(const fae_stack *stack, size_t n, size_t n_threads)
     return gradient_work(stack, n, n_threads, unit_scratch(stack, n));
 }
 
+/* Rows that go through a chain together: fewer than elsewhere, since all of its layers and cotangents are to stay in the
+ * cache. */
+#define CHAIN_ROWS 128
+
+static size_t
+chain_slabs(size_t n)
+{
+    return (n + CHAIN_ROWS - 1) / CHAIN_ROWS;
+}
+
+static size_t
+chain_n_params(const fae_chain *chain)
+{
+    return fae_stack_n_params(chain->encoder) + fae_stack_n_params(chain->decoder);
+}
+
+static size_t
+chain_threads(const fae_chain *chain, size_t n, size_t n_threads)
+{
+    size_t useful = fae_min(gradient_parts(chain_slabs(n)), n * chain_n_params(chain) >> 19);
+
+    return fae_max(1, fae_min(fae_min(n_threads, FAE_THREADS_MAX), useful));
+}
+
+/* Numbers that a thread needs: the layers and cotangents of a slab, and what its gradients need. */
+static size_t
+chain_scratch(const fae_chain *chain, size_t n)
+{
+    const fae_stack *encoder = chain->encoder, *decoder = chain->decoder;
+    size_t rows = fae_min(n, CHAIN_ROWS);
+    size_t rest_encoder = (chain->encoder_by == FAE_UNIT_TANGENTS ? unit_scratch : reverse_scratch)(encoder, rows);
+    size_t rest_decoder = (chain->decoder_by == FAE_UNIT_TANGENTS ? unit_scratch : reverse_scratch)(decoder, rows);
+    size_t layers = fae_stack_n_outputs(encoder) + fae_stack_n_outputs(decoder) + 2 * (size_t) decoder->sizes[0];
+
+    return fae_padded(rows * layers + fae_max(rest_encoder, rest_decoder));
+}
+
+size_t
+fae_chain_gradient_work(const fae_chain *chain, size_t n, size_t n_threads)
+{
+    size_t partials = fae_max(1, gradient_parts(chain_slabs(n))) - 1;
+    size_t sums = fae_padded(fae_stack_n_params(chain->encoder)) + fae_padded(fae_stack_n_params(chain->decoder));
+
+    return chain_threads(chain, n, n_threads) * chain_scratch(chain, n) + partials * sums
+           + chain_slabs(n) * sizeof(double) / sizeof(float);
+}
+
 #define BODY "gradient_body.h"
 #include "both_reals.h"
 #undef BODY
@@ -95,4 +143,7 @@ fae_stack_unit_tangents_work(const fae_stack *stack, size_t n, size_t n_threads)
 #include "both_reals.h"
 #undef BODY
 #define BODY "unit_tangents_body.h"
+#include "both_reals.h"
+#undef BODY
+#define BODY "chain_body.h"
 #include "both_reals.h"

@@ -2,6 +2,7 @@
  * Forward mode: k tangents ride with the primal through a dense stack. */
 #include "internal.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 /* Tangents are taken in groups: whole tangents of all examples, or where there are more than FAE_ROWS, of a slab of them:

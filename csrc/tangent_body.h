@@ -9,6 +9,7 @@ typedef struct {
     const REAL *params_dot, *x_dot;
     size_t k;
     REAL *work, *y, *y_dot; /* y == NULL where h is given */
+    atomic_int *infinite;   /* where to tell that x or x_dot is not finite; NULL where h is given */
 } FN(tangent_job);
 
 /* k tangents from tangent `t` on, of `rows` examples from example `first` on; k = 1 unless rows = n. The primal's layers
@@ -29,17 +30,22 @@ FN(tangent_rows)(const FN(tangent_job) * job, size_t t, size_t k, size_t first, 
         int last = l + 1 == stack->n_layers;
         const REAL *output = last ? y : h + h_first * d_out;
         REAL *output_dot = last ? job->y_dot + (t * job->n + first) * d_last : scratch + l % 2 * half;
+        int then = stack->activations[l] == FAE_TANH ? FAE_TANH_SLOPE : FAE_IDENTITY;
+        /* one tangent: a product ends with the slope. More share the product, but not h. */
+        int at_once = k == 1 && params_dot == NULL ? then : FAE_IDENTITY;
 
         if (input_dot != NULL) { /* W h_dot */
-            FN(fae_gemm)(k * rows, d_out, d_in, input_dot, d_in, 1, params, 1, d_in, NULL, 0, output_dot, d_out);
+            FN(fae_gemm)(k * rows, d_out, d_in, input_dot, d_in, 1, params, 1, d_in, NULL, 0, at_once, output,
+                output_dot, d_out);
         }
         for (size_t i = 0; i < k && params_dot != NULL; i++) { /* W_dot h + b_dot */
             const REAL *w_dot = params_dot + i * n_params;
             FN(fae_gemm)(rows, d_out, d_in, input, d_in, 1, w_dot, 1, d_in, w_dot + d_out * d_in, input_dot != NULL,
-                output_dot + i * rows * d_out, d_out);
+                then, output, output_dot + i * rows * d_out, d_out);
         }
-        for (size_t i = 0; i < k && stack->activations[l] == FAE_TANH; i++) {
-            FN(fae_vector_chain)(rows * d_out, output, output_dot + i * rows * d_out);
+        for (size_t i = 0; i < k && params_dot == NULL && at_once != then; i++) {
+            REAL *cells = output_dot + i * rows * d_out;
+            FN(fae_vector_chain)(rows * d_out, output, cells, cells);
         }
         params += d_out * (d_in + 1);
         params_dot = params_dot == NULL ? NULL : params_dot + d_out * (d_in + 1);
@@ -60,10 +66,20 @@ FN(tangent_part)(const void *context, size_t part, size_t thread)
     if (job->h == NULL) {
         REAL *scratch = job->work + thread * jvp_scratch(stack, n, job->k);
         REAL *h = scratch + tangent_scratch(stack, n, job->k), *y = job->y + first * d_last;
+        int infinite;
 
         FN(fae_stack_slab)(stack, job->params, job->x + first * d_0, rows, 0, rows, h, NULL, y);
+        infinite = !FN(fae_vector_is_finite)(rows * d_0, job->x + first * d_0);
         for (size_t t = 0; t < job->k; t += group) {
-            FN(tangent_rows)(job, t, fae_min(group, job->k - t), first, rows, h, rows, 0, y, scratch);
+            size_t k = fae_min(group, job->k - t);
+
+            if (job->x_dot != NULL) {
+                infinite |= !FN(fae_vector_is_finite)(k * rows * d_0, job->x_dot + (t * n + first) * d_0);
+            }
+            FN(tangent_rows)(job, t, k, first, rows, h, rows, 0, y, scratch);
+        }
+        if (infinite) {
+            atomic_store_explicit(job->infinite, 1, memory_order_relaxed);
         }
     } else {
         REAL *scratch = job->work + thread * tangent_scratch(stack, n, job->k);
@@ -91,16 +107,18 @@ void
 FN(fae_stack_tangent)(const fae_stack *stack, const REAL *params, const REAL *x, const REAL *h, size_t n,
     const REAL *params_dot, const REAL *x_dot, size_t k, size_t n_threads, REAL *work, REAL *y_dot)
 {
-    FN(tangent_job) job = { stack, params, x, h, n, params_dot, x_dot, k, work, NULL, y_dot };
+    FN(tangent_job) job = { stack, params, x, h, n, params_dot, x_dot, k, work, NULL, y_dot, NULL };
 
     FN(tangent_run)(&job, n_threads);
 }
 
-void
+int
 FN(fae_stack_jvp)(const fae_stack *stack, const REAL *params, const REAL *x, size_t n, const REAL *params_dot,
     const REAL *x_dot, size_t k, size_t n_threads, REAL *work, REAL *y, REAL *y_dot)
 {
-    FN(tangent_job) job = { stack, params, x, NULL, n, params_dot, x_dot, k, work, y, y_dot };
+    atomic_int infinite = 0;
+    FN(tangent_job) job = { stack, params, x, NULL, n, params_dot, x_dot, k, work, y, y_dot, &infinite };
 
     FN(tangent_run)(&job, n_threads);
+    return !infinite;
 }

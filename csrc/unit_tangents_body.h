@@ -31,7 +31,7 @@ FN(unit_push)(const fae_stack *stack, const REAL *params, const REAL *slopes, co
         const REAL *out_slopes = l == 0 ? slopes : slopes + d_in * stride;
 
         if (k > 0) {
-            FN(fae_gemm)(d_out, k * n, d_in, params, d_in, 1, t, k * n, 1, NULL, 0, next, row);
+            FN(fae_gemm)(d_out, k * n, d_in, params, d_in, 1, t, k * n, 1, NULL, 0, FAE_IDENTITY, NULL, next, row);
             FN(fae_vector_scale)(d_out, k, n, out_slopes, stride, next, row);
         }
         if (joining > 0) { /* a unit tangent's first hop needs no product: it is a column of W */
@@ -51,12 +51,12 @@ FN(unit_push)(const fae_stack *stack, const REAL *params, const REAL *slopes, co
 }
 
 static void
-FN(unit_rows)(const FN(gradient_job) * job, size_t first, size_t n, int accumulate, REAL *scratch, REAL *params_bar)
+FN(unit_rows)(const FN(gradient_task) * task, size_t first, size_t n, int accumulate, REAL *scratch, REAL *params_bar)
 {
-    const fae_stack *stack = job->stack;
-    const REAL *params = job->params, *x = job->x, *h = job->h, *y_bar = job->y_bar;
-    size_t total = job->n;
-    REAL *x_bar = job->x_bar;
+    const fae_stack *stack = task->stack;
+    const REAL *params = task->params, *x = task->x, *h = task->h, *y_bar = task->y_bar;
+    size_t total = task->n;
+    REAL *x_bar = task->x_bar;
     size_t n_layers = stack->n_layers, outputs = fae_stack_n_outputs(stack);
     size_t d_0 = (size_t) stack->sizes[0], d_last = (size_t) stack->sizes[n_layers];
     size_t d_before = (size_t) stack->sizes[n_layers - 1];
@@ -73,8 +73,8 @@ FN(unit_rows)(const FN(gradient_job) * job, size_t first, size_t n, int accumula
 
     for (size_t l = 1, done = 0; l <= n_layers; l++) {
         size_t d = (size_t) stack->sizes[l];
-        const REAL *layer = stack->activations[l - 1] == FAE_TANH ? h + total * done + first * d : NULL;
-        FN(unit_slopes)(n, d, layer, stride, slopes + done * stride);
+        const REAL *layer = l == n_layers ? task->y + first * d : h + total * done + first * d;
+        FN(unit_slopes)(n, d, stack->activations[l - 1] == FAE_TANH ? layer : NULL, stride, slopes + done * stride);
         done += d;
     }
     for (size_t j = 0; j < d_last; j++) { /* the last layer's own tangents */
@@ -83,7 +83,8 @@ FN(unit_rows)(const FN(gradient_job) * job, size_t first, size_t n, int accumula
             g_last[j * stride + e] = cotangent * last_slopes[j * stride + e];
         }
     }
-    FN(fae_gemm)(d_before, stride, d_last, last_params, 1, d_before, g_last, stride, 1, NULL, 0, c, stride);
+    FN(fae_gemm)(
+        d_before, stride, d_last, last_params, 1, d_before, g_last, stride, 1, NULL, 0, FAE_IDENTITY, NULL, c, stride);
     if (n_layers == 1) {
         memcpy(g, c, with_x * stride * sizeof(REAL));
     } else {
@@ -108,7 +109,8 @@ FN(unit_rows)(const FN(gradient_job) * job, size_t first, size_t n, int accumula
     for (size_t l = 0; l < n_layers && params_bar != NULL; l++) {
         size_t d_in = (size_t) stack->sizes[l], d_out = (size_t) stack->sizes[l + 1];
 
-        FN(fae_gemm)(d_out, d_in, n, g, stride, 1, input, d_in, 1, NULL, accumulate, params_bar, d_in);
+        FN(fae_gemm)(
+            d_out, d_in, n, g, stride, 1, input, d_in, 1, NULL, accumulate, FAE_IDENTITY, NULL, params_bar, d_in);
         params_bar += d_out * d_in;
         for (size_t i = 0; i < d_out; i++) {
             REAL sum = accumulate ? params_bar[i] : (REAL) 0;
@@ -128,6 +130,8 @@ void
 FN(fae_stack_unit_tangents)(const fae_stack *stack, const REAL *params, const REAL *x, const REAL *h, size_t n,
     const REAL *y_bar, size_t n_threads, REAL *work, REAL *params_bar, REAL *x_bar)
 {
-    FN(gradient_run)(
-        stack, params, x, h, n, y_bar, n_threads, FN(unit_rows), unit_scratch(stack, n), work, params_bar, x_bar);
+    const REAL *y = h + n * (fae_stack_n_outputs(stack) - (size_t) stack->sizes[stack->n_layers]);
+    FN(gradient_task) task = { stack, params, x, h, y, n, y_bar, x_bar };
+
+    FN(gradient_run)(task, n_threads, FN(unit_rows), unit_scratch(stack, n), work, params_bar);
 }

@@ -13,6 +13,24 @@ ISA(vector_tanh)(size_t n, REAL *x)
     }
 }
 
+static TARGET int
+ISA(vector_is_finite)(size_t n, const REAL *x)
+{
+    VEC sums[4] = { 0 }; /* of products by 0: NaN if one is */
+    size_t i = 0;
+
+    for (; i + 4 * LANES <= n; i += 4 * LANES) {
+        UNROLL
+        for (size_t v = 0; v < 4; v++) {
+            sums[v] = ISA(fma)(ISA(load)(x + i + v * LANES), ISA(set)(0), sums[v]);
+        }
+    }
+    for (; i < n; i += LANES) {
+        sums[0] = ISA(fma)(ISA(load_some)(x + i, n - i), ISA(set)(0), sums[0]);
+    }
+    return ISA(sum)(sums[0] + sums[1] + (sums[2] + sums[3])) == 0;
+}
+
 static TARGET void
 ISA(vector_add)(size_t n, const REAL *x, REAL *sum)
 {
@@ -22,11 +40,11 @@ ISA(vector_add)(size_t n, const REAL *x, REAL *sum)
 }
 
 static TARGET void
-ISA(vector_chain)(size_t n, const REAL *h, REAL *t)
+ISA(vector_chain)(size_t n, const REAL *h, const REAL *from, REAL *to)
 {
     for (size_t i = 0; i < n; i += LANES) {
         VEC value = ISA(load_some)(h + i, n - i);
-        ISA(store_some)(t + i, ISA(load_some)(t + i, n - i) * ISA(fma)(-value, value, ISA(set)(1)), n - i);
+        ISA(store_some)(to + i, ISA(load_some)(from + i, n - i) * ISA(fma)(-value, value, ISA(set)(1)), n - i);
     }
 }
 

@@ -1,23 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The faces of vector.c for one element type: each calls the body for this CPU. */
 
-void
-FN(fae_gemm)(size_t m, size_t n, size_t k, const REAL *a, size_t a_row, size_t a_col, const REAL *b, size_t b_row,
-    size_t b_col, const REAL *bias, int accumulate, REAL *c, size_t c_row)
+static void
+FN(gemm_by_vectors)(size_t m, size_t n, size_t k, const REAL *a, size_t a_row, size_t a_col, const REAL *b,
+    size_t b_row, size_t b_col, const REAL *bias, int accumulate, int then, const REAL *h, REAL *c, size_t c_row)
 {
-#if REAL_BITS == 32 && defined(FAE_AMX)
-    if (fae_cpu_enabled() & FAE_CPU_AMX_BF16 && fae_gemm_amx_pays(m, n, k)) {
-        fae_gemm_amx(m, n, k, a, a_row, a_col, b, b_row, b_col, bias, accumulate, c, c_row, gemm_avx512_f32);
-        return;
-    }
-#endif
+    size_t run = n == c_row ? m * n : n; /* rows without gaps are one */
+
     FAE_PICK(gemm)(m, n, k, a, a_row, a_col, b, b_row, b_col, bias, accumulate, c, c_row);
+    for (size_t i = 0; i < m && then != FAE_IDENTITY; i += run / n) {
+        if (then == FAE_TANH) {
+            FAE_PICK(vector_tanh)(run, c + i * c_row);
+        } else {
+            FAE_PICK(vector_chain)(run, h + i * c_row, c + i * c_row, c + i * c_row);
+        }
+    }
 }
 
 void
-FN(fae_vector_tanh)(size_t n, REAL *x)
+FN(fae_gemm)(size_t m, size_t n, size_t k, const REAL *a, size_t a_row, size_t a_col, const REAL *b, size_t b_row,
+    size_t b_col, const REAL *bias, int accumulate, int then, const REAL *h, REAL *c, size_t c_row)
 {
-    FAE_PICK(vector_tanh)(n, x);
+#if REAL_BITS == 32 && defined(FAE_AMX)
+    if (fae_cpu_enabled() & FAE_CPU_AMX_BF16 && fae_gemm_amx_pays(m, n, k)) {
+        fae_gemm_amx(
+            m, n, k, a, a_row, a_col, b, b_row, b_col, bias, accumulate, then, h, c, c_row, gemm_by_vectors_f32);
+        return;
+    }
+#endif
+    FN(gemm_by_vectors)(m, n, k, a, a_row, a_col, b, b_row, b_col, bias, accumulate, then, h, c, c_row);
+}
+
+int
+FN(fae_vector_is_finite)(size_t n, const REAL *x)
+{
+    return FAE_PICK(vector_is_finite)(n, x);
 }
 
 void
@@ -27,9 +44,9 @@ FN(fae_vector_add)(size_t n, const REAL *x, REAL *sum)
 }
 
 void
-FN(fae_vector_chain)(size_t n, const REAL *h, REAL *t)
+FN(fae_vector_chain)(size_t n, const REAL *h, const REAL *from, REAL *to)
 {
-    FAE_PICK(vector_chain)(n, h, t);
+    FAE_PICK(vector_chain)(n, h, from, to);
 }
 
 void

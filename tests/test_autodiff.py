@@ -356,3 +356,26 @@ def test_models_differentiate_at_levels_only(fun):
         vjp(fun, np.ones((1, 4), int))
     with pytest.raises(ValueError, match="X holds NaN or infinity"):
         jvp(fun, (np.full((1, 4), np.nan),), (x_dot,))
+
+
+@pytest.mark.parametrize("derive", [lambda f, x: jvp(f, (x,), (x,)), vjp])
+def test_a_class_is_no_function_to_differentiate(derive):
+    with pytest.raises(TypeError, match="fun is Encoder; it can be an Encoder,"):
+        derive(Encoder, np.zeros((1, 2)))
+
+
+@pytest.mark.parametrize("params", [np.float64(1), "params", [[1.0], [2.0, 3.0]]])
+def test_parameters_of_no_vector_are_refused(params):
+    model = Chain(Encoder([2, 1], dtype=np.float64), Decoder([1, 2], dtype=np.float64))
+    for fun in (model, model.encoder, compose(model)):
+        with pytest.raises((TypeError, ValueError), match="params"):
+            jvp(fun, (params, np.zeros((1, 2))), (params, None))
+        with pytest.raises((TypeError, ValueError), match="params"):
+            vjp(fun, params, np.zeros((1, 2)))
+
+
+def test_any_number_of_threads_is_one_that_can_be_had():
+    model, x = Encoder([3, 2], dtype=np.float64), np.ones((4, 3))
+    for n_threads in (2**63, 10**30):
+        assert jvp(model, (x,), (x,), n_threads=n_threads)[1].tobytes() == jvp(model, (x,), (x,))[1].tobytes()
+        assert model(x, n_threads=n_threads).tobytes() == model(x).tobytes()

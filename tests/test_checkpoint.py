@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A training that was stopped, even by SIGKILL, comes out as if it had not been; bytes of anything else are refused."""
 
+import functools
 import signal
 import struct
 import subprocess
@@ -343,3 +344,44 @@ def test_each_array_is_checked_past_the_checksum(name, array, message, tmp_path)
 def test_each_field_is_checked_past_the_checksum(body, message):
     with pytest.raises(FormatError, match=f"holds what no release writes: .*{message}"):
         loads_state(sealed(body))
+
+
+def test_a_directory_is_refused_as_a_checkpoint(tmp_path):
+    trainer = Trainer(Encoder([4, 2]), Decoder([2, 4]), loss=HammingLoss(HAPLOTYPE))
+    with pytest.raises(InputError, match="is a directory"):
+        trainer.fit([[0, 1, 0, 1]], n_epochs=1, checkpoint=Checkpoint(tmp_path))
+
+
+class _Descent:
+    """An optimiser, and with it a schedule, of the caller's own, whose repr is Python's: it names an address."""
+
+    def __init__(self, params=None):
+        self.params = params
+
+    def update(self, gradient, learning_rate):
+        self.params -= np.asarray(learning_rate * gradient, dtype=self.params.dtype)
+
+    def get_state(self):
+        return {}
+
+    def set_state(self, state):
+        pass
+
+    def __call__(self, progress):
+        return 1 - progress
+
+
+def test_a_training_with_the_callers_own_optimiser_and_schedule_is_found_again(tmp_path):
+    X = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 4)
+    alive = []  # so that no two are at one address
+
+    def train(**options):
+        alive.extend([_Descent(), functools.partial(_Descent())])
+        options = {"optimizer": _Descent, "schedule": alive[-1], "batch_size": 4} | options
+        trainer = Trainer(Encoder([4, 2]), Decoder([2, 4]), loss=HammingLoss(HAPLOTYPE), **options)
+        return trainer.fit(X, n_epochs=3, checkpoint=Checkpoint(tmp_path / "training.ckpt"))
+
+    first = train()
+    assert train().seconds.tobytes() == first.seconds.tobytes()  # from the file
+    with pytest.raises(ValueError, match="optimizer was <.*_Descent object>, is Adam"):
+        train(optimizer="adam")

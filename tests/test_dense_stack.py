@@ -108,6 +108,15 @@ def test_stacks_that_do_not_fit_together_are_refused(sizes, activations, n_param
         DenseStack(sizes, activations, np.zeros(n_params))
 
 
+def test_parameters_must_be_an_array_since_they_are_kept():
+    with pytest.raises(TypeError, match="params is list; give an array"):
+        DenseStack([1, 1], ["tanh"], [1.0, 2.0])
+
+
+def test_sizes_can_come_from_an_iterator():
+    assert DenseStack(iter([2, 1]), ["tanh"], np.zeros(3)).sizes == (2, 1)
+
+
 def test_integer_parameters_are_refused():
     with pytest.raises(TypeError, match="float32 or float64"):
         DenseStack([3, 2], ["tanh"], np.zeros(8, dtype=int))

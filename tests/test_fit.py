@@ -2,13 +2,17 @@
 """What `Trainer.fit` promises beside training: held-out rows, a stop that names its step, a progress bar."""
 
 import builtins
+import copy
+import pickle
 
 import numpy as np
 import pytest
 
 from fastae import (
     DOSAGE,
+    GRADIENT_MODES,
     HAPLOTYPE,
+    Checkpoint,
     CrossEntropyLoss,
     Decoder,
     DivergenceError,
@@ -211,3 +215,73 @@ def test_progress_without_tqdm_says_what_is_needed(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without_tqdm)
     with pytest.raises(ImportError, match="progress=True needs tqdm, which is not installed: pip install tqdm"):
         make_trainer().fit(symbols(), n_epochs=1, progress=True)
+
+
+@pytest.mark.parametrize("gradient", GRADIENT_MODES)
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda trainer: pickle.loads(pickle.dumps(trainer))])
+def test_a_copy_of_a_trainer_goes_on_by_itself_to_the_same_bits(gradient, duplicate):
+    trainer = make_trainer(gradient=gradient)
+    trainer.step(symbols(8))
+    twin = duplicate(trainer)
+    for seed in range(3):
+        trainer.step(symbols(8, seed=seed))
+    gone_on = params_of(trainer)
+    for seed in range(3):
+        twin.step(symbols(8, seed=seed))
+    assert params_of(twin) == gone_on == params_of(trainer)
+
+
+@pytest.mark.parametrize(
+    ("share", "error", "message"),
+    [
+        (float("nan"), ValueError, "the schedule gives nan"),
+        (float("inf"), ValueError, "the schedule gives inf"),
+        (-0.5, ValueError, "the schedule gives -0.5"),
+        (1e30, ValueError, "together they must be 0 to 1e[+]06"),
+        (None, TypeError, "the schedule gives None at 0.5"),
+    ],
+)
+def test_a_schedule_without_a_rate_is_refused_before_its_step(share, error, message):
+    trainer = make_trainer(schedule=lambda progress: 1.0 if progress < 0.5 else share)
+    with pytest.raises(error, match=message):
+        trainer.fit(symbols(16), n_epochs=2)
+    assert trainer.n_updates == 2 and np.isfinite(trainer.decoder.params).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"callbacks": [print, 3]}, "a callback is 3"),
+        ({"checkpoint": "training.ckpt"}, "checkpoint is 'training.ckpt'; give a Checkpoint"),
+        ({"checkpoint": Checkpoint}, "give a Checkpoint"),
+    ],
+)
+def test_what_is_no_callback_or_checkpoint_is_refused_before_training(options, message):
+    trainer = make_trainer()
+    with pytest.raises(TypeError, match=message):
+        trainer.fit(symbols(), n_epochs=1, **options)
+    assert trainer.n_updates == 0
+
+
+def test_an_evaluation_without_a_finite_loss_says_so():
+    trainer = make_trainer()
+    trainer.decoder.params[-1] = np.nan
+    with pytest.raises(DivergenceError, match="after update 0: the loss is no longer finite"):
+        trainer.evaluate(symbols())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"encoder.params": np.zeros(1, np.float32)}, r"encoder.params is float32 of shape \(1,\), this trainer's is"),
+        ({"decoder.mean": np.zeros(50)}, "decoder.mean is float64 of shape"),
+        ({"random": None}, "random is missing, this trainer's is uint64"),
+    ],
+)
+def test_the_state_of_another_trainer_is_refused_and_changes_nothing(change, message):
+    other, trainer = make_trainer(), make_trainer()
+    other.step(symbols(8))
+    before = params_of(trainer)
+    with pytest.raises(ValueError, match=message):
+        trainer.set_state(other.get_state() | change)
+    assert params_of(trainer) == before and trainer.n_updates == 0

@@ -228,3 +228,17 @@ def test_a_grid_search_over_a_real_region_prefers_more_latents(region):
     search.fit(region)
     assert search.best_params_["n_latent"] == 16
     assert search.best_estimator_.history_.loss.size == 20
+
+
+def test_parameters_that_are_set_after_a_fit_count_from_the_next():
+    X = symbols()
+    autoencoder = Autoencoder(2, n_epochs=2, random_state=0).fit(X)
+    before = autoencoder.transform(X)
+    again = pickle.loads(pickle.dumps(autoencoder)).partial_fit(X).transform(X)
+    autoencoder.set_params(latent_bits=1, loss="none", alphabet=DNA, n_latent=5, random_state=7, batch_size=1)
+    assert autoencoder.transform(X).tobytes() == before.tobytes()
+    assert autoencoder.partial_fit(X).transform(X).tobytes() == again.tobytes()
+    with pytest.raises(ValueError, match="loss is 'none'"):
+        autoencoder.fit(X)
+    autoencoder.set_params(loss="hamming", alphabet=None)
+    assert set(np.abs(autoencoder.fit_transform(X)).ravel().tolist()) == {1.0}

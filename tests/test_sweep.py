@@ -4,6 +4,7 @@
 import dataclasses
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -175,7 +176,9 @@ def test_results_of_other_data_or_settings_are_refused_and_kept(calls, tmp_path,
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("data", [b"", b"hello\n", b"{}\n", b"[1]\n", b"\xff\xfe", b'{"kind": "another"}\n'])
+@pytest.mark.parametrize(
+    "data", [b"", b"hello\n", b"{}\n", b"[1]\n", b"\xff\xfe", b'{"kind": "another"}\n', b"[" * 10**5]
+)
 def test_a_file_that_is_no_sweep_is_refused_and_kept(calls, tmp_path, data):
     path = tmp_path / "results.jsonl"
     path.write_bytes(data)
@@ -193,6 +196,27 @@ def test_a_corrupt_point_is_refused(calls, tmp_path, line):
         file.write(line.replace("POINT", point.replace('"hamming": 0', '"hamming": "0').replace(', "sec', '", "sec')))
     with pytest.raises(FormatError, match="point that is none of a sweep"):
         sweep(calls, latents=[1], bits=[1], depth=[1], n_epochs=5, results=path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("n_latents", "1.0"),
+        ("residual_bits", "-5"),
+        ("bits_per_genotype", "NaN"),
+        ("seconds", "true"),
+        ("hamming", "null"),
+    ],
+)
+def test_a_point_with_a_figure_that_no_sweep_finds_is_refused(calls, tmp_path, name, value):
+    path = tmp_path / "results.jsonl"
+    options = {"latents": [1], "bits": [1], "depth": [1], "n_epochs": 5, "results": path}
+    sweep(calls, **options)
+    changed, n_changes = re.subn(f'"{name}": [^,}}]*', f'"{name}": {value}', path.read_text())
+    assert n_changes == 2
+    path.write_text(changed)
+    with pytest.raises(FormatError, match="point that is none of a sweep"):
+        sweep(calls, **options)
 
 
 # ---- the front

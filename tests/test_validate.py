@@ -83,3 +83,16 @@ def test_uneven_lists_are_refused_in_one_sentence():
 def test_a_number_too_large_for_single_precision_is_not_finite():
     with pytest.raises(ValueError, match="x holds NaN or infinity"):
         _validate.array([1e300], np.float32, name="x", finite=True)
+
+
+def test_an_integer_beyond_all_floats_is_not_finite():
+    with pytest.raises(ValueError, match="it must be positive and finite"):
+        _validate.positive(10**400, name="rate")
+
+
+def test_unaligned_numbers_are_copied():
+    x = np.frombuffer(bytes(17), dtype=np.uint8)[1:].view(np.float64)
+    assert not x.flags.aligned
+    for fit in (_validate.array, _validate.reals):
+        assert fit(x, np.float64, name="x").flags.aligned
+    assert _validate.levels(x.reshape(1, 2), np.float64, name="x").flags.aligned

@@ -105,6 +105,37 @@ def loss_cross_entropy(
 ) -> float: ...
 def loss_hamming(x: NDArray[Real], codes: I8, levels: NDArray[Real]) -> int: ...
 
+# decoder(round(encoder(x))), its loss and its gradient in one pass over x: returns the loss's sum over codes (n, d_L)
+class ChainGradient:
+    encoder: Stack
+    decoder: Stack
+
+    def __init__(
+        self,
+        encoder: Stack,
+        decoder: Stack,
+        encoder_by: str,  # "reverse" or "unit_tangents"
+        decoder_by: str,
+        loss: str,  # "hamming" or "cross_entropy"
+        latent_bits: int | None = None,
+    ) -> None: ...
+    def work(self, n: int, n_threads: int = 1) -> int: ...  # numbers that work must hold
+    def __call__(
+        self,
+        encoder_params: NDArray[Real],
+        decoder_params: NDArray[Real],
+        x: NDArray[Real],
+        codes: I8,
+        levels: NDArray[Real],
+        temperature: float,
+        scale: float,
+        work: NDArray[Real],
+        xhat: NDArray[Real],  # (n, d_L), written
+        encoder_bar: NDArray[Real],  # written
+        decoder_bar: NDArray[Real],  # written
+        n_threads: int = 1,
+    ) -> float: ...
+
 # optimisers: flat vectors, updated in place; step counts from 1
 def optim_adam(
     grad: NDArray[Real],

@@ -22,17 +22,17 @@ cdef extern from "fastae.h" nogil:
     size_t fae_stack_unit_tangents_work(const fae_stack *, size_t n, size_t n_threads)
     int fae_dense_is_finite_f32(const float *, size_t)
     int fae_dense_is_finite_f64(const double *, size_t)
-    void fae_stack_predict_f32(const fae_stack *, const float *, const float *, size_t, size_t, float *, float *)
-    void fae_stack_predict_f64(const fae_stack *, const double *, const double *, size_t, size_t, double *, double *)
+    int fae_stack_predict_f32(const fae_stack *, const float *, const float *, size_t, size_t, float *, float *)
+    int fae_stack_predict_f64(const fae_stack *, const double *, const double *, size_t, size_t, double *, double *)
     void fae_stack_forward_f32(const fae_stack *, const float *, const float *, size_t, size_t, float *)
     void fae_stack_forward_f64(const fae_stack *, const double *, const double *, size_t, size_t, double *)
     void fae_stack_tangent_f32(const fae_stack *, const float *, const float *, const float *, size_t, const float *,
                                const float *, size_t, size_t, float *, float *)
     void fae_stack_tangent_f64(const fae_stack *, const double *, const double *, const double *, size_t,
                                const double *, const double *, size_t, size_t, double *, double *)
-    void fae_stack_jvp_f32(const fae_stack *, const float *, const float *, size_t, const float *, const float *,
+    int fae_stack_jvp_f32(const fae_stack *, const float *, const float *, size_t, const float *, const float *,
                            size_t, size_t, float *, float *, float *)
-    void fae_stack_jvp_f64(const fae_stack *, const double *, const double *, size_t, const double *, const double *,
+    int fae_stack_jvp_f64(const fae_stack *, const double *, const double *, size_t, const double *, const double *,
                            size_t, size_t, double *, double *, double *)
     void fae_stack_reverse_f32(const fae_stack *, const float *, const float *, const float *, size_t, const float *,
                                size_t, float *, float *, float *)
@@ -47,6 +47,8 @@ cdef enum:
     # No sum or product of sizes within these bounds can overflow 64 bits.
     MAX_LAYERS = 64
     MAX_WIDTH = 1 << 24
+    # No machine has more; a kernel starts no more than have rows to work on.
+    MAX_THREADS = 1 << 20
     # Numbers of scratch that fit on the C stack: there, a small network's costs nothing.
     SMALL_WORK = 2048
     # Products below which a call keeps the GIL: it is over in microseconds, and letting go would add a tenth.
@@ -78,7 +80,7 @@ cdef size_t thread_count(n_threads) except 0:
         raise TypeError(f"n_threads must be an integer, got {type(n_threads).__name__}")
     if n_threads < 1:
         raise ValueError(f"n_threads must be 1 or more, got {n_threads}")
-    return n_threads
+    return min(n_threads, MAX_THREADS)
 
 
 cdef bint all_finite(const void *data, size_t n, int real) noexcept:
@@ -203,18 +205,20 @@ cdef class Stack:
         cdef void *heap
         cdef void *work
         cdef PyThreadState *others
-        require_finite("x", x, real)
+        cdef bint finite
         y = self.new_outputs(-1, <Py_ssize_t> n, real)
         work = room(fae_stack_predict_work(&self.stack, n, threads), real, small, &heap)
         others = let_others_run(n * <size_t> self.n_params)
         if real == cnp.NPY_FLOAT32:
-            fae_stack_predict_f32(&self.stack, <const float *> params_data, <const float *> x_data, n, threads,
-                                  <float *> work, <float *> cnp.PyArray_DATA(y))
+            finite = fae_stack_predict_f32(&self.stack, <const float *> params_data, <const float *> x_data, n,
+                                           threads, <float *> work, <float *> cnp.PyArray_DATA(y))
         else:
-            fae_stack_predict_f64(&self.stack, <const double *> params_data, <const double *> x_data, n, threads,
-                                  <double *> work, <double *> cnp.PyArray_DATA(y))
+            finite = fae_stack_predict_f64(&self.stack, <const double *> params_data, <const double *> x_data, n,
+                                           threads, <double *> work, <double *> cnp.PyArray_DATA(y))
         go_on(others)
         PyMem_RawFree(heap)
+        if not finite:
+            require_finite("x", x, real)
         return y
 
     def forward(self, params, x, h, n_threads=1):
@@ -271,26 +275,30 @@ cdef class Stack:
         cdef void *heap
         cdef void *work
         cdef PyThreadState *others
+        cdef bint finite
         require_finite("params", params, real)
-        require_finite("x", x, real)
         if params_dot is not None:
             require_finite("params_dot", params_dot, real)
-        if x_dot is not None:
-            require_finite("x_dot", x_dot, real)
         y = self.new_outputs(-1, <Py_ssize_t> n, real)
         y_dot = self.new_outputs(dots.k, <Py_ssize_t> n, real)
         work = room(fae_stack_jvp_work(&self.stack, n, k, threads), real, small, &heap)
         others = let_others_run((k + 1) * n * <size_t> self.n_params)
         if real == cnp.NPY_FLOAT32:
-            fae_stack_jvp_f32(&self.stack, <const float *> params_data, <const float *> x_data, n,
-                              <const float *> dots.of_params, <const float *> dots.of_x, k, threads, <float *> work,
-                              <float *> cnp.PyArray_DATA(y), <float *> cnp.PyArray_DATA(y_dot))
+            finite = fae_stack_jvp_f32(
+                &self.stack, <const float *> params_data, <const float *> x_data, n, <const float *> dots.of_params,
+                <const float *> dots.of_x, k, threads, <float *> work, <float *> cnp.PyArray_DATA(y),
+                <float *> cnp.PyArray_DATA(y_dot))
         else:
-            fae_stack_jvp_f64(&self.stack, <const double *> params_data, <const double *> x_data, n,
-                              <const double *> dots.of_params, <const double *> dots.of_x, k, threads, <double *> work,
-                              <double *> cnp.PyArray_DATA(y), <double *> cnp.PyArray_DATA(y_dot))
+            finite = fae_stack_jvp_f64(
+                &self.stack, <const double *> params_data, <const double *> x_data, n, <const double *> dots.of_params,
+                <const double *> dots.of_x, k, threads, <double *> work, <double *> cnp.PyArray_DATA(y),
+                <double *> cnp.PyArray_DATA(y_dot))
         go_on(others)
         PyMem_RawFree(heap)
+        if not finite:
+            require_finite("x", x, real)
+            if x_dot is not None:
+                require_finite("x_dot", x_dot, real)
         return y, y_dot
 
     cdef int gradient(self, params, x, h, y_bar, work, params_bar, x_bar, n_threads, bint by_reverse) except -1:

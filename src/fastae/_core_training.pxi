@@ -16,6 +16,25 @@ cdef extern from "fastae.h" nogil:
                                       size_t, double *)
     size_t fae_loss_hamming_f32(const float *, const int8_t *, size_t, const float *, size_t)
     size_t fae_loss_hamming_f64(const double *, const int8_t *, size_t, const double *, size_t)
+    ctypedef struct fae_chain:
+        const fae_stack *encoder
+        const fae_stack *decoder
+        int encoder_by
+        int decoder_by
+        int latent_bits
+        int loss
+        size_t n_levels
+
+    int FAE_REVERSE
+    int FAE_UNIT_TANGENTS
+    int FAE_SOFT_HAMMING
+    int FAE_CROSS_ENTROPY
+    size_t fae_chain_gradient_work(const fae_chain *, size_t n, size_t n_threads)
+    double fae_chain_gradient_f32(const fae_chain *, const float *, const float *, const float *, const int8_t *,
+                                  size_t, const float *, float, float, size_t, float *, float *, float *, float *)
+    double fae_chain_gradient_f64(const fae_chain *, const double *, const double *, const double *, const int8_t *,
+                                  size_t, const double *, double, double, size_t, double *, double *, double *,
+                                  double *)
     void fae_optim_adam_f32(const float *, size_t, double, double, double, double, double, double, double, float *,
                             float *, float *)
     void fae_optim_adam_f64(const double *, size_t, double, double, double, double, double, double, double, double *,
@@ -177,3 +196,66 @@ def optim_squares_are_finite(grad):
         else:
             finite = fae_optim_squares_are_finite_f64(<const double *> grad_data, <size_t> n)
     return finite != 0
+
+
+cdef int kind(name, word, words) except -1:
+    if word not in words:
+        raise ValueError(f"{name} is {word!r}, expected {' or '.join(map(repr, words))}")
+    return words[word]
+
+
+cdef class ChainGradient:
+    """The gradient of a loss over a decoder over an encoder: sizes and kinds checked once."""
+
+    cdef fae_chain chain
+    cdef readonly Stack encoder
+    cdef readonly Stack decoder
+
+    def __cinit__(self, Stack encoder not None, Stack decoder not None, encoder_by, decoder_by, loss, latent_bits=None):
+        sweeps = {"reverse": FAE_REVERSE, "unit_tangents": FAE_UNIT_TANGENTS}
+        self.encoder, self.decoder = encoder, decoder
+        self.chain.encoder, self.chain.decoder = &encoder.stack, &decoder.stack
+        self.chain.encoder_by = kind("encoder_by", encoder_by, sweeps)
+        self.chain.decoder_by = kind("decoder_by", decoder_by, sweeps)
+        self.chain.loss = kind("loss", loss, {"hamming": FAE_SOFT_HAMMING, "cross_entropy": FAE_CROSS_ENTROPY})
+        self.chain.latent_bits = 0 if latent_bits is None else latent_bits
+        if latent_bits is not None and not 1 <= latent_bits <= 8:
+            raise ValueError(f"latent_bits is {latent_bits}, expected 1 to 8, or None")
+        if encoder.sizes[encoder.stack.n_layers] != decoder.sizes[0]:
+            raise ValueError(f"the encoder gives {encoder.sizes[encoder.stack.n_layers]} latents, "
+                             f"the decoder takes {decoder.sizes[0]}")
+
+    def work(self, size_t n, n_threads=1):
+        return fae_chain_gradient_work(&self.chain, n, thread_count(n_threads))
+
+    def __call__(self, encoder_params, decoder_params, x, codes, levels, double temperature, double scale, work, xhat,
+                 encoder_bar, decoder_bar, n_threads=1):
+        cdef int real = real_type("encoder_params", encoder_params)
+        cdef const void *encoder_data = self.encoder.params_data(encoder_params, real)
+        cdef const void *decoder_data = self.decoder.params_data(decoder_params, real)
+        cdef const void *x_data = self.encoder.examples_data(x, real)
+        cdef size_t n = <size_t> cnp.PyArray_DIM(x, 0), threads = thread_count(n_threads)
+        cdef Py_ssize_t d_out = self.decoder.sizes[self.decoder.stack.n_layers]
+        cdef Py_ssize_t n_levels
+        cdef const void *level_data = any_vector_data("levels", levels, real, &n_levels)
+        cdef void *xhat_data = matrix_data("xhat", xhat, real, True, <Py_ssize_t> n, d_out)
+        cdef const int8_t *code_data = codes_data(codes, xhat, n_levels)
+        cdef void *encoder_bar_data = vector_data("encoder_bar", encoder_bar, real, True, self.encoder.n_params)
+        cdef void *decoder_bar_data = vector_data("decoder_bar", decoder_bar, real, True, self.decoder.n_params)
+        cdef void *scratch = work_data(work, real, fae_chain_gradient_work(&self.chain, n, threads))
+        cdef fae_chain chain = self.chain
+        cdef double total
+        cdef PyThreadState *others = let_others_run(n * <size_t> (self.encoder.n_params + self.decoder.n_params))
+        chain.n_levels = <size_t> n_levels
+        if real == cnp.NPY_FLOAT32:
+            total = fae_chain_gradient_f32(
+                &chain, <const float *> encoder_data, <const float *> decoder_data, <const float *> x_data,
+                code_data, n, <const float *> level_data, <float> temperature, <float> scale, threads,
+                <float *> scratch, <float *> xhat_data, <float *> encoder_bar_data, <float *> decoder_bar_data)
+        else:
+            total = fae_chain_gradient_f64(
+                &chain, <const double *> encoder_data, <const double *> decoder_data, <const double *> x_data,
+                code_data, n, <const double *> level_data, temperature, scale, threads, <double *> scratch,
+                <double *> xhat_data, <double *> encoder_bar_data, <double *> decoder_bar_data)
+        go_on(others)
+        return total

@@ -34,7 +34,10 @@ def positive(value: Any, *, name: str) -> float:
     """`value` as a float above zero, and finite."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number, got {type(value).__name__}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
     if not (math.isfinite(number) and number > 0):
         raise ValueError(f"{name} is {value}; it must be positive and finite")
     return number
@@ -76,7 +79,7 @@ def array(x: ArrayLike, dtype: DTypeLike, *, name: str, finite: bool = False) ->
         cast = np.asarray(given, dtype=wanted, order="C")
     if finite and cast.dtype.kind == "f" and not np.isfinite(cast).all():
         raise ValueError(f"{name} holds NaN or infinity; every number must be finite")
-    return cast
+    return cast if cast.flags.aligned else cast.copy()  # as views of files may be; kernels take aligned ones only
 
 
 def vector(x: ArrayLike, dtype: DTypeLike, *, name: str, size: int | None = None, finite: bool = False) -> NDArray[Any]:
@@ -103,7 +106,14 @@ def matrix(
 
 def levels(x: ArrayLike, dtype: DTypeLike, *, name: str, n_columns: int | None = None) -> NDArray[Any]:
     """`x` as a finite matrix of real numbers, what models take; integers are more likely symbols or codes."""
-    if type(x) is np.ndarray and x.dtype == dtype and x.ndim == 2 and x.flags.c_contiguous and x.dtype.kind == "f":
+    if (
+        type(x) is np.ndarray
+        and x.dtype == dtype
+        and x.ndim == 2
+        and x.flags.c_contiguous
+        and x.flags.aligned
+        and x.dtype.kind == "f"
+    ):
         # what a loop hands over again and again: two microseconds matter beside a small network's one
         if _core.dense_is_finite(x) and n_columns in (None, x.shape[1]):
             return x
@@ -115,7 +125,13 @@ def levels(x: ArrayLike, dtype: DTypeLike, *, name: str, n_columns: int | None =
 
 def reals(x: ArrayLike, dtype: DTypeLike, *, name: str) -> NDArray[Any]:
     """`x` as a finite C-contiguous array of `dtype`; integers, a slip where derivatives are meant, are refused."""
-    if type(x) is np.ndarray and x.dtype == dtype and x.flags.c_contiguous and _core.dense_is_finite(x):
+    if (
+        type(x) is np.ndarray
+        and x.dtype == dtype
+        and x.flags.c_contiguous
+        and x.flags.aligned
+        and _core.dense_is_finite(x)
+    ):
         return x
     given = rectangular(x, name=name)
     if given.dtype.kind != "f":

@@ -334,7 +334,7 @@ class Composition:
         """Each function's own part of params, or of their tangents; None for a function that has none."""
         if params is None:
             return [None] * len(self._steps)
-        params = np.asarray(params)
+        params = _validate.rectangular(params, name="params")
         if params.shape[-1:] != (sum(self._n_params),):
             raise ValueError(f"params have shape {params.shape}; the composition has {sum(self._n_params)} parameters")
         parts = np.split(params, np.cumsum(self._n_params)[:-1], axis=-1)
@@ -345,9 +345,11 @@ _NO_PARAMS = np.empty(0)
 
 
 def _rule(fun, name):
-    rule = getattr(fun, name, None)
+    rule = None if isinstance(fun, type) else getattr(fun, name, None)
     if rule is None:
-        raise TypeError(f"fun is {type(fun).__name__}; it can be {_FUNCTIONS}")
+        raise TypeError(
+            f"fun is {fun.__name__ if isinstance(fun, type) else type(fun).__name__}; it can be {_FUNCTIONS}"
+        )
     return rule
 
 

@@ -302,6 +302,7 @@ class Autoencoder:
         """(trainer of new networks, codes of X), after everything that `fit` learns of X itself."""
         if not isinstance(self.loss, str) or self.loss not in LOSSES:
             raise ValueError(f"loss is {self.loss!r}; it can be {', '.join(map(repr, LOSSES))}")
+        self._options = self.get_params()  # what `set_params` changes counts from the next `fit` on
         codes = self._codes(X, reset=True)
         rng = _generator(self.random_state)
         try:
@@ -315,21 +316,22 @@ class Autoencoder:
         return self._trainer(rng), codes
 
     def _trainer(self, rng):
+        options = self._options
         return Trainer(
             self.encoder_,
             self.decoder_,
-            loss=LOSSES[self.loss](self.alphabet_),
-            gradient=self.gradient,
-            learning_rate=self.learning_rate,
-            batch_size=self.batch_size,
-            schedule=self.schedule,
-            latent_bits=self.latent_bits,
+            loss=LOSSES[options["loss"]](self.alphabet_),
+            gradient=options["gradient"],
+            learning_rate=options["learning_rate"],
+            batch_size=options["batch_size"],
+            schedule=options["schedule"],
+            latent_bits=options["latent_bits"],
             seed=rng,
         )
 
     def _resumed(self):
         """The trainer of the call before, or after `fit` a new one that starts from what was fitted."""
-        trainer = self._trainer(_generator(self.random_state))
+        trainer = self._trainer(_generator(self._options["random_state"]))
         if hasattr(self, "_trainer_state"):
             trainer.set_state(self._trainer_state)
         return trainer
@@ -347,7 +349,7 @@ class Autoencoder:
             self._learn_values(cells)
         else:
             self._check_features(cells, names)
-        if self.alphabet is not None:
+        if self._options["alphabet"] is not None:
             return self.alphabet_.to_codes(cells)
         missing = _missing(cells)
         codes = np.searchsorted(self.values_, cells).clip(max=len(self.values_) - 1).astype(np.int8)
@@ -399,7 +401,8 @@ class Autoencoder:
         for start in range(0, len(codes), _BLOCK_ROWS):
             block = codes[start : start + _BLOCK_ROWS]
             Z[start : start + len(block)] = self.encoder_.transform(self.alphabet_.to_levels(block))
-        return Z if self.latent_bits is None else round_latents(Z, self.latent_bits)
+        bits = self._options["latent_bits"]
+        return Z if bits is None else round_latents(Z, bits)
 
     def _check_is_fitted(self, method):
         if not hasattr(self, "encoder_"):

@@ -107,18 +107,18 @@ class Checkpoint:
         Raises
         ------
         InputError
-            If there is no file, and none can be written there.
+            If the path is a directory, or there is no file and none can be written there.
         FormatError
             If the file is no checkpoint; `VersionError` if a later release wrote it, `ChecksumError` if it changed.
         ValueError
             If it is of a training with other settings, or on other rows: names them.
         """
         self._written = time.monotonic()
+        check_output(self.path)
         try:
             with open(self.path, "rb") as file:
                 data = file.read()
         except FileNotFoundError:
-            check_output(self.path)
             return None
         try:
             state = loads_state(data)

@@ -47,7 +47,7 @@ class DenseStack:
     Raises
     ------
     TypeError
-        If params are not float32 or float64.
+        If params are no array of float32 or float64.
     ValueError
         If sizes, activations and params do not fit together.
 
@@ -74,6 +74,7 @@ class DenseStack:
     """
 
     def __init__(self, sizes: Sequence[int], activations: Iterable[str], params: NDArray[Any]) -> None:
+        sizes = tuple(sizes)
         n_params = count_params(sizes)
         self.sizes = tuple(int(d) for d in sizes)
         self.activations = tuple(activations)
@@ -87,6 +88,8 @@ class DenseStack:
         )
         self.n_params = n_params
         self.n_outputs = self.kernel.n_outputs  # numbers in h for each example
+        if not isinstance(params, np.ndarray):
+            raise TypeError(f"params is {type(params).__name__}; give an array, which the stack keeps as it is")
         self.dtype = _validate.float_dtype(params.dtype, name="the dtype of params")
         if params.shape != (n_params,) or not params.flags.c_contiguous:
             raise ValueError(f"params have shape {params.shape}, sizes {self.sizes} need ({n_params},) contiguous")

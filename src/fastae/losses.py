@@ -21,6 +21,7 @@ class _SymbolLoss:
     A subclass names its kernel and its default temperatures. Missing cells (code -1) add nothing and have gradient 0.
     """
 
+    kernel_name: str  # as `_core.ChainGradient` knows it
     _kernel: Callable[..., float]
     _temperatures: tuple[float, float]  # defaults of first and last, in squared distances of neighbouring levels
 
@@ -101,6 +102,10 @@ class _SymbolLoss:
         """Sum over cells; grad, unless None, receives scale times its gradient. The trainer's door: no checks here."""
         return self._kernel(xhat, codes, self._levels[xhat.dtype], temperature, scale, grad, n_threads)
 
+    def levels(self, dtype: np.dtype[Any]) -> NDArray[Any]:
+        """The alphabet's levels, as kernels take them."""
+        return self._levels[dtype]
+
     def count_wrong(self, xhat: NDArray[Any], codes: NDArray[np.int8]) -> int:
         """`exact` without checks."""
         return _core.loss_hamming(xhat, codes, self._levels[xhat.dtype])
@@ -176,6 +181,7 @@ class HammingLoss(_SymbolLoss):
     array([[ 0.42, -0.57]])
     """
 
+    kernel_name = "hamming"
     _kernel = staticmethod(_core.loss_soft_hamming)
     _temperatures = 0.5, 0.05
 
@@ -211,6 +217,7 @@ class CrossEntropyLoss(_SymbolLoss):
     True
     """
 
+    kernel_name = "cross_entropy"
     _kernel = staticmethod(_core.loss_cross_entropy)
     _temperatures = 1.0, 1.0
 

@@ -353,7 +353,9 @@ def _halves(params, split):
     """The encoder's and the decoder's part of parameters, or of their tangents, with any leading axis."""
     if params is None:
         return None, None
-    params = np.asarray(params)
+    params = _validate.rectangular(params, name="params")
+    if params.ndim == 0:
+        raise ValueError("params is a single number; give a vector of all parameters")
     if params.ndim == 1:
         return params[:split], params[split:]
     # each tangent's part is a piece of a row: in one piece they are what the kernel takes

@@ -392,18 +392,29 @@ def _load(path: str | os.PathLike[str], identity: dict[str, Any]) -> dict[tuple[
         raise InputError(f"{name} holds a sweep with other settings, {theirs}, not {ours}; give another file for these")
     try:
         points = [SweepPoint(**entry) for entry in entries[1:]]
-        if not all(isinstance(value, int | float) for entry in entries[1:] for value in entry.values()):
+        if not all(map(_is_sound, points)):
             raise TypeError
     except TypeError:
         raise FormatError(f"{name} holds a point that is none of a sweep; the file is corrupt, remove it") from None
     return {_place(point): point for point in points}
 
 
+def _is_sound(point: SweepPoint) -> bool:
+    """Whether each number is of its kind, and one that a sweep can find."""
+    for field in fields(point):
+        value = getattr(point, field.name)
+        if type(value) is not int and (field.type == "int" or type(value) is not float):
+            return False
+        if not 0 <= value < math.inf:  # nor is NaN
+            return False
+    return True
+
+
 def _entries(lines: list[str], name: str) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(lines, start=1):
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):  # brackets inside brackets without end
             entry = None
         if not isinstance(entry, dict):
             raise FormatError(f"{name}, line {number}: this is not a result of a sweep; give another file")

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import numbers
+import re
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -202,6 +205,11 @@ class Trainer:
         """
         n_epochs = _validate.integer(n_epochs, 1, None, name="n_epochs")
         callbacks = tuple(callbacks)
+        for callback in callbacks:
+            if not callable(callback):
+                raise TypeError(f"a callback is {callback!r}; give functions of the trainer and the history")
+        if checkpoint is not None and (isinstance(checkpoint, type) or not hasattr(checkpoint, "read")):
+            raise TypeError(f"checkpoint is {checkpoint!r}; give a Checkpoint, as Checkpoint('training.ckpt')")
         rows, heldout, heldout_rows = self._split(X, X_heldout, validation_split)
         if patience is not None:
             patience = _validate.integer(patience, 1, None, name="patience")
@@ -248,7 +256,7 @@ class Trainer:
         TypeError, ValueError
             If X is not one or more rows of symbols for this encoder.
         DivergenceError
-            If the parameters are so large that latents are not finite.
+            If the parameters are so large, or NaN, that latents or the loss are not finite.
         """
         return self._evaluate(self._source(X, "X"), self.temperature)
 
@@ -285,7 +293,20 @@ class Trainer:
         Parameters
         ----------
         arrays : dict of str to ndarray
+
+        Raises
+        ------
+        ValueError
+            If an array is missing, or of another size or dtype than this trainer's; nothing is changed then.
         """
+        for name, own in self.get_state().items():
+            given = arrays.get(name)
+            if given is None or given.shape != own.shape or given.dtype != own.dtype:
+                got = "missing" if given is None else f"{given.dtype} of shape {given.shape}"
+                raise ValueError(
+                    f"{name} is {got}, this trainer's is {own.dtype} of shape {own.shape}; "
+                    "give the state of a trainer of the same networks and optimiser"
+                )
         self.n_updates = int(arrays["updates"][0])
         self.learning_rate = float(arrays["rate"][0])
         rng_from_array(self._rng, arrays["random"])
@@ -305,7 +326,7 @@ class Trainer:
             run.begin_epoch(_draw_seed(self._rng))
         order = np.random.default_rng(run.order_seed)  # of its own: a stream's order must not depend on other draws
         for codes in rows.batches(self.batch_size, order, run.batch):
-            rate = self.learning_rate * self._schedule((run.epoch + run.batch / n_batches) / n_epochs)
+            rate = self._rate((run.epoch + run.batch / n_batches) / n_epochs)
             try:
                 total, xhat, n_known = self._step(codes, rate)
             except DivergenceError as error:
@@ -339,6 +360,18 @@ class Trainer:
                 run.history.best_epoch = run.epoch - 1
         run.history.append(**epoch, seconds=run.seconds + time.perf_counter() - started)
 
+    def _rate(self, progress):
+        share = self._schedule(progress)
+        if not isinstance(share, numbers.Real):
+            raise TypeError(f"the schedule gives {share!r} at {progress:.3g}; give a share of learning_rate, a number")
+        rate = float(self.learning_rate) * float(share)
+        if not 0 <= rate <= _MAX_LEARNING_RATE:  # nor is NaN
+            raise ValueError(
+                f"the schedule gives {share} of the learning rate {self.learning_rate} at {progress:.3g}; "
+                f"together they must be 0 to {_MAX_LEARNING_RATE:.0e}"
+            )
+        return rate
+
     def _step(self, codes, rate):
         """One update; (summed loss, reconstructions, known cells), from before it."""
         total, xhat, n_known = self._update(codes, self.temperature, rate)
@@ -366,6 +399,11 @@ class Trainer:
                 ) from None
             total += self.loss.sum_gradient(xhat, codes, temperature, 0.0, None)
             n_wrong += self.loss.count_wrong(xhat, codes)
+        if not math.isfinite(total):
+            raise DivergenceError(
+                f"after update {self.n_updates}: the loss is no longer finite; choose a learning_rate below "
+                f"{self.learning_rate:g}"
+            )
         return total / max(1, n_known), n_wrong / max(1, n_known)
 
     def _source(self, X, name):
@@ -395,11 +433,11 @@ class Trainer:
         return settings | {
             "loss": f"{type(loss).__name__} {loss.temperature!r} to {loss.final_temperature!r}",
             "alphabet": f"{loss.alphabet!r} at {loss.alphabet.levels.tolist()!r}",
-            "gradient": next((name for name, mode in GRADIENT_MODES.items() if mode == self._mode), repr(self._mode)),
-            "optimizer": repr(self._update.optimizers["encoder"]),
+            "gradient": next((name for name, mode in GRADIENT_MODES.items() if mode == self._mode), _told(self._mode)),
+            "optimizer": _told(self._update.optimizers["encoder"]),
             "learning_rate": repr(self.learning_rate),
             "batch_size": repr(self.batch_size),
-            "schedule": getattr(self._schedule, "__qualname__", repr(self._schedule)),
+            "schedule": getattr(self._schedule, "__qualname__", _told(self._schedule)),
             "latent_bits": repr(self.latent_bits),
             "n_epochs": repr(n_epochs),
             "patience": repr(patience),
@@ -432,6 +470,11 @@ class _Keeping:
 
     def _state(self):
         return TrainingState(self._settings, self._trainer.get_state() | self._run.to_arrays())
+
+
+def _told(thing):
+    """What its repr tells, but for the address, which is another in every process."""
+    return re.sub(r" at 0x[0-9A-Fa-f]+", "", repr(thing))
 
 
 def _is_out_of_patience(run, patience):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from fastae import _core
 from fastae.errors import DivergenceError
-from fastae.gradient_modes import GradientMode
+from fastae.gradient_modes import ExactMode, GradientMode
 from fastae.layers import round_latents
 from fastae.losses import CrossEntropyLoss, HammingLoss
 from fastae.models import Chain
@@ -48,17 +49,22 @@ class Update:
         rng: np.random.Generator,
         n_threads: int = 1,
     ) -> None:
-        self._encoder = chain.encoder.stack
-        self._decoder = chain.decoder.stack
-        self._latent_bits = chain.latent_bits
         self._loss = loss
-        self._mode = mode
-        self._rng = rng
-        self._n_threads = n_threads
         self._encoder_optimizer = make_optimizer(chain.encoder.params)
         self._decoder_optimizer = make_optimizer(chain.decoder.params)
         self.optimizers = {"encoder": self._encoder_optimizer, "decoder": self._decoder_optimizer}
-        self._workspaces: dict[int, _Workspace] = {}
+        self._setup = chain, loss, mode, rng, n_threads
+        self._make_pass = _passes(*self._setup)
+        self._made: dict[int, _Pass] = {}
+
+    def __getstate__(self):
+        # what was made works on the arrays of these models, and a copy has its own
+        return {name: value for name, value in self.__dict__.items() if name not in ("_make_pass", "_made")}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._make_pass = _passes(*self._setup)
+        self._made = {}
 
     def __call__(
         self, codes: NDArray[np.int8], temperature: float, learning_rate: float
@@ -86,18 +92,11 @@ class Update:
             If the mean loss is not finite or larger than reconstructions 1000 away from all levels would have, or the
             gradient is not finite or too large to be squared; nothing is updated then.
         """
-        work = self._workspace(len(codes))
-        x = work.x
-        n_known = self._loss.alphabet.fill_levels(codes, x)
-        self._encoder.forward(x, work.h_encoder, n_threads=self._n_threads)
-        if self._latent_bits is not None:
-            round_latents(work.z_real, self._latent_bits, out=work.z)
-        self._decoder.forward(work.z, work.h_decoder, n_threads=self._n_threads)
-        scale = 1 / max(1, n_known)
-        total = self._loss.sum_gradient(work.xhat, codes, temperature, scale, work.xhat_bar, self._n_threads)
+        work = self._pass(len(codes))
+        n_known = self._loss.alphabet.fill_levels(codes, work.x)
+        total = work.run(codes, temperature, 1 / max(1, n_known))
         if not total <= (_GUESSING + _FAR / temperature) * n_known:  # nor is NaN
             raise DivergenceError(f"the loss became {total / max(1, n_known):.3g}")
-        work.gradient(x, work.h_encoder, work.z, work.h_decoder, work.xhat_bar, work.encoder_bar, work.decoder_bar)
         for name, gradient in (("decoder", work.decoder_bar), ("encoder", work.encoder_bar)):
             if not _core.optim_squares_are_finite(gradient):
                 raise DivergenceError(f"the {name}'s gradient is no longer finite, or too large to be squared")
@@ -105,30 +104,95 @@ class Update:
         self._encoder_optimizer.update(work.encoder_bar, learning_rate)
         return total, work.xhat, n_known
 
-    def _workspace(self, n):
-        """The buffers of a batch of n rows; an epoch needs two sizes, the usual and the last batch's."""
-        work = self._workspaces.get(n)
+    def _pass(self, n):
+        """What goes over a batch of n rows; an epoch needs two sizes, the usual and the last batch's."""
+        work = self._made.get(n)
         if work is None:
-            if len(self._workspaces) == 2:
-                self._workspaces.clear()
-            gradient = self._mode.plan(self._encoder, self._decoder, n, self._rng, self._n_threads)
-            work = self._workspaces[n] = _Workspace(self._encoder, self._decoder, n, gradient, self._latent_bits)
+            if len(self._made) == 2:
+                self._made.clear()
+            work = self._made[n] = self._make_pass(n)
         return work
 
 
-class _Workspace:
-    """Every array that an update of n rows writes to, made once."""
+class _Pass:
+    """From levels x to reconstructions, loss and gradient, for n rows; every array that it writes to, made once."""
 
-    def __init__(self, encoder, decoder, n, gradient, latent_bits):
-        dtype = encoder.dtype
-        d, m = encoder.sizes[0], decoder.sizes[0]
-        self.x = np.empty((n, d), dtype=dtype)
-        self.h_encoder = np.empty(n * encoder.n_outputs, dtype=dtype)
-        self.h_decoder = np.empty(n * decoder.n_outputs, dtype=dtype)
-        self.z_real = encoder.output(self.h_encoder)
-        self.z = self.z_real if latent_bits is None else np.empty((n, m), dtype=dtype)
-        self.xhat = decoder.output(self.h_decoder)
-        self.xhat_bar = np.empty((n, d), dtype=dtype)
-        self.encoder_bar = np.empty(encoder.n_params, dtype=dtype)
-        self.decoder_bar = np.empty(decoder.n_params, dtype=dtype)
-        self.gradient = gradient
+    def __init__(self, chain, n):
+        encoder, decoder = chain.encoder.stack, chain.decoder.stack
+        self.x = np.empty((n, encoder.sizes[0]), dtype=encoder.dtype)
+        self.xhat = np.empty((n, decoder.sizes[-1]), dtype=encoder.dtype)
+        self.encoder_bar = np.empty(encoder.n_params, dtype=encoder.dtype)
+        self.decoder_bar = np.empty(decoder.n_params, dtype=encoder.dtype)
+
+    def run(self, codes: NDArray[np.int8], temperature: float, scale: float) -> float:
+        """The loss's sum over x, whose symbols are codes; fills xhat and scale times the gradient."""
+        raise NotImplementedError
+
+
+class _OnePass(_Pass):
+    """An exact gradient by one kernel, a few rows at a time: no layer leaves the cache."""
+
+    def __init__(self, chain, n, kernel, loss, n_threads):
+        super().__init__(chain, n)
+        self._params = chain.encoder.stack.params, chain.decoder.stack.params
+        self._kernel, self._n_threads = kernel, n_threads
+        self._levels = loss.levels(self.x.dtype)
+        self._work = np.empty(kernel.work(n, n_threads), dtype=self.x.dtype)
+
+    def run(self, codes, temperature, scale):
+        return self._kernel(
+            *self._params,
+            self.x,
+            codes,
+            self._levels,
+            temperature,
+            scale,
+            self._work,
+            self.xhat,
+            self.encoder_bar,
+            self.decoder_bar,
+            self._n_threads,
+        )
+
+
+class _Passes(_Pass):
+    """Any mode's gradient, from layers that are kept: forward pass, loss, gradient, one after the other."""
+
+    def __init__(self, chain, n, mode, loss, rng, n_threads):
+        super().__init__(chain, n)
+        self._encoder, self._decoder = encoder, decoder = chain.encoder.stack, chain.decoder.stack
+        self._latent_bits, self._loss, self._n_threads = chain.latent_bits, loss, n_threads
+        self._h_encoder = np.empty(n * encoder.n_outputs, dtype=self.x.dtype)
+        self._h_decoder = np.empty(n * decoder.n_outputs, dtype=self.x.dtype)
+        self._z_real = encoder.output(self._h_encoder)
+        self._z = self._z_real if chain.latent_bits is None else np.empty_like(self._z_real)
+        self.xhat = decoder.output(self._h_decoder)
+        self._xhat_bar = np.empty_like(self.xhat)
+        self._gradient = mode.plan(encoder, decoder, n, rng, n_threads)
+
+    def run(self, codes, temperature, scale):
+        self._encoder.forward(self.x, self._h_encoder, n_threads=self._n_threads)
+        if self._latent_bits is not None:
+            round_latents(self._z_real, self._latent_bits, out=self._z)
+        self._decoder.forward(self._z, self._h_decoder, n_threads=self._n_threads)
+        total = self._loss.sum_gradient(self.xhat, codes, temperature, scale, self._xhat_bar, self._n_threads)
+        if math.isfinite(total):
+            self._gradient(
+                self.x, self._h_encoder, self._z, self._h_decoder, self._xhat_bar, self.encoder_bar, self.decoder_bar
+            )
+        return total
+
+
+def _passes(chain, loss, mode, rng, n_threads):
+    """The function from a number of rows to its `_Pass`."""
+    if not isinstance(mode, ExactMode):
+        return lambda n: _Passes(chain, n, mode, loss, rng, n_threads)
+    kernel = _core.ChainGradient(
+        chain.encoder.stack.kernel,
+        chain.decoder.stack.kernel,
+        mode.encoder,
+        mode.decoder,
+        loss.kernel_name,
+        chain.latent_bits,
+    )
+    return lambda n: _OnePass(chain, n, kernel, loss, n_threads)

@@ -209,6 +209,49 @@ test_threads(void)
     free(x_dot);
 }
 
+/* A chain in one pass: reverse mode and unit tangents agree, and so do one thread and several. */
+static void
+test_chain(void)
+{
+    static const size_t COUNTS[] = { 0, 1, 7, 128, 700 };
+
+    for (size_t i = 0; i < sizeof COUNTS / sizeof *COUNTS; i++) {
+        int64_t down[] = { 50, 31, 3 }, up[] = { 3, 33, 50 };
+        int32_t activations[] = { FAE_TANH, FAE_TANH };
+        fae_stack encoder = { 2, down, activations }, decoder = { 2, up, activations };
+        size_t n = COUNTS[i], n_encoder = fae_stack_n_params(&encoder), n_decoder = fae_stack_n_params(&decoder);
+        double *params = random_f64(n_encoder + n_decoder), *x = random_f64(n * 50);
+        double levels[] = { -0.5, 0.5 }, totals[2], *bars[2], *xhats[2];
+        int8_t *codes = check_alloc(n * 50);
+
+        for (size_t j = 0; j < n * 50; j++) {
+            codes[j] = (int8_t) ((int) check_random(3) - 1);
+        }
+        for (int by = 0; by < 2; by++) {
+            fae_chain chain = { &encoder, &decoder, by, by, (int) i % 3, FAE_SOFT_HAMMING, 2 };
+            size_t threads = 1 + 2 * (size_t) by;
+            double *work = random_f64(fae_chain_gradient_work(&chain, n, threads));
+
+            bars[by] = random_f64(n_encoder + n_decoder);
+            xhats[by] = random_f64(n * 50);
+            totals[by] = fae_chain_gradient_f64(&chain, params, params + n_encoder, x, codes, n, levels, 0.5, 1,
+                threads, work, xhats[by], bars[by], bars[by] + n_encoder);
+            free(work);
+        }
+        CHECK(totals[0] == totals[1] && (n == 0 || memcmp(xhats[0], xhats[1], n * 50 * sizeof **xhats) == 0));
+        for (size_t j = 0; j < n_encoder + n_decoder; j++) {
+            CHECK(fabs(bars[0][j] - bars[1][j]) <= 1e-8 * (1 + fabs(bars[0][j])));
+        }
+        for (int by = 0; by < 2; by++) {
+            free(bars[by]);
+            free(xhats[by]);
+        }
+        free(params);
+        free(x);
+        free(codes);
+    }
+}
+
 static void
 test_alphabets(void)
 {
@@ -321,6 +364,7 @@ main(void)
     check_every_body(test_derivatives_f32);
     check_every_body(test_threads);
     check_every_body(test_alphabets);
+    check_every_body(test_chain);
     check_every_body(test_losses);
     check_every_body(test_optimisers);
     return 0;
