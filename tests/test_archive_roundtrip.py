@@ -120,7 +120,7 @@ def test_auto_takes_frequencies_only_where_they_save_more_than_the_rates_they_ne
 
 
 def test_blocks_have_the_shape_their_predictor_likes(tmp_path, monkeypatch, rng):
-    monkeypatch.setitem(writer.BLOCK_SHAPES, "pbwt", (40, 12))
+    monkeypatch.setitem(writer.BLOCK_SHAPES, "pbwt", (20, 12))  # or 40 of so few
     monkeypatch.setitem(writer.BLOCK_SHAPES, "frequency", (25, 20))
     for predictor, n_windows, slab_samples in (("pbwt", 3, 10), ("frequency", 4, 15)):
         write_archive(tmp_path / "a", cohorts.related(rng, 100, 30), predictor=predictor)

@@ -30,6 +30,7 @@ BLOCK_SHAPES = {  # sites and samples: more of them are fewer bytes to store and
     frequency.NAME: (2048, 256),
     autoencoder.NAME: (2048, 256),
 }
+_QUICK_CELLS = 1 << 26  # of a block by pbwt: with no more than that, it has up to twice as many sites
 _WINDOW_CELLS = 1 << 27  # calls of all samples that are held at a time
 
 
@@ -59,9 +60,9 @@ def write_archive(
         ``"auto"`` takes for each block the smaller of ``"pbwt"`` and ``"frequency"``; a name forces that one wherever a
         block has anything to predict.
     block_variants, block_samples : int
-        Most sites and samples of a block, the unit of random access. By default 16,384 sites, fewer where the samples
-        are so many that a window of them would not fit in memory, and all samples, up to 32,767; 2048 sites and 256
-        samples where ``"frequency"`` or ``"autoencoder"`` is named.
+        Most sites and samples of a block, the unit of random access. By default 16,384 sites, up to 32,768 of
+        few samples, fewer where the samples are so many that a window of them would not fit in memory; and all
+        samples, up to 32,767. 2048 sites and 256 samples where ``"frequency"`` or ``"autoencoder"`` is named.
     n_threads : int
     seed : int
         Of the autoencoders' weights and of the order of their training rows.
@@ -102,13 +103,11 @@ def write_archive(
     elif not isinstance(cohort, (Cohort, CohortStream)):
         cohort = Cohort.from_arrays(cohort)
     n_samples = max(len(cohort.samples), 1)
-    most_variants, most_samples = BLOCK_SHAPES[predictor]
-    if block_samples is None:
-        block_samples = -(-n_samples // -(-n_samples // most_samples))  # slabs of one size
-    block_samples = _validate.integer(block_samples, 1, 1 << 20, name="block_samples")
-    if block_variants is None:
-        block_variants = int(np.clip(_WINDOW_CELLS // (2 * n_samples), 64, most_variants))
+    usual_variants, usual_samples = _default_shape(predictor, n_samples)
+    block_variants = usual_variants if block_variants is None else block_variants
+    block_samples = usual_samples if block_samples is None else block_samples
     block_variants = _validate.integer(block_variants, 1, container.MAX_WINDOW_SITES, name="block_variants")
+    block_samples = _validate.integer(block_samples, 1, 1 << 20, name="block_samples")
     n_threads = _validate.integer(n_threads, 1, 1024, name="n_threads")
     seed = _validate.integer(seed, 0, None, name="seed")
     if len(cohort.samples) > container.MAX_SAMPLES:
@@ -152,6 +151,15 @@ def write_archive(
                 progress(n_done)
         index.ploidy = max(index.ploidy, 1)
         writer.finish()
+
+
+def _default_shape(predictor: str, n_samples: int) -> tuple[int, int]:
+    """Sites and samples of a block."""
+    most_variants, most_samples = BLOCK_SHAPES[predictor]
+    if predictor in ("auto", pbwt.NAME):
+        most_variants = int(np.clip(_QUICK_CELLS // (2 * n_samples), most_variants, 2 * most_variants))
+    n_slabs = -(-n_samples // most_samples)
+    return int(np.clip(_WINDOW_CELLS // (2 * n_samples), 64, most_variants)), -(-n_samples // n_slabs)
 
 
 @dataclass
