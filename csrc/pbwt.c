@@ -157,7 +157,7 @@ head_check(const pbwt_state *state, column_head *head)
     for (size_t e = 0; e < state->n_edges; e += 2) {
         n_minor += (uint32_t) (state->edges[e + 1] - state->edges[e]);
     }
-    if (n_minor > state->n_rows / 2 || minor_class(n_minor) != head->minor_class
+    if (minor_class(n_minor) != head->minor_class
         || (head->minor_class > RARE && state->n_edges != 2 * (size_t) head->n_runs)) {
         return FAE_ERR_CORRUPT;
     }

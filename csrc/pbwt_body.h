@@ -337,15 +337,18 @@ ISA(column)(pbwt_state *state, range_coder *coder, column_head *head)
     cell_model *levels[LEVELS];
     int err = head_code(coder, state->model, state->n_rows, head);
 
-    if (err || head->minor_class <= 1) {
-        return err;
+    if (!err && head->minor_class > 1) {
+        if (!state->measured) {
+            ISA(measure)(state);
+        }
+        levels_choose(state->model, head, levels);
+        ISA(cells)(state, coder, head, levels);
+        err = head_check(state, head);
     }
-    if (!state->measured) {
-        ISA(measure)(state);
+    if (!err && 2 * (size_t) head->n_minor + head->flipped > state->n_rows) {
+        err = FAE_ERR_CORRUPT;
     }
-    levels_choose(state->model, head, levels);
-    ISA(cells)(state, coder, head, levels);
-    return head_check(state, head);
+    return err;
 }
 
 static TARGET int
@@ -391,6 +394,7 @@ static TARGET int
 ISA(decode)(const uint8_t *src, size_t src_len, size_t n_columns, size_t n_rows, size_t first, size_t last,
     const uint32_t *rows, size_t n_wanted, void *work, uint8_t *bits)
 {
+    const int all = rows == NULL && n_wanted == n_rows;
     pbwt_state state;
     range_coder coder;
 
@@ -406,7 +410,7 @@ ISA(decode)(const uint8_t *src, size_t src_len, size_t n_columns, size_t n_rows,
         if (coder.at - 8 > src_len) {
             return FAE_ERR_TRUNCATED;
         }
-        if (column >= first && rows == NULL) {
+        if (column >= first && all) {
             ISA(expand)(&state, &head, bits);
             bits += n_wanted;
         } else if (column >= first) {
