@@ -62,8 +62,9 @@ typedef struct {
 } pbwt_state;
 
 #define SLACK 64 /* numbers past the end of a vector: copies are of whole pieces */
-#define TIME_MOST 0xf000u
-#define TIME_STEP 0x8000u /* far above the longest match that is told apart */
+#define TIME_MOST                                                                                                      \
+    4096u /* then TIME_STEP is taken off all times; the matches of the rest stay longer than any told apart */
+#define TIME_STEP 3072u
 
 /* The next part of the work; without work, room is counted all the same. */
 static void *

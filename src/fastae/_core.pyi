@@ -195,5 +195,9 @@ def residual_decode(src: U8, classes: U8, rates: U8, history: U8, bits: U8) -> N
 PBWT_MAX_ROWS: int
 
 def pbwt_encode(bits: U8, dst: U8) -> int: ...  # bytes, -1 = dst too small
-def pbwt_decode(src: U8, n_columns: int, n_rows: int, first: int, last: int, bits: U8) -> None: ...  # last - first columns
-def pbwt_decode_rows(src: U8, n_columns: int, n_rows: int, rows: U32, bits: U8) -> None: ...  # bits (n_columns, rows.size)
+def pbwt_decode(
+    src: U8, n_columns: int, n_rows: int, first: int, last: int, bits: U8
+) -> None: ...  # last - first columns
+def pbwt_decode_rows(
+    src: U8, n_columns: int, n_rows: int, rows: U32, bits: U8
+) -> None: ...  # bits (n_columns, rows.size)
