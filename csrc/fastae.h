@@ -150,7 +150,8 @@ size_t fae_loss_hamming_f64(const double *x, const int8_t *codes, size_t n, cons
 #define FAE_SOFT_HAMMING 0
 #define FAE_CROSS_ENTROPY 1
 
-/* decoder(round(encoder(x))) and its loss. The decoder is as wide at its start as the encoder at its end. */
+/* decoder(round(encoder(x))) and its loss. The decoder is as wide at its start as the encoder at its end, and at its end
+ * as the encoder at its start. */
 typedef struct {
     const fae_stack *encoder, *decoder;
     int encoder_by, decoder_by; /* FAE_REVERSE or FAE_UNIT_TANGENTS: how the gradient goes back through them */
@@ -159,17 +160,24 @@ typedef struct {
     size_t n_levels;
 } fae_chain;
 
+/* Over the cells of a batch: of those not missing, how many there are and how many are reconstructed wrongly. */
+typedef struct {
+    double loss;
+    size_t n_known, n_wrong;
+} fae_chain_sums;
+
 /* Numbers of scratch. */
 size_t fae_chain_gradient_work(const fae_chain *chain, size_t n, size_t n_threads);
-/* One pass over x (n, d_0): forward, loss and gradient of a few rows at a time, so that no layer leaves the cache. As the
- * kernels above do: xhat (n, d_L) from predict of both stacks, the loss's sum over codes (n, d_L) as the return value,
- * encoder_bar and decoder_bar (n_params of each) the gradient of scale times it. Rounding lets cotangents pass. */
-double fae_chain_gradient_f32(const fae_chain *chain, const float *encoder_params, const float *decoder_params,
-    const float *x, const int8_t *codes, size_t n, const float *levels, float temperature, float scale,
-    size_t n_threads, float *work, float *xhat, float *encoder_bar, float *decoder_bar);
-double fae_chain_gradient_f64(const fae_chain *chain, const double *encoder_params, const double *decoder_params,
-    const double *x, const int8_t *codes, size_t n, const double *levels, double temperature, double scale,
-    size_t n_threads, double *work, double *xhat, double *encoder_bar, double *decoder_bar);
+/* One pass over codes (n, d), which are both the examples, by their levels, and what they should be reconstructed as:
+ * forward, loss and gradient of a few rows at a time, so that no layer leaves the cache. As the kernels above do:
+ * level_of (n_levels + 1) as for fae_alphabet_levels, sums of the loss and of fae_loss_hamming as the return value,
+ * encoder_bar and decoder_bar (n_params of each) the gradient of the mean loss. Rounding lets cotangents pass. */
+fae_chain_sums fae_chain_gradient_f32(const fae_chain *chain, const float *encoder_params, const float *decoder_params,
+    const int8_t *codes, size_t n, const float *level_of, float temperature, size_t n_threads, float *work,
+    float *encoder_bar, float *decoder_bar);
+fae_chain_sums fae_chain_gradient_f64(const fae_chain *chain, const double *encoder_params,
+    const double *decoder_params, const int8_t *codes, size_t n, const double *level_of, double temperature,
+    size_t n_threads, double *work, double *encoder_bar, double *decoder_bar);
 
 /* ---- optimisers (optim.c): update params in place ------------------------------------------------------------ */
 /* AdamW (Kingma & Ba 2015; Loshchilov & Hutter 2019): Adam, after params have shrunk by the share learning_rate *

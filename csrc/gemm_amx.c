@@ -23,11 +23,12 @@
 #define TILE ((size_t) SIDE * STEP) /* its numbers */
 #define PARTS ((size_t) 3)
 #define PAIR (2 * SIDE)             /* C is made in squares of two tiles by two */
-#define DEPTH 128                   /* that is split at once */
-#define HELD ((size_t) 1 << 15)     /* numbers of one operand that are held, while PAIR lines of the other pass */
+#define DEPTH 256                   /* that is split at once */
+#define HELD ((size_t) 1 << 15)    /* numbers of one operand that are held, while PAIR lines of the other pass */
 
-/* Products of bfloat16 below 2^-126 become zero. Both operands are scaled by a power of two, which is exact: then no
- * part of any float is that small, nor is a product of all but the smallest numbers. */
+/* AMX takes numbers below 2^-126, and makes sums below it, zero. Both operands are scaled by a power of two, which is
+ * exact: a float and its parts are multiples of 2^-149, scaled of 2^-125, so that none is that small; and the sum that
+ * is lost is below 2^-174 when scaled back, nothing beside the 2^-150 by which floats are rounded. */
 #define SCALE 0x1p24f
 #define UNSCALE 0x1p-48f
 
@@ -37,11 +38,6 @@ typedef struct {
     size_t n_lines, line, deep;
     int is_b;
 } amx_operand;
-
-/* The exponents of scaled numbers: 32 times 16 bits, twice the upper half of a float. Zeros count in neither. */
-typedef struct {
-    __m512i most, least; /* least: less one, so that zeros are the greatest */
-} amx_range;
 
 /* The upper halves of two vectors side by side. */
 INLINE __m512i
@@ -58,21 +54,20 @@ amx_rest(__m512 x, __m512i upper)
     return _mm512_sub_ps(x, _mm512_castsi512_ps(_mm512_and_si512(upper, _mm512_set1_epi32((int) 0xffff0000))));
 }
 
-/* Writes the parts of 16 numbers and of those 16 deeper: h rounded towards zero, m to nearest, l is what remains. */
+/* Writes the parts of 16 numbers and of those 16 deeper: h rounded towards zero, m to nearest, l is what remains. `most`
+ * are their greatest exponents so far: 32 times 16 bits, twice the upper half of a float. */
 INLINE void
-amx_split(__m512 low, __m512 high, amx_range *range, uint16_t *parts)
+amx_split(__m512 low, __m512 high, __m512i *most, uint16_t *parts)
 {
     const __m512i half = _mm512_set1_epi32(0x8000);
-    __m512i low_bits, high_bits, h, doubled;
+    __m512i low_bits, high_bits, h;
 
     low = _mm512_mul_ps(low, _mm512_set1_ps(SCALE));
     high = _mm512_mul_ps(high, _mm512_set1_ps(SCALE));
     low_bits = _mm512_castps_si512(low);
     high_bits = _mm512_castps_si512(high);
     h = amx_upper(low_bits, high_bits);
-    doubled = _mm512_add_epi16(h, h);
-    range->most = _mm512_max_epu16(range->most, doubled);
-    range->least = _mm512_min_epu16(range->least, _mm512_sub_epi16(doubled, _mm512_set1_epi16(1)));
+    *most = _mm512_max_epu16(*most, _mm512_add_epi16(h, h));
     _mm512_storeu_si512(parts, h);
     low = amx_rest(low, low_bits);
     high = amx_rest(high, high_bits);
@@ -127,7 +122,7 @@ amx_transpose(__m512 square[16])
 /* One tile, of lines by depth where there are more. Rows of a tile of A are its lines, of B its depth. */
 INLINE void
 amx_split_tile(
-    const amx_operand *from, const float *x, ptrdiff_t lines, ptrdiff_t depth, amx_range *range, uint16_t *parts)
+    const amx_operand *from, const float *x, ptrdiff_t lines, ptrdiff_t depth, __m512i *most, uint16_t *parts)
 {
     int along = from->deep == 1; /* vectors are parts of lines */
     size_t stride = along ? from->line : from->deep;
@@ -142,30 +137,40 @@ amx_split_tile(
     }
     UNROLL
     for (size_t v = 0; v < SIDE; v++) {
-        amx_split(low[v], high[v], range, parts + v * STEP);
+        amx_split(low[v], high[v], most, parts + v * STEP);
     }
 }
 
-/* Lines first .. first + lines - 1 of depths p .. p + depth - 1: tiles (line, depth), each of PARTS. */
+/* The greatest of 32 numbers of 16 bits. */
+INLINE unsigned
+amx_greatest(__m512i numbers)
+{
+    const __m512i low = _mm512_set1_epi32(0xffff);
+
+    return _mm512_reduce_max_epu32(_mm512_max_epu32(_mm512_and_si512(numbers, low), _mm512_srli_epi32(numbers, 16)));
+}
+
+/* Lines first .. first + lines - 1 of depths p .. p + depth - 1: tiles (line, depth), each of PARTS; and their greatest
+ * exponent e, as in a float's bits: of 2^(e - 127). */
 FAE_AMX_TARGET static void
 amx_split_block(
-    const amx_operand *from, size_t first, size_t lines, size_t p, size_t depth, uint16_t *parts, amx_range *to_range)
+    const amx_operand *from, size_t first, size_t lines, size_t p, size_t depth, uint16_t *parts, unsigned *exponent)
 {
-    amx_range range = { _mm512_setzero_si512(), _mm512_set1_epi16(-1) };
+    __m512i most = _mm512_setzero_si512();
 
     for (size_t i = 0; i < lines; i += SIDE) {
         for (size_t q = 0; q < depth; q += STEP) {
             const float *x = from->x + (first + i) * from->line + (p + q) * from->deep;
 
             if (lines - i >= SIDE && depth - q >= STEP) { /* the same with constants */
-                amx_split_tile(from, x, SIDE, STEP, &range, parts);
+                amx_split_tile(from, x, SIDE, STEP, &most, parts);
             } else {
-                amx_split_tile(from, x, (ptrdiff_t) (lines - i), (ptrdiff_t) (depth - q), &range, parts);
+                amx_split_tile(from, x, (ptrdiff_t) (lines - i), (ptrdiff_t) (depth - q), &most, parts);
             }
             parts += PARTS * TILE;
         }
     }
-    *to_range = range;
+    *exponent = amx_greatest(most) >> 8;
     fae_amx_stored(parts);
 }
 
@@ -218,29 +223,12 @@ amx_store_rows(amx_storing *store, size_t count)
     }
 }
 
-/* The greatest of 32 numbers of 16 bits. */
-INLINE unsigned
-amx_greatest(__m512i numbers)
+/* Whether sums of up to DEPTH products of numbers with these greatest exponents do not overflow, and no number is infinite
+ * or NaN: the sums stay below DEPTH 2^(a - 126) 2^(b - 126) <= 2^126. */
+INLINE int
+amx_fits(unsigned a, unsigned b)
 {
-    const __m512i low = _mm512_set1_epi32(0xffff);
-
-    return _mm512_reduce_max_epu32(_mm512_max_epu32(_mm512_and_si512(numbers, low), _mm512_srli_epi32(numbers, 16)));
-}
-
-/* Whether sums of up to DEPTH products of numbers in these ranges neither overflow nor lose a product of parts that
- * matters, and no number is infinite or NaN. */
-FAE_AMX_TARGET static int
-amx_fits(const amx_range *a, const amx_range *b)
-{
-    const __m512i ones = _mm512_set1_epi16(-1);
-    /* exponents as in a float's bits, of 2^(e - 127) */
-    unsigned most_a = amx_greatest(a->most) >> 8, most_b = amx_greatest(b->most) >> 8;
-    unsigned least_a = (0xffff - amx_greatest(_mm512_xor_si512(a->least, ones)) + 1) >> 8;
-    unsigned least_b = (0xffff - amx_greatest(_mm512_xor_si512(b->least, ones)) + 1) >> 8;
-
-    /* The sums stay below DEPTH 2^(most_a - 126) 2^(most_b - 126) <= 2^126. Products are 0 or at least 2^-100: one with a
-     * low part is then at least 2^-123, and what becomes zero is below 2^-26 of its product. */
-    return most_a < 255 && most_b < 255 && most_a + most_b <= 2 * 126 + 126 - 7 && least_a + least_b >= 2 * 127 - 100;
+    return a < 255 && b < 255 && a + b <= 2 * 126 + 126 - 8;
 }
 
 #define LOAD_A(part)                                                                                                   \
@@ -327,7 +315,8 @@ fae_gemm_amx(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t 
     _Alignas(64) float sums[2][4 * SIDE * SIDE];
     amx_operand sides[2] = { { a, m, a_row, a_col, 0 }, { b, n, b_col, b_row, 1 } };
     size_t held_lines = HELD / fae_min(DEPTH, (k + STEP - 1) / STEP * STEP) / PAIR * PAIR;
-    int hold_b = m * (n / held_lines) <= n * (m / held_lines); /* for every block held, the other passes once */
+    int hold_b =
+        m * ((n - 1) / held_lines) <= n * ((m - 1) / held_lines); /* for every block held, the other passes once */
     const amx_operand *held = &sides[hold_b], *passing = &sides[!hold_b];
     amx_storing store = { .sums = sums[1] };
 
@@ -338,17 +327,17 @@ fae_gemm_amx(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t 
 
         for (size_t first = 0; first < held->n_lines; first += held_lines) {
             size_t lines = fae_min(held->n_lines - first, held_lines);
-            amx_range held_range, range;
+            unsigned held_exponent, exponent;
 
-            amx_split_block(held, first, lines, p, depth, held_parts, &held_range);
+            amx_split_block(held, first, lines, p, depth, held_parts, &held_exponent);
             for (size_t line = 0; line < passing->n_lines; line += PAIR) {
                 size_t width = fae_min(passing->n_lines - line, PAIR);
                 size_t i = hold_b ? line : first, j = hold_b ? first : line;
                 const float *start = p > 0 || bias == NULL ? NULL : bias + j;
                 const float *slopes = finish == FAE_TANH_SLOPE ? h + i * c_row + j : NULL;
 
-                amx_split_block(passing, line, width, p, depth, panel, &range);
-                if (!amx_fits(&held_range, &range)) {
+                amx_split_block(passing, line, width, p, depth, panel, &exponent);
+                if (!amx_fits(held_exponent, exponent)) {
                     amx_store_rows(&store, PAIR);
                     otherwise(hold_b ? width : lines, hold_b ? lines : width, depth, a + i * a_row + p * a_col, a_row,
                         a_col, b + p * b_row + j * b_col, b_row, b_col, start, add, finish, slopes, c + i * c_row + j,

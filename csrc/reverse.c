@@ -113,7 +113,7 @@ chain_threads(const fae_chain *chain, size_t n, size_t n_threads)
     return fae_max(1, fae_min(fae_min(n_threads, FAE_THREADS_MAX), useful));
 }
 
-/* Numbers that a thread needs: the layers and cotangents of a slab, and what its gradients need. */
+/* Numbers that a thread needs: levels, layers and cotangents of a slab, and what its gradients need. */
 static size_t
 chain_scratch(const fae_chain *chain, size_t n)
 {
@@ -121,7 +121,8 @@ chain_scratch(const fae_chain *chain, size_t n)
     size_t rows = fae_min(n, CHAIN_ROWS);
     size_t rest_encoder = (chain->encoder_by == FAE_UNIT_TANGENTS ? unit_scratch : reverse_scratch)(encoder, rows);
     size_t rest_decoder = (chain->decoder_by == FAE_UNIT_TANGENTS ? unit_scratch : reverse_scratch)(decoder, rows);
-    size_t layers = fae_stack_n_outputs(encoder) + fae_stack_n_outputs(decoder) + 2 * (size_t) decoder->sizes[0];
+    size_t layers = fae_stack_n_outputs(encoder) + fae_stack_n_outputs(decoder) + 2 * (size_t) decoder->sizes[0]
+                    + 2 * (size_t) encoder->sizes[0];
 
     return fae_padded(rows * layers + fae_max(rest_encoder, rest_decoder));
 }
@@ -133,7 +134,7 @@ fae_chain_gradient_work(const fae_chain *chain, size_t n, size_t n_threads)
     size_t sums = fae_padded(fae_stack_n_params(chain->encoder)) + fae_padded(fae_stack_n_params(chain->decoder));
 
     return chain_threads(chain, n, n_threads) * chain_scratch(chain, n) + partials * sums
-           + chain_slabs(n) * sizeof(double) / sizeof(float);
+           + chain_slabs(n) * sizeof(fae_chain_sums) / sizeof(float);
 }
 
 #define BODY "gradient_body.h"

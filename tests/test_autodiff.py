@@ -276,6 +276,7 @@ def test_a_single_row_has_a_jacobian_without_the_axis_of_rows(mode, rng):
     [
         ((np.tanh, np.zeros((1, 10))), TypeError, "fun is ufunc"),
         ((Encoder([10, 2]), np.zeros((1, 10)), "backward"), ValueError, "mode is 'backward'; it can be 'forward' or"),
+        ((Encoder([10, 2]), np.zeros(10), np.zeros((1, 10))), TypeError, "mode is ndarray; give jacobian"),
         ((Encoder([10, 2]), np.zeros((1, 1, 10))), ValueError, r"x has shape \(1, 1, 10\)"),
         ((Encoder([10, 2]), np.zeros(9)), ValueError, "X has 9 columns"),
         ((Encoder([10, 2]), np.zeros(10, int)), TypeError, "to_levels"),

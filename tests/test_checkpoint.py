@@ -2,6 +2,7 @@
 """A training that was stopped, even by SIGKILL, comes out as if it had not been; bytes of anything else are refused."""
 
 import functools
+import os
 import signal
 import struct
 import subprocess
@@ -160,6 +161,8 @@ def small_training(path, X=None, trainer=None, **fit):
     ("change", "name"),
     [
         ({"trainer": {"batch_size": 5}}, "batch_size was 4, is 5"),
+        ({"trainer": {"seed": 5}}, "seed was 0, is 5"),
+        ({"trainer": {"seed": np.random.default_rng(0)}}, "seed was 0, is a generator"),
         ({"trainer": {"sizes": [6, 3]}}, "encoder was Encoder"),
         ({"trainer": {"optimizer": "sgd"}}, "optimizer was Adam"),
         ({"trainer": {"gradient": "reverse"}}, "gradient was forward, is reverse"),
@@ -223,6 +226,13 @@ def test_seconds_that_are_none_are_refused(seconds, error):
         Checkpoint("x", seconds=seconds)
 
 
+def test_a_path_may_be_bytes_and_nothing_that_is_no_path(tmp_path):
+    small_training(os.fsencode(tmp_path / "training.ckpt"))
+    assert loads_state((tmp_path / "training.ckpt").read_bytes()).arrays["epoch"] == 2
+    with pytest.raises(TypeError, match="os.PathLike object, not int"):
+        Checkpoint(3)
+
+
 def sealed(body):
     return bytes(body) + struct.pack("<I", zlib.crc32(body))
 
@@ -246,6 +256,7 @@ def test_a_checkpoint_of_version_1_is_read_for_ever(tmp_path):
     state = loads_state(GOLDEN.read_bytes())
     assert dumps_state(state) == GOLDEN.read_bytes()
     assert state.settings["n_epochs"] == "6" and state.settings["gradient"] == "reverse"
+    assert state.settings["seed"] == "3"
     assert state.arrays["epoch"].tolist() == [2] and state.arrays["batch"].tolist() == [1]
     assert state.arrays["history.loss"].shape == (2,) and state.arrays["encoder.params"].dtype == np.float32
     path = tmp_path / "training.ckpt"

@@ -32,9 +32,9 @@ class Case:
     def one_pass(self, encoder_by, decoder_by, loss, bits, n_threads=1):
         kernel = _core.ChainGradient(self.encoder, self.decoder, encoder_by, decoder_by, loss, bits)
         work = np.full(kernel.work(self.n, n_threads), np.nan, self.x.dtype)
-        xhat, bars = np.full_like(self.x, np.nan), [np.full_like(p, np.nan) for p in self.params]
-        total = kernel(*self.params, self.x, self.codes, self.levels, 0.3, 0.5, work, xhat, *bars, n_threads)
-        return total, xhat, *bars
+        bars = [np.full_like(p, np.nan) for p in self.params]
+        level_of = np.append(self.x.dtype.type(0), self.levels)
+        return *kernel(*self.params, self.codes, level_of, 0.3, work, *bars, n_threads), *bars
 
     def many_passes(self, loss, bits):
         kind, n = self.x.dtype, self.n
@@ -45,12 +45,14 @@ class Case:
         self.decoder.forward(self.params[1], given, h[1])
         xhat = h[1][h[1].size - self.x.size :].reshape(self.x.shape)
         xhat_bar, z_bar = np.empty_like(xhat), np.empty_like(z)
-        total = LOSSES[loss](xhat, self.codes, self.levels, 0.3, 0.5, xhat_bar)
+        n_known = np.count_nonzero(self.codes >= 0)
+        total = LOSSES[loss](xhat, self.codes, self.levels, 0.3, 1 / max(1, n_known), xhat_bar)
+        n_wrong = _core.loss_hamming(xhat, self.codes, self.levels)
         bars = [np.empty_like(p) for p in self.params]
         work = [np.empty(s.reverse_work(n), kind) for s in (self.encoder, self.decoder)]
         self.decoder.reverse(self.params[1], given, h[1], xhat_bar, work[1], bars[1], z_bar)
         self.encoder.reverse(self.params[0], self.x, h[0], z_bar, work[0], bars[0], None)
-        return total, xhat, *bars
+        return total, n_known, n_wrong, *bars
 
 
 @dtypes
@@ -87,25 +89,24 @@ def test_sizes_and_kinds_that_do_not_fit_are_refused(rng):
             _core.ChainGradient(encoder, decoder, *{**good, name: bad}.values())
     with pytest.raises(ValueError, match="the encoder gives 4 latents, the decoder takes 19"):
         _core.ChainGradient(encoder, encoder, *good.values())
+    with pytest.raises(ValueError, match="the encoder takes 19 symbols, the decoder gives 18"):
+        _core.ChainGradient(encoder, stack_of([4, 18]), *good.values())
     case = Case(rng, 5, np.float32)
     kernel = _core.ChainGradient(case.encoder, case.decoder, *good.values())
     arrays = {
-        "x": case.x,
         "codes": case.codes,
-        "levels": case.levels,
+        "level_of": np.append(np.float32(0), case.levels),
         "temperature": 0.3,
-        "scale": 1.0,
         "work": np.empty(kernel.work(5), np.float32),
-        "xhat": np.empty_like(case.x),
         "encoder_bar": np.empty_like(case.params[0]),
         "decoder_bar": np.empty_like(case.params[1]),
     }
     for name, bad, message in [
-        ("x", case.x[:, :-1].copy(), r"x has shape \(5, 18\)"),
         ("codes", case.codes + np.int8(4), "codes must be -1"),
-        ("codes", case.codes[:4], r"codes has shape \(4, 19\)"),
+        ("codes", case.codes[:, :-1].copy(), r"codes has shape \(5, 18\)"),
+        ("codes", case.codes.ravel(), r"codes has shape \(95,\)"),
+        ("level_of", np.zeros(2, np.float32), "expected 2 to 127 levels"),
         ("work", arrays["work"][1:], "work holds"),
-        ("xhat", np.empty((5, 18), np.float32), r"xhat has shape \(5, 18\)"),
         ("encoder_bar", np.empty(3, np.float32), r"encoder_bar has shape \(3,\)"),
         ("decoder_bar", np.empty(3, np.float32), r"decoder_bar has shape \(3,\)"),
     ]:

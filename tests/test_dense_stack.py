@@ -136,3 +136,14 @@ def test_rounded_latents_are_those_that_are_stored(bits):
 
 def test_latents_outside_their_range_round_to_its_ends():
     assert round_latents(np.array([[-3.0, 3.0]]), 2).tolist() == [[-1.0, 1.0]]
+
+
+def test_parameters_that_are_not_aligned_are_refused_with_what_helps():
+    params = np.frombuffer(bytes(25), dtype=np.uint8)[1:].view(np.float64)
+    with pytest.raises(ValueError, match=r"params are not aligned in memory.*; give params.copy\(\)"):
+        DenseStack([2, 1], ["tanh"], params)
+    DenseStack([2, 1], ["tanh"], params.copy())
+    stack, x = DenseStack([2, 1], ["tanh"], np.zeros(3)), params[:2].reshape(1, 2)
+    with pytest.raises(ValueError, match=r"numpy.require\(array, requirements='CA'\) makes it so"):
+        stack.predict(x)
+    stack.predict(np.require(x, requirements="CA"))

@@ -49,6 +49,28 @@ def test_other_columns_are_refused():
         History(loss=[[1.0]])
 
 
+def test_columns_have_one_length():
+    with pytest.raises(ValueError, match="'loss': 2, 'hamming': 1.* epochs; give all that are kept the same number"):
+        History(loss=[1, 2], hamming=[1])
+    assert len(History(loss=[1, 2], hamming=[])) == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "message"),
+    [
+        ({"foo": 1}, TypeError, "a history has no column 'foo'; its columns are loss, hamming"),
+        ({"loss": 1, "hamming": "a"}, TypeError, "hamming must be a number, got str"),
+        ({"loss": 1}, ValueError, "the epoch has loss, the history keeps loss, hamming"),
+        ({}, ValueError, "the epoch has nothing, the history keeps loss, hamming"),
+    ],
+)
+def test_an_epoch_that_does_not_fit_is_refused_whole(values, error, message):
+    history = History(loss=[0.5], hamming=[0.25])
+    with pytest.raises(error, match=message):
+        history.append(**values)
+    assert history.loss.tolist() == [0.5] and history.hamming.tolist() == [0.25]
+
+
 def test_a_history_is_pickled_whole():
     history = History(loss=[0.5], seconds=[2.0])
     history.best_epoch, history.heldout_rows = 0, np.array([3, 5])

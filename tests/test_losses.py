@@ -126,3 +126,24 @@ def test_a_loss_wants_an_alphabet(loss, alphabet):
 def test_temperatures_must_be_numbers(name):
     with pytest.raises(TypeError, match=f"^{name} must be a number, got str"):
         HammingLoss(DNA, **{name: "x"})
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("alphabet", ALPHABETS, ids=lambda a: a.name)
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("temperature", [1e-30, 1e30])
+def test_the_extreme_temperatures_give_numbers(temperature, name, alphabet, dtype):
+    loss = LOSSES[name](alphabet, temperature=temperature, final_temperature=temperature)
+    xhat = np.array([[-1e4, -1, 0, 0.1, 0.5, 2, 1e4]], dtype)
+    for code in range(-1, alphabet.n_symbols):
+        value, gradient = loss.loss_gradient(xhat, np.full(xhat.shape, code))
+        assert np.isfinite(value) and np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_temperatures_beyond_the_arithmetic_are_refused(name):
+    for temperature in 1e-320, 9e-31, 2e30, 1e300:
+        with pytest.raises(ValueError, match=r"^temperature is .*; it must be 1e-30 to 1e\+30, for float32"):
+            LOSSES[name](DNA, temperature=temperature)
+        with pytest.raises(ValueError, match=r"^final_temperature is .*; it must be 1e-30 to 1e\+30, for float32"):
+            LOSSES[name](DNA, final_temperature=temperature)

@@ -15,6 +15,7 @@ from fastae import OPTIMIZERS, SCHEDULES, SGD, Adam, AdamW
         (Adam, {"beta1": 1.0}),
         (Adam, {"beta2": 2}),
         (Adam, {"epsilon": 0}),
+        (Adam, {"epsilon": np.inf}),
         (AdamW, {"beta1": 1.0}),
         (AdamW, {"weight_decay": -0.1}),
         (AdamW, {"weight_decay": np.inf}),
@@ -24,6 +25,36 @@ from fastae import OPTIMIZERS, SCHEDULES, SGD, Adam, AdamW
 def test_optimizers_refuse_options_that_diverge(optimizer, options):
     with pytest.raises(ValueError, match=next(iter(options))):
         optimizer(np.zeros(3), **options)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "options"),
+    [
+        (SGD, {"momentum": "a"}),
+        (Adam, {"beta1": None}),
+        (Adam, {"beta2": "0.5"}),
+        (Adam, {"epsilon": [1]}),
+        (AdamW, {"weight_decay": "a"}),
+    ],
+)
+def test_optimizers_refuse_options_that_are_no_numbers(optimizer, options):
+    with pytest.raises(TypeError, match=f"{next(iter(options))} must be a number, got"):
+        optimizer(np.zeros(3), **options)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_optimiser_refuses_a_state_that_is_not_its_own(name):
+    optimizer = OPTIMIZERS[name](np.zeros(3))
+    optimizer.update(np.ones(3), 0.1)
+    own = optimizer.get_state()
+    kind = type(optimizer).__name__
+    for other in ({}, {key: None for key in own}, OPTIMIZERS[name](np.zeros(4)).get_state()):
+        with pytest.raises(
+            ValueError, match=f"^(velocity|mean) is .*, this {kind}'s is float64 of shape \\(3,\\); give"
+        ):
+            optimizer.set_state(other)
+    for key, array in optimizer.get_state().items():
+        np.testing.assert_array_equal(array, own[key])
 
 
 def test_adam_is_its_formula(rng):

@@ -186,6 +186,15 @@ def test_a_block_of_another_shape_is_refused(block):
         trained(RowStream(lambda: [block], 50))
 
 
+@pytest.mark.parametrize(
+    ("symbol", "message"),
+    [(0, r"starts at row 0 has shape \(\), the encoder wants"), (9, "row 0: the symbol is 9, but the dosage alphabet")],
+)
+def test_a_block_that_is_one_symbol_is_refused(symbol, message):
+    with pytest.raises(ValueError, match=message):
+        list(open_rows(RowStream(lambda: [symbol], 4), DOSAGE, 3, "X").batches(2, None))
+
+
 @pytest.mark.parametrize("shape", [(50, 9), (10,), (0, 10)])
 def test_mapped_rows_of_another_shape_are_refused(shape, tmp_path):
     rows = np.memmap(tmp_path / "rows", dtype=np.int8, mode="w+", shape=(50, 10))[: shape[0], : shape[-1]]

@@ -195,6 +195,15 @@ def test_partial_fit_learns_and_goes_on_with_its_optimiser():
     assert hasattr(parts.fit(X), "history_") and not hasattr(parts, "_trainer_state")  # fit starts anew
 
 
+@pytest.mark.parametrize("kind", [np.random.MT19937, np.random.PCG64DXSM, np.random.PCG64])
+def test_partial_fit_goes_on_with_a_generator_of_any_kind(kind):
+    X = symbols()
+    parts = [Autoencoder(2, random_state=np.random.Generator(kind(1))) for _ in range(2)]
+    for _ in range(2):
+        first, second = (autoencoder.partial_fit(X).transform(X).tobytes() for autoencoder in parts)
+        assert first == second
+
+
 def test_random_state_decides_everything():
     X = symbols()
     fitted = [

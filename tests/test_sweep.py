@@ -15,6 +15,7 @@ import pytest
 from vcftext import vcf
 
 from fastae import Cohort, FormatError, InputError, Sweep, SweepPoint, open_archive, read_cohort, sweep, write_archive
+from fastae.archive.columns import split
 from fastae.archive.predictors import training
 from fastae.cli import main
 from fastae.plots import new_figure, plot_sweep
@@ -299,6 +300,25 @@ def test_too_many_sites_for_one_block_are_refused(calls, monkeypatch):
         sweep(calls, latents=[1], bits=[1], depth=[1])
 
 
+def test_latents_beyond_the_rows_are_refused_before_training(monkeypatch):
+    monkeypatch.setattr(training, "fit", None)
+    with pytest.raises(InputError, match="41 latents are more than the 40 rows that they are to tell apart"):
+        sweep(haplotypes(n_haplotypes=40), latents=[41], bits=[1], depth=[1])
+
+
+def test_training_asks_in_every_long_phase_whether_to_stop(calls):
+    table, matrix = split(calls, np.ones(calls.shape[:2], bool))
+    asking = []
+
+    def check_stop(_):
+        asking.append(sys._getframe(1).f_code.co_name)
+
+    training.fit(matrix, table, 240, 0, forced=True, shape=training.Shape(4, 8), n_epochs=5, check_stop=check_stop)
+    counts = {name: asking.count(name) for name in dict.fromkeys(asking)}
+    n_rounds = 2 * 4  # of four steps
+    assert counts == {"<lambda>": 5, "_improve": 3 * 4, "_inverse_curvature": 60, "_round": n_rounds * (8 + 1)}
+
+
 def test_a_failing_point_ends_the_sweep_at_once(calls, monkeypatch):
     fit = training.fit
 
@@ -341,6 +361,39 @@ def test_command_sweeps_a_region_only(vcf_file, capsys):
     with read_cohort(vcf_file) as stream:
         cohort = stream.read().select(slice(20))
     assert figures(some) == figures(sweep(cohort, latents=[2], bits=[1], depth=[2], n_epochs=5))
+
+
+def test_results_may_be_named_by_bytes(calls, tmp_path):
+    path = tmp_path / "r.jsonl"
+    done = [sweep(calls, latents=[1], bits=[1], depth=[1], n_epochs=1, results=name) for name in (bytes(path), path)]
+    assert done[0] == done[1]  # to the seconds: the second is the first's
+
+
+def test_command_that_is_stopped_tells_how_to_go_on(vcf_file, tmp_path, monkeypatch, capsys):
+    results = str(tmp_path / "r.jsonl")
+    command = ["sweep", str(vcf_file), "--latents", "1,2", "--bits", "1", "--depth", "1", "--epochs", "1"]
+    fit = training.fit
+
+    def stopped(*args, shape, **options):
+        if shape.n_latents == 2:
+            until = time.monotonic() + 20
+            while not os.path.exists(results) and time.monotonic() < until:
+                time.sleep(0.01)
+            signal.raise_signal(signal.SIGINT)
+        return fit(*args, shape=shape, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "fit", stopped)
+        assert main([*command, "--results", results]) == 128 + signal.SIGINT
+        told = f"fastae: stopped; finished points are in {results}, and the same command goes on from them\n"
+        assert capsys.readouterr() == ("", told)
+        assert main(command) == 128 + signal.SIGINT
+        told = "fastae: stopped; --results FILE would have kept the finished points\n"
+        assert capsys.readouterr() == ("", told)
+        patched.setattr("fastae.io.read_cohort", lambda *_, **__: signal.raise_signal(signal.SIGINT))
+        assert main([*command, "--results", results + "2"]) == 128 + signal.SIGINT
+        assert capsys.readouterr() == ("", "fastae: stopped; no point was finished\n")
+    assert main([*command, "--results", results]) == 0
 
 
 @pytest.mark.parametrize(

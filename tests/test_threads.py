@@ -179,14 +179,15 @@ def test_calls_keep_no_reference_and_no_memory(n, model, symbols):
         before = [sys.getrefcount(array) for array in arrays]
         tracemalloc.start()
         held = []
-        for _ in range(2):
-            for _ in range(100):
+        for _ in range(5):
+            for _ in range(50):
                 call()
             gc.collect()
             held.append(tracemalloc.get_traced_memory()[0])
         tracemalloc.stop()
         assert [sys.getrefcount(array) for array in arrays] == before
-        assert held[1] - held[0] < 100 * 48, f"100 calls hold {held[1] - held[0]} bytes"  # the least that one could
+        grown = min(np.diff(held))  # what calls keep, they keep every time; what the interpreter does, now and then
+        assert grown < 50 * 48, f"50 calls hold {grown} bytes"  # the least that one could
 
 
 def test_models_are_copied_and_pickled_with_their_kernels(model, symbols):

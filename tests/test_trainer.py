@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import functools
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -173,6 +174,13 @@ def test_history_has_one_number_per_epoch_in_every_column():
     assert all(seconds > 0 for seconds in history.seconds)
 
 
+def test_seconds_are_those_of_each_epoch_and_not_of_all_so_far():
+    trainer = Trainer(*halves(), loss=HammingLoss(DNA))
+    started = time.perf_counter()
+    history = trainer.fit(rows(DNA), n_epochs=20, callbacks=[lambda *_: time.sleep(0.002)])
+    assert sum(history.seconds) < time.perf_counter() - started - 20 * 0.002
+
+
 def test_temperature_falls_geometrically_to_its_end():
     trainer = Trainer(*halves(), loss=HammingLoss(DNA, temperature=0.8, final_temperature=0.1))
     history = trainer.fit(rows(DNA), n_epochs=4)
@@ -335,3 +343,10 @@ def test_no_rows_are_refused_by_name():
             method(none)
     with pytest.raises(ValueError, match="^X_heldout has no rows; give at least one$"):
         trainer.fit(rows(HAPLOTYPE), n_epochs=1, X_heldout=none)
+
+
+def test_an_optimizer_that_cannot_update_is_refused_at_once():
+    with pytest.raises(
+        TypeError, match=r"the function optimizer gives None; let it give an object with a method update"
+    ):
+        Trainer(Encoder([4, 2]), Decoder([2, 4]), loss=HammingLoss(HAPLOTYPE), optimizer=lambda params: None)

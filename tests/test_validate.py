@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from fastae import _validate
+from fastae import HAPLOTYPE, Autoencoder, Decoder, Encoder, HammingLoss, Trainer, _validate, jvp, vjp
 
 
 @pytest.mark.parametrize("x", [[1, 2], (1, 2), np.array([1, 2], np.int64), np.array([1, 2], np.uint8), [True, False]])
@@ -96,3 +96,40 @@ def test_unaligned_numbers_are_copied():
     for fit in (_validate.array, _validate.reals):
         assert fit(x, np.float64, name="x").flags.aligned
     assert _validate.levels(x.reshape(1, 2), np.float64, name="x").flags.aligned
+
+
+def test_masked_cells_are_refused_wherever_arrays_are_taken():
+    real = np.ma.masked_array(np.full((1, 4), 0.5, np.float32), [[True, False, False, False]])
+    symbols, codes = real.astype(np.int8), np.zeros((1, 4), np.int8)
+    encoder, decoder, loss = Encoder([4, 2]), Decoder([2, 4]), HammingLoss(HAPLOTYPE)
+    trainer = Trainer(encoder, decoder, loss=loss)
+    plain, many = real.data, np.ma.masked_array(np.ones(encoder.params.size, np.float32), True)
+    for call in (
+        lambda: encoder(real),
+        lambda: encoder.transform(real),
+        lambda: encoder.stack(real),
+        lambda: jvp(encoder, (real,), (plain,)),
+        lambda: jvp(encoder, (plain,), (real,)),
+        lambda: jvp(encoder, (encoder.params, plain), (many, plain)),
+        lambda: vjp(encoder, real),
+        lambda: vjp(encoder, many, plain),
+        lambda: HAPLOTYPE.to_codes(symbols),
+        lambda: HAPLOTYPE.to_levels(symbols),
+        lambda: HAPLOTYPE.to_symbols(symbols),
+        lambda: HAPLOTYPE.from_levels(real),
+        lambda: HAPLOTYPE.split(symbols),
+        lambda: loss.loss(real, codes),
+        lambda: loss.loss(plain, symbols),
+        lambda: loss.gradient(real, codes),
+        lambda: trainer.step(symbols),
+        lambda: trainer.fit(symbols, n_epochs=1),
+        lambda: Autoencoder(2).fit(symbols),
+    ):
+        with pytest.raises(ValueError, match=r"has masked cells, .*; fill them first: \.filled\(-1\) makes symbols"):
+            call()
+    with pytest.raises(TypeError, match=r"x is a masked array, .*; fill it first"):
+        encoder.stack.forward(real)
+    whole = np.ma.masked_array(plain)  # nothing is masked
+    np.testing.assert_array_equal(encoder(whole), encoder(plain))
+    np.testing.assert_array_equal(jvp(encoder, (whole,), (whole,)), jvp(encoder, (plain,), (plain,)))
+    assert HAPLOTYPE.to_codes(symbols.filled(-1)).tolist() == [[-1, 0, 0, 0]]

@@ -124,17 +124,14 @@ class ChainGradient:
         self,
         encoder_params: NDArray[Real],
         decoder_params: NDArray[Real],
-        x: NDArray[Real],
-        codes: I8,
-        levels: NDArray[Real],
+        codes: I8,  # (n, d)
+        level_of: NDArray[Real],  # of missing, then of every code
         temperature: float,
-        scale: float,
         work: NDArray[Real],
-        xhat: NDArray[Real],  # (n, d_L), written
         encoder_bar: NDArray[Real],  # written
         decoder_bar: NDArray[Real],  # written
         n_threads: int = 1,
-    ) -> float: ...
+    ) -> tuple[float, int, int]: ...  # sum of the loss, known cells, cells reconstructed wrongly
 
 # optimisers: flat vectors, updated in place; step counts from 1
 def optim_adam(

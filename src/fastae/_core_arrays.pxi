@@ -23,7 +23,9 @@ cdef void *array_data(name, array, int type_num, bint written) except? NULL:
         raise TypeError(f"{name} has dtype {array.dtype}, expected {cnp.PyArray_DescrFromType(type_num)}")
     if not cnp.PyArray_ISCARRAY_RO(array):
         raise ValueError(f"{name} must be C-contiguous, aligned and of native byte order; "
-                         "numpy.ascontiguousarray makes it so")
+                         "numpy.require(array, requirements='CA') makes it so")
+    if not cnp.PyArray_CheckExact(array) and hasattr(array, "mask"):
+        raise TypeError(f"{name} is a masked array, whose mask would be overlooked; fill it first: .filled(0)")
     if written and not cnp.PyArray_ISWRITEABLE(array):
         raise ValueError(f"{name} is read-only, but is written to")
     return cnp.PyArray_DATA(array)

@@ -31,9 +31,9 @@ cdef extern from "fastae.h" nogil:
     void fae_stack_tangent_f64(const fae_stack *, const double *, const double *, const double *, size_t,
                                const double *, const double *, size_t, size_t, double *, double *)
     int fae_stack_jvp_f32(const fae_stack *, const float *, const float *, size_t, const float *, const float *,
-                           size_t, size_t, float *, float *, float *)
+                          size_t, size_t, float *, float *, float *)
     int fae_stack_jvp_f64(const fae_stack *, const double *, const double *, size_t, const double *, const double *,
-                           size_t, size_t, double *, double *, double *)
+                          size_t, size_t, double *, double *, double *)
     void fae_stack_reverse_f32(const fae_stack *, const float *, const float *, const float *, size_t, const float *,
                                size_t, float *, float *, float *)
     void fae_stack_reverse_f64(const fae_stack *, const double *, const double *, const double *, size_t,

@@ -30,11 +30,14 @@ cdef extern from "fastae.h" nogil:
     int FAE_SOFT_HAMMING
     int FAE_CROSS_ENTROPY
     size_t fae_chain_gradient_work(const fae_chain *, size_t n, size_t n_threads)
-    double fae_chain_gradient_f32(const fae_chain *, const float *, const float *, const float *, const int8_t *,
-                                  size_t, const float *, float, float, size_t, float *, float *, float *, float *)
-    double fae_chain_gradient_f64(const fae_chain *, const double *, const double *, const double *, const int8_t *,
-                                  size_t, const double *, double, double, size_t, double *, double *, double *,
-                                  double *)
+    ctypedef struct fae_chain_sums:
+        double loss
+        size_t n_known
+        size_t n_wrong
+    fae_chain_sums fae_chain_gradient_f32(const fae_chain *, const float *, const float *, const int8_t *, size_t,
+                                          const float *, float, size_t, float *, float *, float *)
+    fae_chain_sums fae_chain_gradient_f64(const fae_chain *, const double *, const double *, const int8_t *, size_t,
+                                          const double *, double, size_t, double *, double *, double *)
     void fae_optim_adam_f32(const float *, size_t, double, double, double, double, double, double, double, float *,
                             float *, float *)
     void fae_optim_adam_f64(const double *, size_t, double, double, double, double, double, double, double, double *,
@@ -46,9 +49,15 @@ cdef extern from "fastae.h" nogil:
 
 
 cdef const int8_t *codes_data(codes, like, Py_ssize_t n_levels) except? NULL:
-    """Codes of an array's shape, each -1 or the number of one of the levels: kernels index levels by them unchecked."""
+    """Codes of an array's shape, as `require_codes` has them."""
     cdef const int8_t *data = <const int8_t *> same_shape_data("codes", codes, cnp.NPY_INT8, False, like)
-    cdef Py_ssize_t n = cnp.PyArray_SIZE(codes), i
+    require_codes(data, cnp.PyArray_SIZE(codes), n_levels)
+    return data
+
+
+cdef int require_codes(const int8_t *data, Py_ssize_t n, Py_ssize_t n_levels) except -1:
+    """Each -1 or the number of one of the levels: kernels index levels by them unchecked."""
+    cdef Py_ssize_t i
     cdef uint8_t top = 0, shifted
     cdef PyThreadState *others
     if not 2 <= n_levels <= 127:
@@ -60,7 +69,7 @@ cdef const int8_t *codes_data(codes, like, Py_ssize_t n_levels) except? NULL:
     go_on(others)
     if top > n_levels:
         raise ValueError(f"codes must be -1 (missing) or 0 to {n_levels - 1}, got {<int8_t> (top - 1)}")
-    return data
+    return 0
 
 
 def alphabet_codes(symbols, code_of, codes):
@@ -224,38 +233,44 @@ cdef class ChainGradient:
         if encoder.sizes[encoder.stack.n_layers] != decoder.sizes[0]:
             raise ValueError(f"the encoder gives {encoder.sizes[encoder.stack.n_layers]} latents, "
                              f"the decoder takes {decoder.sizes[0]}")
+        if decoder.sizes[decoder.stack.n_layers] != encoder.sizes[0]:
+            raise ValueError(f"the encoder takes {encoder.sizes[0]} symbols, "
+                             f"the decoder gives {decoder.sizes[decoder.stack.n_layers]}")
 
     def work(self, size_t n, n_threads=1):
         return fae_chain_gradient_work(&self.chain, n, thread_count(n_threads))
 
-    def __call__(self, encoder_params, decoder_params, x, codes, levels, double temperature, double scale, work, xhat,
-                 encoder_bar, decoder_bar, n_threads=1):
+    def __call__(self, encoder_params, decoder_params, codes, level_of, double temperature, work, encoder_bar,
+                 decoder_bar, n_threads=1):
         cdef int real = real_type("encoder_params", encoder_params)
         cdef const void *encoder_data = self.encoder.params_data(encoder_params, real)
         cdef const void *decoder_data = self.decoder.params_data(decoder_params, real)
-        cdef const void *x_data = self.encoder.examples_data(x, real)
-        cdef size_t n = <size_t> cnp.PyArray_DIM(x, 0), threads = thread_count(n_threads)
-        cdef Py_ssize_t d_out = self.decoder.sizes[self.decoder.stack.n_layers]
-        cdef Py_ssize_t n_levels
-        cdef const void *level_data = any_vector_data("levels", levels, real, &n_levels)
-        cdef void *xhat_data = matrix_data("xhat", xhat, real, True, <Py_ssize_t> n, d_out)
-        cdef const int8_t *code_data = codes_data(codes, xhat, n_levels)
+        cdef Py_ssize_t n = 0, n_levels
+        if isinstance(codes, cnp.ndarray) and cnp.PyArray_NDIM(codes) == 2:
+            n = cnp.PyArray_DIM(codes, 0)
+        cdef const int8_t *code_data = <const int8_t *> matrix_data("codes", codes, cnp.NPY_INT8, False, n,
+                                                                    self.encoder.sizes[0])
+        cdef const void *level_data = any_vector_data("level_of", level_of, real, &n_levels)
+        cdef size_t threads = thread_count(n_threads)
         cdef void *encoder_bar_data = vector_data("encoder_bar", encoder_bar, real, True, self.encoder.n_params)
         cdef void *decoder_bar_data = vector_data("decoder_bar", decoder_bar, real, True, self.decoder.n_params)
-        cdef void *scratch = work_data(work, real, fae_chain_gradient_work(&self.chain, n, threads))
+        cdef void *scratch = work_data(work, real, fae_chain_gradient_work(&self.chain, <size_t> n, threads))
         cdef fae_chain chain = self.chain
-        cdef double total
-        cdef PyThreadState *others = let_others_run(n * <size_t> (self.encoder.n_params + self.decoder.n_params))
+        cdef fae_chain_sums sums
+        cdef PyThreadState *others
+        n_levels -= 1
+        require_codes(code_data, cnp.PyArray_SIZE(codes), n_levels)
+        others = let_others_run(<size_t> n * <size_t> (self.encoder.n_params + self.decoder.n_params))
         chain.n_levels = <size_t> n_levels
         if real == cnp.NPY_FLOAT32:
-            total = fae_chain_gradient_f32(
-                &chain, <const float *> encoder_data, <const float *> decoder_data, <const float *> x_data,
-                code_data, n, <const float *> level_data, <float> temperature, <float> scale, threads,
-                <float *> scratch, <float *> xhat_data, <float *> encoder_bar_data, <float *> decoder_bar_data)
+            sums = fae_chain_gradient_f32(
+                &chain, <const float *> encoder_data, <const float *> decoder_data, code_data, <size_t> n,
+                <const float *> level_data, <float> temperature, threads, <float *> scratch,
+                <float *> encoder_bar_data, <float *> decoder_bar_data)
         else:
-            total = fae_chain_gradient_f64(
-                &chain, <const double *> encoder_data, <const double *> decoder_data, <const double *> x_data,
-                code_data, n, <const double *> level_data, temperature, scale, threads, <double *> scratch,
-                <double *> xhat_data, <double *> encoder_bar_data, <double *> decoder_bar_data)
+            sums = fae_chain_gradient_f64(
+                &chain, <const double *> encoder_data, <const double *> decoder_data, code_data, <size_t> n,
+                <const double *> level_data, temperature, threads, <double *> scratch,
+                <double *> encoder_bar_data, <double *> decoder_bar_data)
         go_on(others)
-        return total
+        return sums.loss, sums.n_known, sums.n_wrong

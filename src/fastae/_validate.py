@@ -30,17 +30,36 @@ def integer(value: Any, low: int | None, high: int | None, *, name: str) -> int:
     return number
 
 
-def positive(value: Any, *, name: str) -> float:
-    """`value` as a float above zero, and finite."""
+def real(value: Any, *, name: str) -> float:
+    """`value` as a float of any size; infinity where it is larger than all of them."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number, got {type(value).__name__}")
     try:
-        number = float(value)
+        return float(value)
     except OverflowError:
-        number = math.inf
+        return math.inf if operator.gt(value, 0) else -math.inf
+
+
+def positive(value: Any, *, name: str) -> float:
+    """`value` as a float above zero, and finite."""
+    number = real(value, name=name)
     if not (math.isfinite(number) and number > 0):
         raise ValueError(f"{name} is {value}; it must be positive and finite")
     return number
+
+
+def state(
+    given: dict[str, NDArray[Any]], own: dict[str, NDArray[Any]], *, name: str, wanted: str
+) -> dict[str, NDArray[Any]]:
+    """`given`, with arrays of the names, shapes and dtypes of `own`, the state of the thing called `name`."""
+    for key, array in own.items():
+        found = given.get(key)
+        if not isinstance(found, np.ndarray) or found.shape != array.shape or found.dtype != array.dtype:
+            got = f"{found.dtype} of shape {found.shape}" if isinstance(found, np.ndarray) else "missing or no array"
+            raise ValueError(
+                f"{key} is {got}, this {name}'s is {array.dtype} of shape {array.shape}; give the state of {wanted}"
+            )
+    return given
 
 
 def generator(seed: Any) -> np.random.Generator:
@@ -51,7 +70,12 @@ def generator(seed: Any) -> np.random.Generator:
 
 
 def rectangular(x: Any, *, name: str) -> NDArray[Any]:
-    """`x` as an array; nested lists of uneven lengths are refused in one sentence."""
+    """`x` as an array; nested lists of uneven lengths, and masked cells, are refused in one sentence."""
+    if np.ma.is_masked(x):
+        raise ValueError(
+            f"{name} has masked cells, and what they hold would be taken for known; "
+            "fill them first: .filled(-1) makes symbols missing, .filled(0) levels"
+        )
     try:
         return np.asarray(x)
     except ValueError:

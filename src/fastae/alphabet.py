@@ -130,9 +130,10 @@ class Alphabet:
         if codes.size and codes.min() == _FOREIGN:
             if others == "refuse":
                 place = tuple(int(i) for i in np.argwhere(codes == _FOREIGN)[0])
+                where = f"symbols{list(place)}" if place else "the symbol"
                 known = ", ".join(str(s) for s in self.symbols.tolist())
                 raise ValueError(
-                    f"symbols{list(place)} is {cells[place].item()!r}, but the {self.name} alphabet has {known} and "
+                    f"{where} is {cells[place].item()!r}, but the {self.name} alphabet has {known} and "
                     f"{self._symbol_of[-1].item()!r} for missing"
                 )
             if others != "missing":
@@ -195,8 +196,8 @@ class Alphabet:
         >>> DOSAGE.join(*DOSAGE.split([0, 2, 9]))
         array([0, 2, 9])
         """
-        others = np.asarray(others)
-        positions = np.asarray(positions)
+        others = _validate.rectangular(others, name="others")
+        positions = _validate.rectangular(positions, name="positions")
         symbols = self.to_symbols(codes).astype(others.dtype)
         if positions.size and not 0 <= positions.min() <= positions.max() < symbols.size:
             raise ValueError(f"positions go up to {positions.max()}, codes have {symbols.size} cells")
@@ -229,7 +230,7 @@ class Alphabet:
         array([-0.67,  0.  ,  0.67,  0.  ], dtype=float32)
         """
         dtype = _validate.float_dtype(dtype)
-        if isinstance(codes, np.ndarray) and codes.dtype == np.int8 and codes.flags.c_contiguous:
+        if type(codes) is np.ndarray and codes.dtype == np.int8 and codes.flags.c_contiguous:
             given = codes
         else:
             given = self._as_codes(codes).astype(np.int8)
@@ -239,7 +240,11 @@ class Alphabet:
 
     def fill_levels(self, codes: NDArray[np.int8], levels: NDArray[Any]) -> int:
         """Write what `to_levels` gives into an array of the shape of codes; how many of them are not missing."""
-        return _core.alphabet_levels(codes, self._level_of[levels.dtype], levels)
+        return _core.alphabet_levels(codes, self.level_table(levels.dtype), levels)
+
+    def level_table(self, dtype: np.dtype[Any]) -> NDArray[Any]:
+        """The level of missing, then that of every code, as kernels take them."""
+        return self._level_of[dtype]
 
     def from_levels(self, x: ArrayLike) -> NDArray[np.int8]:
         """Codes of the nearest levels; the lower code halfway between two.
@@ -308,9 +313,9 @@ class Alphabet:
         if not symbols.size:
             return np.zeros(symbols.shape, dtype=np.int8)
         if symbols.dtype == np.int8 or symbols.dtype.char == "S":
-            return self._code_of[symbols.view(np.uint8)]
+            return np.asarray(self._code_of[symbols.view(np.uint8)])  # of a single symbol, too, an array
         numbers = symbols.view(np.uint32) if symbols.dtype.char == "U" else symbols
-        codes = self._code_of[numbers.astype(np.uint8)]
+        codes = np.asarray(self._code_of[numbers.astype(np.uint8)])
         lowest, highest = (0, 255) if self._is_bytes else (-1, 126)
         codes[(numbers < lowest) | (numbers > highest)] = _FOREIGN
         return codes

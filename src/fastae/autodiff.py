@@ -113,7 +113,9 @@ def vjp(fun: Any, *primals: Any, n_threads: int = 1) -> tuple[Any, Callable[[Any
 
 
 def jacobian(fun: Any, x: ArrayLike, mode: str = "forward", *, n_threads: int = 1) -> NDArray[Any]:
-    """All first derivatives of fun with respect to its input.
+    """All first derivatives of fun with respect to its input x, its parameters standing still.
+
+    For those with respect to parameters see `vjp`, or `value_and_grad` for a loss.
 
     Parameters
     ----------
@@ -135,7 +137,7 @@ def jacobian(fun: Any, x: ArrayLike, mode: str = "forward", *, n_threads: int = 
     Raises
     ------
     TypeError
-        If fun or x is of another kind.
+        If fun, x or mode is of another kind.
     ValueError
         If x does not fit fun or holds NaN or infinity, or mode is another word.
 
@@ -150,6 +152,11 @@ def jacobian(fun: Any, x: ArrayLike, mode: str = "forward", *, n_threads: int = 
     >>> bool(np.allclose(J, jacobian(decoder, np.zeros((5, 3)), mode="reverse")))
     True
     """
+    if not isinstance(mode, str):
+        raise TypeError(
+            f"mode is {type(mode).__name__}; give jacobian(fun, x, mode), with 'forward' or 'reverse': it is with "
+            "respect to x, and takes parameters from fun"
+        )
     if mode not in ("forward", "reverse"):
         raise ValueError(f"mode is {mode!r}; it can be 'forward' or 'reverse'")
     _rule(fun, "jvp_rule")

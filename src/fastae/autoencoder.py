@@ -420,6 +420,8 @@ def _generator(random_state):
         return np.random.default_rng()
     if isinstance(random_state, np.random.RandomState):
         return np.random.default_rng(random_state.randint(2**31))
+    if isinstance(random_state, np.random.Generator) and not isinstance(random_state.bit_generator, np.random.PCG64):
+        return np.random.default_rng(random_state.integers(2**63))  # of the kind that `partial_fit` can keep
     try:
         return _validate.generator(random_state)
     except TypeError:

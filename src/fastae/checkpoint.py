@@ -45,7 +45,7 @@ class Checkpoint:
     Raises
     ------
     TypeError, ValueError
-        If seconds is not a number of 0 or more.
+        If path is none, or seconds is not a number of 0 or more.
 
     Examples
     --------
@@ -63,7 +63,7 @@ class Checkpoint:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, seconds: float = 60.0) -> None:
-        self.path = os.fspath(path)
+        self.path = os.fsdecode(path)
         self.seconds = 0.0 if seconds == 0 else _validate.positive(seconds, name="seconds")
         self._written = time.monotonic()
 

@@ -34,7 +34,7 @@ def check_output(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLik
     Traceback (most recent call last):
     fastae.errors.InputError: no/such/directory/cohort.fae: there is no directory no/such/directory
     """
-    path = os.fspath(path)
+    path = os.fsdecode(path)
     if not path:
         raise InputError("the output has an empty name; give the name of a file")
     if path.endswith(os.sep):
@@ -87,7 +87,7 @@ def atomic_output(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLi
     ...     os.listdir(folder)
     ['greeting']
     """
-    path = os.fspath(path)
+    path = os.fsdecode(path)
     check_output(path, inputs)
     try:
         if os.path.exists(path) and not os.path.isfile(path):

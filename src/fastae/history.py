@@ -33,6 +33,7 @@ class History:
     learning_rate, temperature : ndarray of shape (n_epochs,), float64
         At the end of the epoch.
     seconds : ndarray of shape (n_epochs,), float64
+        Wall time of the epoch, its look at the held-out rows included; their sum is that of the training.
     best_epoch : int or None
         The epoch, from 0, whose parameters the models hold, where `patience` was given.
     heldout_rows : ndarray of int64 or None
@@ -41,7 +42,7 @@ class History:
     Raises
     ------
     TypeError, ValueError
-        If a column has another name, or is not a vector of numbers.
+        If a column has another name, is not a vector of numbers, or has another length than the others.
 
     Examples
     --------
@@ -59,9 +60,11 @@ class History:
     def __init__(self, **columns: ArrayLike) -> None:
         self._columns: dict[str, list[float]] = {name: [] for name in COLUMNS}
         for name, values in columns.items():
-            if name not in self._columns:
-                raise TypeError(f"a history has no column {name!r}; its columns are {', '.join(COLUMNS)}")
+            self._check_name(name)
             self._columns[name] = _validate.vector(values, np.float64, name=name).tolist()
+        lengths = {name: len(values) for name, values in self._columns.items() if values}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"columns have {lengths} epochs; give all that are kept the same number")
         self.best_epoch: int | None = None
         self.heldout_rows: NDArray[np.int64] | None = None
 
@@ -114,6 +117,11 @@ class History:
         ----------
         **values : float
 
+        Raises
+        ------
+        TypeError, ValueError
+            If a column has another name, a value is no number, or other columns are kept; nothing is added then.
+
         Examples
         --------
         >>> history = History(loss=[0.5])
@@ -121,8 +129,18 @@ class History:
         >>> history.loss
         array([0.5 , 0.25])
         """
-        for name, value in values.items():
-            self._columns[name].append(float(value))
+        for name in values:
+            self._check_name(name)
+        kept = [name for name, column in self._columns.items() if column]
+        if kept and set(kept) != set(values):
+            raise ValueError(f"the epoch has {', '.join(values) or 'nothing'}, the history keeps {', '.join(kept)}")
+        epoch = {name: _validate.real(value, name=name) for name, value in values.items()}
+        for name, number in epoch.items():
+            self._columns[name].append(number)
+
+    def _check_name(self, name):
+        if name not in self._columns:
+            raise TypeError(f"a history has no column {name!r}; its columns are {', '.join(COLUMNS)}")
 
     def to_dict(self) -> dict[str, NDArray[np.float64]]:
         """The columns that hold something, by name; ``pandas.DataFrame(history.to_dict())`` is a table.

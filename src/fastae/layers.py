@@ -93,6 +93,8 @@ class DenseStack:
         self.dtype = _validate.float_dtype(params.dtype, name="the dtype of params")
         if params.shape != (n_params,) or not params.flags.c_contiguous:
             raise ValueError(f"params have shape {params.shape}, sizes {self.sizes} need ({n_params},) contiguous")
+        if not params.flags.aligned:
+            raise ValueError("params are not aligned in memory, as parts of a file's bytes may be; give params.copy()")
         self.params = params
 
     def __reduce__(self):

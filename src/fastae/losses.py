@@ -13,6 +13,7 @@ from fastae import _core, _validate
 from fastae.alphabet import Alphabet
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+_LEAST, _MOST = 1e-30, 1e30  # temperatures: by the least, float32 still divides the square of a distance of 10^4
 
 
 class _SymbolLoss:
@@ -34,10 +35,10 @@ class _SymbolLoss:
         first, last = self._temperatures
         if temperature is None:
             temperature = first * float(np.diff(alphabet.levels).min()) ** 2
-        self.temperature = _validate.positive(temperature, name="temperature")
+        self.temperature = _temperature(temperature, "temperature")
         if final_temperature is None:
             final_temperature = self.temperature * last / first
-        self.final_temperature = _validate.positive(final_temperature, name="final_temperature")
+        self.final_temperature = _temperature(final_temperature, "final_temperature")
         self._levels = {dtype: alphabet.levels.astype(dtype) for dtype in _FLOATS}
 
     def __repr__(self):
@@ -102,10 +103,6 @@ class _SymbolLoss:
         """Sum over cells; grad, unless None, receives scale times its gradient. The trainer's door: no checks here."""
         return self._kernel(xhat, codes, self._levels[xhat.dtype], temperature, scale, grad, n_threads)
 
-    def levels(self, dtype: np.dtype[Any]) -> NDArray[Any]:
-        """The alphabet's levels, as kernels take them."""
-        return self._levels[dtype]
-
     def count_wrong(self, xhat: NDArray[Any], codes: NDArray[np.int8]) -> int:
         """`exact` without checks."""
         return _core.loss_hamming(xhat, codes, self._levels[xhat.dtype])
@@ -117,6 +114,13 @@ class _SymbolLoss:
         if x.shape != true.shape:
             raise ValueError(f"xhat has shape {x.shape} and codes {true.shape}; they must agree")
         return x, true
+
+
+def _temperature(value, name):
+    number = _validate.positive(value, name=name)
+    if not _LEAST <= number <= _MOST:
+        raise ValueError(f"{name} is {number:.3g}; it must be {_LEAST} to {_MOST}, for float32 to divide by it")
+    return number
 
 
 class _BoundLoss:
@@ -165,7 +169,7 @@ class HammingLoss(_SymbolLoss):
     TypeError
         If alphabet is not an Alphabet, or a temperature not a number.
     ValueError
-        If a temperature is not positive and finite.
+        If a temperature is not 1e-30 to 1e30.
 
     Examples
     --------
@@ -203,7 +207,7 @@ class CrossEntropyLoss(_SymbolLoss):
     TypeError
         If alphabet is not an Alphabet, or a temperature not a number.
     ValueError
-        If a temperature is not positive and finite.
+        If a temperature is not 1e-30 to 1e30.
 
     Examples
     --------

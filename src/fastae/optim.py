@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastae import _core
+from fastae import _core, _validate
+
+_WANTED = "one of the same kind, over as many parameters of the same dtype"
+
+
+def _decay(value, name):
+    number = _validate.real(value, name=name)
+    if not 0 <= number < 1:
+        raise ValueError(f"{name} is {value}; it must be at least 0 and less than 1")
+    return number
 
 
 class SGD:
@@ -25,8 +34,8 @@ class SGD:
 
     Raises
     ------
-    ValueError
-        If momentum is outside [0, 1).
+    TypeError, ValueError
+        If momentum is no number in [0, 1).
 
     Notes
     -----
@@ -43,10 +52,8 @@ class SGD:
     """
 
     def __init__(self, params: NDArray[Any], *, momentum: float = 0.9) -> None:
-        if not 0 <= momentum < 1:
-            raise ValueError(f"momentum is {momentum}; it must be at least 0 and less than 1")
         self._params = params
-        self._momentum = float(momentum)
+        self._momentum = _decay(momentum, "momentum")
         self._velocity = np.zeros_like(params)
 
     def __repr__(self):
@@ -57,8 +64,8 @@ class SGD:
         return {"velocity": self._velocity.copy()}
 
     def set_state(self, state: dict[str, NDArray[Any]]) -> None:
-        """Go on from where `get_state` was called, to the same bits."""
-        self._velocity[:] = state["velocity"]
+        """Go on from where `get_state` was called, to the same bits; ValueError where that was of another optimiser."""
+        self._velocity[:] = _validate.state(state, self.get_state(), name="SGD", wanted=_WANTED)["velocity"]
 
     def update(self, gradient: NDArray[Any], learning_rate: float) -> None:
         """One step along minus gradient (n_params,), in the dtype of params."""
@@ -75,12 +82,12 @@ class Adam:
     beta1, beta2 : float
         Decay of the two means, each in [0, 1).
     epsilon : float
-        Positive; keeps the step finite where gradients vanish.
+        Positive and finite; keeps the step finite where gradients vanish.
 
     Raises
     ------
-    ValueError
-        If a beta is outside [0, 1) or epsilon is not positive.
+    TypeError, ValueError
+        If a beta is no number in [0, 1), or epsilon is none that is positive and finite.
 
     Notes
     -----
@@ -99,13 +106,9 @@ class Adam:
     def __init__(
         self, params: NDArray[Any], *, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8
     ) -> None:
-        for name, beta in (("beta1", beta1), ("beta2", beta2)):
-            if not 0 <= beta < 1:
-                raise ValueError(f"{name} is {beta}; it must be at least 0 and less than 1")
-        if not epsilon > 0:
-            raise ValueError(f"epsilon is {epsilon}; it must be positive")
         self._params = params
-        self._options = float(beta1), float(beta2), float(epsilon)
+        betas = _decay(beta1, "beta1"), _decay(beta2, "beta2")
+        self._options = *betas, _validate.positive(epsilon, name="epsilon")
         self._weight_decay = 0.0
         self._mean = np.zeros_like(params)
         self._mean_square = np.zeros_like(params)
@@ -120,7 +123,8 @@ class Adam:
         return {"mean": self._mean.copy(), "mean_square": self._mean_square.copy(), "n_updates": n_updates}
 
     def set_state(self, state: dict[str, NDArray[Any]]) -> None:
-        """Go on from where `get_state` was called, to the same bits."""
+        """Go on from where `get_state` was called, to the same bits; ValueError where that was of another optimiser."""
+        _validate.state(state, self.get_state(), name=type(self).__name__, wanted=_WANTED)
         self._mean[:] = state["mean"]
         self._mean_square[:] = state["mean_square"]
         self._n_updates = int(state["n_updates"][0])
@@ -157,8 +161,8 @@ class AdamW(Adam):
 
     Raises
     ------
-    ValueError
-        As `Adam`, or if weight_decay is negative or not finite.
+    TypeError, ValueError
+        As `Adam`, or if weight_decay is no number, negative or not finite.
 
     Notes
     -----
@@ -185,9 +189,9 @@ class AdamW(Adam):
         epsilon: float = 1e-8,
     ) -> None:
         super().__init__(params, beta1=beta1, beta2=beta2, epsilon=epsilon)
-        if not 0 <= weight_decay < math.inf:
+        self._weight_decay = _validate.real(weight_decay, name="weight_decay")
+        if not 0 <= self._weight_decay < math.inf:
             raise ValueError(f"weight_decay is {weight_decay}; it must be at least 0 and finite")
-        self._weight_decay = float(weight_decay)
 
     def __repr__(self):
         return f"{super().__repr__()[:-1]}, weight_decay={self._weight_decay!r})"

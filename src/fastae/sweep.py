@@ -297,11 +297,15 @@ class _Region:
         if width > training.MAX_OUTPUTS:
             raise InputError(
                 f"{n_sites} sites have {width} common alleles, an autoencoder of one block predicts at most "
-                f"{training.MAX_OUTPUTS}; give a smaller region"
+                f"{training.MAX_OUTPUTS}; give a smaller region (`-r` of the command)"
             )
         if n_latents > width:
             raise InputError(
                 f"{n_latents} latents are more than the {width} common alleles that they are for; give fewer latents"
+            )
+        if n_latents > n_rows:
+            raise InputError(
+                f"{n_latents} latents are more than the {n_rows} rows that they are to tell apart; give fewer latents"
             )
 
     def digest(self) -> str:
@@ -353,7 +357,7 @@ class _Region:
             (self.seed, *place),
             shape=training.Shape(n_latents, n_hidden, depth, bits),
             n_epochs=self.n_epochs,
-            progress=check_stop,
+            check_stop=check_stop,
         )
         assert found is not None  # `check` has seen to it
         return found

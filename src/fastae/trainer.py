@@ -52,7 +52,8 @@ class Trainer:
         Round latents while training, gradients passing straight through, so that the decoder learns from what will
         be stored.
     seed : int or numpy.random.Generator
-        Of the order of the rows, of the choice of validation rows, and of random directions.
+        Of the order of the rows, of the choice of validation rows, and of random directions. A checkpoint belongs to
+        its integer; of a generator it keeps the state, and puts it back in whichever generator is given.
     n_threads : int
         Most threads that share the rows of a batch, from 1; the results are the same, to the bit, for every number.
 
@@ -119,6 +120,7 @@ class Trainer:
         self._model = model
         self._schedule = _lookup(schedule, SCHEDULES, "schedule")
         self._rng = _validate.generator(seed)
+        self._seed = "a generator" if isinstance(seed, np.random.Generator) else str(int(seed))
         self._split_seed = _draw_seed(self._rng)  # drawn here, so that every fit holds out the same rows
         self._n_threads = _validate.integer(n_threads, 1, None, name="n_threads")
         self._update = Update(model, loss, self._mode, make_optimizer, self._rng, self._n_threads)
@@ -146,7 +148,7 @@ class Trainer:
         codes = self.loss.alphabet.to_codes(X)
         check_rows(codes, self.encoder.sizes[0], "X")
         try:
-            total, _, n_known = self._step(codes, self.learning_rate)
+            total, n_known, _ = self._step(codes, self.learning_rate)
         except DivergenceError as error:
             raise self._diverged(error, "") from None
         return total / max(1, n_known)
@@ -299,14 +301,8 @@ class Trainer:
         ValueError
             If an array is missing, or of another size or dtype than this trainer's; nothing is changed then.
         """
-        for name, own in self.get_state().items():
-            given = arrays.get(name)
-            if given is None or given.shape != own.shape or given.dtype != own.dtype:
-                got = "missing" if given is None else f"{given.dtype} of shape {given.shape}"
-                raise ValueError(
-                    f"{name} is {got}, this trainer's is {own.dtype} of shape {own.shape}; "
-                    "give the state of a trainer of the same networks and optimiser"
-                )
+        wanted = "a trainer of the same networks and optimiser"
+        _validate.state(arrays, self.get_state(), name="trainer", wanted=wanted)
         self.n_updates = int(arrays["updates"][0])
         self.learning_rate = float(arrays["rate"][0])
         rng_from_array(self._rng, arrays["random"])
@@ -318,22 +314,22 @@ class Trainer:
 
     def _epoch(self, run, rows, n_epochs, keep, bar):
         """Update on every row that the epoch has not seen yet."""
-        started = time.perf_counter() - run.seconds
         n_batches = -(-rows.n_rows // self.batch_size)
         share = run.epoch / (n_epochs - 1) if n_epochs > 1 else 1.0
         self.temperature = self.loss.temperature ** (1 - share) * self.loss.final_temperature**share
         if not run.batch:
             run.begin_epoch(_draw_seed(self._rng))
+        started = time.perf_counter() - run.seconds  # before an interruption, where there was one
         order = np.random.default_rng(run.order_seed)  # of its own: a stream's order must not depend on other draws
         for codes in rows.batches(self.batch_size, order, run.batch):
             rate = self._rate((run.epoch + run.batch / n_batches) / n_epochs)
             try:
-                total, xhat, n_known = self._step(codes, rate)
+                total, n_known, n_wrong = self._step(codes, rate)
             except DivergenceError as error:
                 where = f" (epoch {run.epoch + 1} of {n_epochs}, batch {run.batch + 1} of {n_batches})"
                 raise self._diverged(error, where) from None
             run.loss_sum += total
-            run.n_wrong += self.loss.count_wrong(xhat, codes)
+            run.n_wrong += n_wrong
             run.n_known += n_known
             run.learning_rate = rate
             run.batch += 1
@@ -373,10 +369,10 @@ class Trainer:
         return rate
 
     def _step(self, codes, rate):
-        """One update; (summed loss, reconstructions, known cells), from before it."""
-        total, xhat, n_known = self._update(codes, self.temperature, rate)
+        """One update; (summed loss, known cells, wrong ones), from before it."""
+        sums = self._update(codes, self.temperature, rate)
         self.n_updates += 1
-        return total, xhat, n_known
+        return sums
 
     def _diverged(self, error, where):
         return DivergenceError(
@@ -437,6 +433,7 @@ class Trainer:
             "optimizer": _told(self._update.optimizers["encoder"]),
             "learning_rate": repr(self.learning_rate),
             "batch_size": repr(self.batch_size),
+            "seed": self._seed,
             "schedule": getattr(self._schedule, "__qualname__", _told(self._schedule)),
             "latent_bits": repr(self.latent_bits),
             "n_epochs": repr(n_epochs),

@@ -53,6 +53,12 @@ class Update:
         self._encoder_optimizer = make_optimizer(chain.encoder.params)
         self._decoder_optimizer = make_optimizer(chain.decoder.params)
         self.optimizers = {"encoder": self._encoder_optimizer, "decoder": self._decoder_optimizer}
+        for optimizer in self.optimizers.values():
+            if not callable(getattr(optimizer, "update", None)):
+                raise TypeError(
+                    f"the function optimizer gives {optimizer!r}; let it give an object with a method "
+                    "update(gradient, learning_rate), such as SGD(params)"
+                )
         self._setup = chain, loss, mode, rng, n_threads
         self._make_pass = _passes(*self._setup)
         self._made: dict[int, _Pass] = {}
@@ -66,9 +72,7 @@ class Update:
         self._make_pass = _passes(*self._setup)
         self._made = {}
 
-    def __call__(
-        self, codes: NDArray[np.int8], temperature: float, learning_rate: float
-    ) -> tuple[float, NDArray[Any], int]:
+    def __call__(self, codes: NDArray[np.int8], temperature: float, learning_rate: float) -> tuple[float, int, int]:
         """One step along the gradient of the mean loss over the known cells of a batch.
 
         Parameters
@@ -81,10 +85,8 @@ class Update:
         -------
         total : float
             The loss summed over cells, before the step.
-        xhat : ndarray of shape (n, d)
-            The reconstructions, before the step; valid until the next call.
-        n_known : int
-            Cells that are not missing.
+        n_known, n_wrong : int
+            Cells that are not missing, and those of them that were reconstructed wrongly, before the step.
 
         Raises
         ------
@@ -93,8 +95,7 @@ class Update:
             gradient is not finite or too large to be squared; nothing is updated then.
         """
         work = self._pass(len(codes))
-        n_known = self._loss.alphabet.fill_levels(codes, work.x)
-        total = work.run(codes, temperature, 1 / max(1, n_known))
+        total, n_known, n_wrong = work.run(codes, temperature)
         if not total <= (_GUESSING + _FAR / temperature) * n_known:  # nor is NaN
             raise DivergenceError(f"the loss became {total / max(1, n_known):.3g}")
         for name, gradient in (("decoder", work.decoder_bar), ("encoder", work.encoder_bar)):
@@ -102,7 +103,7 @@ class Update:
                 raise DivergenceError(f"the {name}'s gradient is no longer finite, or too large to be squared")
         self._decoder_optimizer.update(work.decoder_bar, learning_rate)
         self._encoder_optimizer.update(work.encoder_bar, learning_rate)
-        return total, work.xhat, n_known
+        return total, n_known, n_wrong
 
     def _pass(self, n):
         """What goes over a batch of n rows; an epoch needs two sizes, the usual and the last batch's."""
@@ -115,17 +116,15 @@ class Update:
 
 
 class _Pass:
-    """From levels x to reconstructions, loss and gradient, for n rows; every array that it writes to, made once."""
+    """From symbols to reconstructions, loss and gradient, for n rows; every array that it writes to, made once."""
 
     def __init__(self, chain, n):
         encoder, decoder = chain.encoder.stack, chain.decoder.stack
-        self.x = np.empty((n, encoder.sizes[0]), dtype=encoder.dtype)
-        self.xhat = np.empty((n, decoder.sizes[-1]), dtype=encoder.dtype)
         self.encoder_bar = np.empty(encoder.n_params, dtype=encoder.dtype)
         self.decoder_bar = np.empty(decoder.n_params, dtype=encoder.dtype)
 
-    def run(self, codes: NDArray[np.int8], temperature: float, scale: float) -> float:
-        """The loss's sum over x, whose symbols are codes; fills xhat and scale times the gradient."""
+    def run(self, codes: NDArray[np.int8], temperature: float) -> tuple[float, int, int]:
+        """The loss's sum over known cells, their number, and how many are wrong; fills in the mean loss's gradient."""
         raise NotImplementedError
 
 
@@ -136,19 +135,16 @@ class _OnePass(_Pass):
         super().__init__(chain, n)
         self._params = chain.encoder.stack.params, chain.decoder.stack.params
         self._kernel, self._n_threads = kernel, n_threads
-        self._levels = loss.levels(self.x.dtype)
-        self._work = np.empty(kernel.work(n, n_threads), dtype=self.x.dtype)
+        self._level_of = loss.alphabet.level_table(chain.encoder.dtype)
+        self._work = np.empty(kernel.work(n, n_threads), dtype=chain.encoder.dtype)
 
-    def run(self, codes, temperature, scale):
+    def run(self, codes, temperature):
         return self._kernel(
             *self._params,
-            self.x,
             codes,
-            self._levels,
+            self._level_of,
             temperature,
-            scale,
             self._work,
-            self.xhat,
             self.encoder_bar,
             self.decoder_bar,
             self._n_threads,
@@ -162,25 +158,29 @@ class _Passes(_Pass):
         super().__init__(chain, n)
         self._encoder, self._decoder = encoder, decoder = chain.encoder.stack, chain.decoder.stack
         self._latent_bits, self._loss, self._n_threads = chain.latent_bits, loss, n_threads
-        self._h_encoder = np.empty(n * encoder.n_outputs, dtype=self.x.dtype)
-        self._h_decoder = np.empty(n * decoder.n_outputs, dtype=self.x.dtype)
+        self._x = np.empty((n, encoder.sizes[0]), dtype=encoder.dtype)
+        self._h_encoder = np.empty(n * encoder.n_outputs, dtype=encoder.dtype)
+        self._h_decoder = np.empty(n * decoder.n_outputs, dtype=encoder.dtype)
         self._z_real = encoder.output(self._h_encoder)
         self._z = self._z_real if chain.latent_bits is None else np.empty_like(self._z_real)
-        self.xhat = decoder.output(self._h_decoder)
-        self._xhat_bar = np.empty_like(self.xhat)
+        self._xhat = decoder.output(self._h_decoder)
+        self._xhat_bar = np.empty_like(self._xhat)
         self._gradient = mode.plan(encoder, decoder, n, rng, n_threads)
 
-    def run(self, codes, temperature, scale):
-        self._encoder.forward(self.x, self._h_encoder, n_threads=self._n_threads)
+    def run(self, codes, temperature):
+        n_known = self._loss.alphabet.fill_levels(codes, self._x)
+        self._encoder.forward(self._x, self._h_encoder, n_threads=self._n_threads)
         if self._latent_bits is not None:
             round_latents(self._z_real, self._latent_bits, out=self._z)
         self._decoder.forward(self._z, self._h_decoder, n_threads=self._n_threads)
-        total = self._loss.sum_gradient(self.xhat, codes, temperature, scale, self._xhat_bar, self._n_threads)
+        total = self._loss.sum_gradient(
+            self._xhat, codes, temperature, 1 / max(1, n_known), self._xhat_bar, self._n_threads
+        )
         if math.isfinite(total):
             self._gradient(
-                self.x, self._h_encoder, self._z, self._h_decoder, self._xhat_bar, self.encoder_bar, self.decoder_bar
+                self._x, self._h_encoder, self._z, self._h_decoder, self._xhat_bar, self.encoder_bar, self.decoder_bar
             )
-        return total
+        return total, n_known, self._loss.count_wrong(self._xhat, codes)
 
 
 def _passes(chain, loss, mode, rng, n_threads):

@@ -254,7 +254,7 @@ def _by_autoencoder(
     check_stop: Callable[[object], None],
 ) -> tuple[list[_Block], autoencoder.Model | None]:
     """A block of each slab's rows, and the model of a window in which anything varies."""
-    fitted = training.fit(matrix, table, rows[0].stop, seed, progress=check_stop)
+    fitted = training.fit(matrix, table, rows[0].stop, seed, check_stop=check_stop)
     if fitted is None:
         return [_by_frequency(matrix[:, part], table) for part in rows], None
     model, codes = fitted

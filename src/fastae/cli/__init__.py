@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: one module per command, each with ``add_parser`` and a runner."""
+"""The command line: one module per command, each with ``add_parser`` and a runner.
+
+A command that can be gone on with after it was stopped also sets ``how_to_go_on``, a sentence's end from its arguments.
+"""
 
 from __future__ import annotations
 
@@ -66,6 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.runner(args)
             sys.stdout.flush()
     except _Stopped as stopped:
+        if hasattr(args, "how_to_go_on"):
+            with contextlib.suppress(OSError):  # nobody may be left to read it
+                print(f"fastae: stopped; {args.how_to_go_on(args)}", file=sys.stderr)
         return 128 + stopped.number
     except BrokenPipeError:
         _discard_output()

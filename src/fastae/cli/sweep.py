@@ -2,6 +2,7 @@
 """``fastae sweep``: a grid of autoencoders, and what each stores of a cohort."""
 
 import argparse
+import os
 
 from .options import add_threads, input_file
 from .progress import bar
@@ -33,7 +34,7 @@ def add_parser(subparsers):
     parser.add_argument("--tsv", metavar="FILE", help="write the table here, too, for programs")
     parser.add_argument("--plot", metavar="FILE", help="draw bits per genotype against wrong alleles: png, svg or pdf")
     parser.add_argument("--json", action="store_true", help="print the table for machines")
-    parser.set_defaults(runner=run)
+    parser.set_defaults(runner=run, how_to_go_on=how_to_go_on)
 
 
 def _integers(text):
@@ -41,6 +42,14 @@ def _integers(text):
         return [int(part) for part in text.split(",")]
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no list of integers; give some as 2,4,8") from None
+
+
+def how_to_go_on(args):
+    if args.results is None:
+        return "--results FILE would have kept the finished points"
+    if not os.path.exists(args.results):
+        return "no point was finished"
+    return f"finished points are in {args.results}, and the same command goes on from them"
 
 
 def run(args):

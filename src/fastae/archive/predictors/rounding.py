@@ -8,6 +8,8 @@ is, and the two are simply added. Frantar & Alistarh, *Optimal Brain Compression
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 _STEPS = (0.18, 0.25, 0.35, 0.5)  # nats of the logit, candidates
@@ -17,7 +19,11 @@ _LIMIT = 127
 
 
 def round_layer(
-    weights: np.ndarray, biases: np.ndarray, hidden: np.ndarray, bias_step: float
+    weights: np.ndarray,
+    biases: np.ndarray,
+    hidden: np.ndarray,
+    bias_step: float,
+    check_stop: Callable[[object], object],
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Choose integers for a layer of logits.
 
@@ -29,6 +35,8 @@ def round_layer(
         What the layer is given, in (-1, 1), for all rows that will be coded.
     bias_step : float
         Biases come back as multiples of this.
+    check_stop : function
+        Called for every output and every input, with anything; what it raises ends the rounding.
 
     Returns
     -------
@@ -37,12 +45,12 @@ def round_layer(
     step : float
         The weights are integers * step.
     """
-    curvature = _inverse_curvature(weights, biases, hidden)
+    curvature = _inverse_curvature(weights, biases, hidden, check_stop)
     best = None
     for step in _STEPS:
         bits = _laplace_bits(weights / step)
         for _ in range(2):
-            integers, rounded, lost = _round(weights, biases, curvature, step, bits, bias_step)
+            integers, rounded, lost = _round(weights, biases, curvature, step, bits, bias_step, check_stop)
             counts = np.bincount(integers.ravel() + _LIMIT, minlength=2 * _LIMIT + 1)
             bits = -np.log2((counts + 0.05) / (counts.sum() + 0.05 * counts.size))
         cost = lost + float((counts * bits).sum())
@@ -52,7 +60,9 @@ def round_layer(
     return best[1:]
 
 
-def _inverse_curvature(weights: np.ndarray, biases: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+def _inverse_curvature(
+    weights: np.ndarray, biases: np.ndarray, hidden: np.ndarray, check_stop: Callable[[object], object]
+) -> np.ndarray:
     """Inverse of the cross-entropy's Hessian in bits, for each output: (n_outputs, n_hidden + 1, n_hidden + 1)."""
     n_rows = len(hidden)
     sample = hidden[:: max(1, n_rows // _SAMPLE)]
@@ -62,11 +72,12 @@ def _inverse_curvature(weights: np.ndarray, biases: np.ndarray, hidden: np.ndarr
     spread = 1 / (np.exp(logits) + 2 + np.exp(-logits))  # p (1 - p)
     spread *= n_rows / len(sample) / np.log(2)
     width = inputs.shape[1]
-    hessian = np.empty((len(weights), width, width))
+    inverse = np.empty((len(weights), width, width))
     for output in range(len(weights)):
-        hessian[output] = (inputs * spread[:, output, None]).T @ inputs
-    hessian += np.eye(width) * 0.3
-    return np.linalg.inv(hessian)
+        check_stop(None)
+        hessian = ((inputs * spread[:, output, None]).T @ inputs).astype(np.float64)
+        inverse[output] = np.linalg.inv(hessian + np.eye(width) * 0.3)
+    return inverse
 
 
 def _laplace_bits(scaled: np.ndarray) -> np.ndarray:
@@ -78,7 +89,13 @@ def _laplace_bits(scaled: np.ndarray) -> np.ndarray:
 
 
 def _round(
-    weights: np.ndarray, biases: np.ndarray, curvature: np.ndarray, step: float, bits: np.ndarray, bias_step: float
+    weights: np.ndarray,
+    biases: np.ndarray,
+    curvature: np.ndarray,
+    step: float,
+    bits: np.ndarray,
+    bias_step: float,
+    check_stop: Callable[[object], object],
 ) -> tuple[np.ndarray, np.ndarray, float]:
     left = np.column_stack([weights, biases]).astype(np.float64)
     inverse = curvature.copy()
@@ -87,6 +104,7 @@ def _round(
     lost = 0.0
     nearby = np.arange(-1, 2)
     for i in range(n_hidden + 1):
+        check_stop(None)
         pivot = inverse[:, i, i].copy()
         if i < n_hidden:
             nearest = np.clip(np.rint(left[:, i] / step).astype(np.int64), -_LIMIT + 1, _LIMIT - 1)

@@ -77,7 +77,7 @@ def fit(
     *,
     shape: Shape | None = None,
     n_epochs: int | None = None,
-    progress: Callable[[object], object] | None = None,
+    check_stop: Callable[[object], object] = lambda _: None,
 ) -> tuple[Model, np.ndarray] | None:
     """Train an autoencoder on a window.
 
@@ -92,8 +92,8 @@ def fit(
         Otherwise `shape_of` gives one.
     n_epochs : int, optional
         Otherwise as many as make MAX_STEPS updates, at most MAX_EPOCHS.
-    progress : function, optional
-        Called after every epoch.
+    check_stop : function
+        Called all the time, with anything; what it raises ends the training.
 
     Returns
     -------
@@ -120,15 +120,15 @@ def fit(
     if shape is None:
         shape = Shape(*shape_of(n_rows, len(modelled)))
     bits = shape.latent_bits
-    encoder, decoder = _train(rows, shape, n_epochs, rng, progress)
+    encoder, decoder = _train(rows, shape, n_epochs, rng, check_stop)
     codes = np.concatenate(
         [
             quantize_latents(encoder.transform(HAPLOTYPE.to_levels(part, np.float32)), bits)
             for part in np.array_split(rows, -(-n_rows // 4096))
         ]
     )
-    _improve(codes, bits, decoder, rows)
-    integer, bias_step = _to_integers(decoder, codes, bits)
+    _improve(codes, bits, decoder, rows, check_stop)
+    integer, bias_step = _to_integers(decoder, codes, bits, check_stop)
     # |score| * score_scale is the logit's size; the level is that over LEVEL_WIDTH, in fixed point
     shift = 31
     multiplier = int(np.clip(round(integer.score_scale / LEVEL_WIDTH * 2**shift), 1, 2**31))
@@ -150,7 +150,7 @@ def _train(
     shape: Shape,
     n_epochs: int | None,
     rng: np.random.Generator,
-    progress: Callable[[object], object] | None,
+    check_stop: Callable[[object], object],
 ) -> tuple[Encoder, Decoder]:
     n_rows, width = rows.shape
     encoder = Encoder(shape.encoder_sizes(width), seed=rng)
@@ -175,8 +175,7 @@ def _train(
     )
     if n_epochs is None:
         n_epochs = min(MAX_EPOCHS, -(-MAX_STEPS * BATCH_SIZE // len(sample)))
-    callbacks = () if progress is None else [lambda _, history: progress(history)]
-    trainer.fit(sample, n_epochs=n_epochs, callbacks=callbacks)
+    trainer.fit(sample, n_epochs=n_epochs, callbacks=[lambda _, history: check_stop(history)])
     return encoder, decoder
 
 
@@ -187,7 +186,9 @@ def shape_of(n_rows: int, width: int) -> tuple[int, int]:
     return n_latents, n_hidden
 
 
-def _improve(codes: np.ndarray, bits: int, decoder: Decoder, rows: np.ndarray) -> None:
+def _improve(
+    codes: np.ndarray, bits: int, decoder: Decoder, rows: np.ndarray, check_stop: Callable[[object], object]
+) -> None:
     """Move latents, in place, by one step where that makes their row cheaper: the encoder's guess is not the best.
 
     A row costs the bits of its errors and those of its code, and codes that many rows share are cheap.
@@ -199,6 +200,7 @@ def _improve(codes: np.ndarray, bits: int, decoder: Decoder, rows: np.ndarray) -
             signs = 1 - 2 * rows[start : start + SEARCH_ROWS].astype(np.float32)
             cost = _row_bits(part, bits, decoder, signs) + (prices(part) if sweep else 0)
             for latent in range(codes.shape[1]):
+                check_stop(None)
                 for step in _STEPS_OF_ONE_BIT if bits == 1 else _STEPS:
                     moved = part.copy()
                     moved[:, latent] = step(part[:, latent], (1 << bits) - 1)
@@ -247,9 +249,12 @@ def _row_bits(codes: np.ndarray, bits: int, decoder: Decoder, signs: np.ndarray)
     return (np.maximum(logits, 0) + np.log1p(np.exp(-np.abs(logits)))).sum(axis=1) / np.log(2)
 
 
-def _to_integers(decoder: Decoder, codes: np.ndarray, latent_bits: int) -> tuple[IntDecoder, int]:
+def _to_integers(
+    decoder: Decoder, codes: np.ndarray, latent_bits: int, check_stop: Callable[[object], object]
+) -> tuple[IntDecoder, int]:
     """The decoder in integers, and the step of its last biases."""
-    weights, biases, step = round_layer(*decoder.layers[-1], _hidden(decoder, codes, latent_bits), BIAS_STEP)
+    hidden = _hidden(decoder, codes, latent_bits)
+    weights, biases, step = round_layer(*decoder.layers[-1], hidden, BIAS_STEP, check_stop)
     plain = IntDecoder.from_float(decoder, latent_bits=latent_bits, weight_bits=8)
     one = HIDDEN_ONE if len(decoder.layers) > 1 else (1 << latent_bits) - 1  # what the last layer is given for 1
     scale = step / one  # of a score
