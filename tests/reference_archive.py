@@ -232,7 +232,7 @@ def read_cells(data, latents, model):
 
 
 def read_pbwt(data, columns, n_rows):
-    """§5.9: bits (n_columns, n_rows)."""
+    """§5.8: bits (n_columns, n_rows)."""
     source = Bytes(data)
     bits = [None] * len(columns)
     for stream, wanted in ((source.counted(), True), (source.rest(), False)):

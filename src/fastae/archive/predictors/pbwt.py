@@ -4,7 +4,7 @@
 Ahead of each column the rows stand in the order of their bits in the columns before it, read backwards, so those that
 have been alike longest are neighbours and mostly go on alike (R. Durbin 2014, doi:10.1093/bioinformatics/btu014). A
 block's alleles are one stream and all else, such as missing calls, another: what is missing says little of which rows
-are alike. FORMAT.md §5.8 and §5.9.
+are alike. FORMAT.md §5.8.
 """
 
 from __future__ import annotations
