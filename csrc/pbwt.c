@@ -4,17 +4,17 @@
  * each column the rows are sorted by what they have in the columns before it, the nearest counting most, so that rows
  * next to each other are alike and a column is a few runs. Runs are coded by adaptive models under a range coder, as in
  * GTShark (Deorowicz & Danek 2019), but by the *cost* of cells: in a steady stretch every cell has a small cost, the bits
- * that "no change here" takes, and one step of the coder passes all cells that together cost at most PBWT_SEGMENT, or
+ * that "no change here" takes, and one step of the coder passes all cells that together cost at most SEGMENT, or
  * finds the change among them. Time so goes with the changes rather than with the cells.
  *
- * All arithmetic is in integers, and FORMAT.md says each step of it. */
+ * All arithmetic is in integers, and FORMAT.md §5.9 says each step of it. */
 #include "internal.h"
 #include "pbwt_model.h"
 
 #include <string.h>
 
-#define REORDERING 6         /* columns of so many minor alleles or more change the order of rows */
-#define WORD 64              /* cells whose classes are counted together */
+#define REORDERING 6 /* columns of so many minor alleles or more change the order of rows */
+#define WORD 64 /* cells whose classes are counted together */
 
 /* ---- columns -------------------------------------------------------------------------------------------------------- */
 
@@ -61,9 +61,11 @@ typedef struct {
     pbwt_model *model;
 } pbwt_state;
 
-#define SLACK 64 /* numbers past the end of a vector: copies are of whole pieces */
-#define TIME_MOST                                                                                                      \
-    4096u /* then TIME_STEP is taken off all times; the matches of the rest stay longer than any told apart */
+#define SLACK 16 /* numbers past the end of a vector: copies are of whole pieces */
+
+/* Times have 16 bits: at TIME_MOST, TIME_STEP is taken off all of them. Those below it become 0, which changes no match
+ * that is told from longer ones. */
+#define TIME_MOST 4096u
 #define TIME_STEP 3072u
 
 /* The next part of the work; without work, room is counted all the same. */

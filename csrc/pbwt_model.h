@@ -8,15 +8,15 @@
 #define MATCHES 8 /* classes of how many columns back a row is like the row above it */
 #define HISTORY 4 /* cells before a cell that are its history */
 #define HISTORIES (1u << HISTORY)
-#define STATES 6             /* of steady stretches: see steady_state() */
-#define STATE_NONE_YET 4     /* zeros, before the first one of the column */
+#define STATES 6 /* of steady stretches: 0 to 3: zeros, by the distance to the last one */
+#define STATE_NONE_YET 4 /* zeros, before the first one of the column */
 #define STATE_ONES 5
-#define RARE 4               /* a column of up to so many minor alleles says exactly how many */
-#define MINOR_CLASSES 12     /* 0 to 4, then 5-15, 16-63, ..., 16384-32767 */
-#define RUN_OCTAVES 15       /* floor(log2(runs)) */
+#define RARE 4 /* a column of up to so many minor alleles says exactly how many */
+#define MINOR_CLASSES 12 /* 0 to 4, then 5-15, 16-63, ..., 16384-32767 */
+#define RUN_OCTAVES 15 /* floor(log2(runs)) */
 #define KINDS (RARE - 1 + (MINOR_CLASSES - RARE - 1) * RUN_OCTAVES)
-#define SEGMENT (1u << 26)   /* 4 bits in units of COST_UNIT */
-#define COST_BITS 24         /* a cost is in 2^-24 bits */
+#define SEGMENT (1u << 26) /* 4 bits of cost */
+#define COST_BITS 24 /* a cost is in 2^-24 bits */
 #define COST_LEAST 8u
 #define PROBABILITY_LEAST (1u << 14)
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A plain twin of the coder of columns of bits, written from FORMAT.md §5.8 and not from the C.
+"""A plain twin of the coder of columns of bits, written from FORMAT.md §5.9 and not from the C.
 
-A `Block` takes one column after the other through the same steps, whether a `Decoder` finds what is there or an `Encoder`
-is told. Cells are looked at one by one, and nothing is counted ahead.
+A `Block` takes one column after the other through the same steps, whether a `Decoder` finds what is there or an
+`Encoder` is told. Cells are looked at one by one, and nothing is counted ahead.
 """
 
 import numpy as np

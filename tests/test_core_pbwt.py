@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Columns of bits by the positional Burrows-Wheeler transform: against their twin, in parts, and from bytes gone bad."""
+"""Columns of bits by the positional Burrows-Wheeler transform: as their twin, in parts, and from bytes gone bad."""
 
 import functools
 import math
@@ -183,17 +183,28 @@ def test_encode_says_that_the_buffer_is_small(shape, isa, rng):
     assert encode(columns, len(stream)) == stream
 
 
-def test_decode_refuses_truncated_and_longer_streams(isa, rng):
+def is_refused(stream, columns):
+    """Whether it is; if not, it is the one stream of other columns."""
+    try:
+        found = decode(stream, columns.shape)
+    except FormatError:
+        return True
+    assert found.max() <= 1
+    assert (found != columns).any()
+    assert encode(found) == stream
+    return False
+
+
+def test_truncated_and_longer_streams_are_refused_or_those_of_other_bits(isa, rng):
+    """Nearly every number below 1 is a stream, so a checksum is up to what holds it."""
     columns = haplotypes(rng, 60, 90)
     stream = encode(columns)
-    for cut in range(1, len(stream)):  # no bytes are columns of nothing but zeros
-        with pytest.raises(FormatError):
-            decode(stream[:cut], columns.shape)
-        with pytest.raises(FormatError):
-            decode_rows(stream[:cut], columns.shape, [3])
+    assert sum(is_refused(stream[:cut], columns) for cut in range(len(stream))) > 0.95 * len(stream)
     for more in (b"\0", b"\1", b"\0\0", bytes(40)):
         with pytest.raises(FormatError, match="corrupt"):
             decode(stream + more, columns.shape)
+        with pytest.raises(FormatError, match="corrupt"):
+            decode_rows(stream + more, columns.shape, [3])
 
 
 def test_flipped_streams_are_refused_or_those_of_other_bits(isa, rng):
@@ -203,15 +214,8 @@ def test_flipped_streams_are_refused_or_those_of_other_bits(isa, rng):
     for bit in range(8 * len(stream)):
         flipped = bytearray(stream)
         flipped[bit // 8] ^= 1 << bit % 8
-        try:
-            found = decode(flipped, columns.shape)
-        except FormatError:
-            refused += 1
-            continue
-        assert found.max() <= 1
-        assert (found != columns).any()
-        assert encode(found) == flipped
-    assert refused > 4 * len(stream)
+        refused += is_refused(bytes(flipped), columns)
+    assert refused > 7 * len(stream)
 
 
 def test_random_bytes_are_refused_soon(isa, rng):
