@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import reference_coders
 import reference_gaps
+import reference_pbwt
 
 from fastae.rans import FrequencyTable  # §2.2 has its own tests
 
@@ -230,6 +231,19 @@ def read_cells(data, latents, model):
     return bits
 
 
+def read_pbwt(data, columns, n_rows):
+    """§5.8: bits (n_columns, n_rows)."""
+    source = Bytes(data)
+    bits = [None] * len(columns)
+    for stream, wanted in ((source.counted(), True), (source.rest(), False)):
+        members = [i for i, (_, _, kind, *_) in enumerate(columns) if (1 <= kind <= 126) == wanted]
+        assert members or not stream
+        if members:
+            for i, row_bits in zip(members, reference_pbwt.decode(stream, len(members), n_rows), strict=True):
+                bits[i] = row_bits
+    return bits
+
+
 def read_calls(bits, by_sample, usual, columns, n_sites, n_samples, ploidy):
     """§5.4: calls (n_sites, n_samples, ploidy) and phase (n_sites, n_samples)."""
     calls = np.zeros((n_sites, n_samples, ploidy), np.int8)
@@ -274,6 +288,8 @@ def read_archive(data):
             payload, predictor, n_latents = index.sections[5, number, slab]
             if predictor == 0:
                 bits = read_gaps(payload, columns, n_rows)
+            elif predictor == 2:
+                bits = read_pbwt(payload, columns, n_rows)
             else:
                 latents = read_latents(payload[:n_latents], model, n_rows)
                 residual = Bytes(payload[n_latents:])

@@ -49,17 +49,27 @@ def small_cohort():
     return Cohort.from_arrays(calls, phased=np.arange(32) != 4, sites=sites)
 
 
-@pytest.fixture(scope="module")
-def good(tmp_path_factory):
-    """Bytes of an archive of 2 x 2 blocks, the first window's by an autoencoder."""
-    path = tmp_path_factory.mktemp("good") / "a.fae"
+def write_small(folder, predictor):
+    """Bytes of an archive of 2 x 2 blocks."""
+    path = folder / "a.fae"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "MAX_EPOCHS", 40)
-        write_archive(path, small_cohort(), predictor="autoencoder", block_variants=9, block_samples=20)
+        write_archive(path, small_cohort(), predictor=predictor, block_variants=9, block_samples=20)
     with open_archive(path) as archive:
-        assert archive.info()["predictors"]["autoencoder"] >= 2
+        assert archive.info()["predictors"][predictor] >= 2
         assert archive.info()["bytes"]["total"] < 3000
     return path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    """An archive the first window of which is by an autoencoder."""
+    return write_small(tmp_path_factory.mktemp("good"), "autoencoder")
+
+
+@pytest.fixture(scope="module")
+def by_pbwt(tmp_path_factory):
+    return write_small(tmp_path_factory.mktemp("by_pbwt"), "pbwt")
 
 
 @pytest.fixture
@@ -100,6 +110,15 @@ def test_a_flip_of_every_bit_is_refused(good, path):
             archive.verify()
         by_checksum += refusal.type is ChecksumError
     assert by_checksum > 7 * len(good)
+
+
+def test_a_flip_of_every_byte_of_blocks_by_pbwt_is_refused(by_pbwt, path):
+    for position in range(len(by_pbwt)):
+        flipped = bytearray(by_pbwt)
+        flipped[position] ^= 1 << position % 8
+        path.write_bytes(flipped)
+        with pytest.raises(FormatError), open_archive(path) as archive:
+            archive.verify()
 
 
 def test_more_bytes_at_either_end_are_refused(good, path):
@@ -213,8 +232,11 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_hostile_sections_are_refused_or_decode(good, path, bounds, rng, kind):
+@pytest.mark.parametrize(
+    ("written", "kind"), [*(("good", kind) for kind in KINDS), ("by_pbwt", "columns"), ("by_pbwt", "block")]
+)
+def test_hostile_sections_are_refused_or_decode(request, path, bounds, rng, written, kind):
+    good = request.getfixturevalue(written)
     index, payloads = taken_apart(good, path)
     assert put_together(index, payloads, path) == good
     outcomes = Outcomes(path)
@@ -305,6 +327,18 @@ def test_blocks_of_too_many_calls_are_refused_before_they_take_memory(good, path
         read_everything(path)
 
 
+def test_blocks_by_pbwt_of_few_bytes_and_many_columns_are_refused_soon(by_pbwt, path, bounds):
+    """Whatever a stream runs out of or has left, 32 people and a few bytes are no work for long."""
+    for per_site, stream in ((60, b""), (60, b"\0"), (60, b"\3abc"), (0, b"\0"), (0, b"\1a"), (0, b"\0a")):
+        counts = [per_site, per_site]
+        kinds = np.tile(np.arange(1, per_site + 1), 65536)
+        columns = b"\0" + packed([0, 0], counts, [0, 0], [0, 0], kinds, [0, 0])
+        changed = {container.COLUMNS: columns, container.BLOCK: stream}
+        path.write_bytes(with_sections(by_pbwt, path, changed, n_sites=65536))
+        with pytest.raises(FormatError, match="corrupt|too early"):
+            read_everything(path)
+
+
 def test_decoders_of_too_many_weights_are_refused_before_they_take_memory(good, path, bounds):
     kinds = np.tile(np.arange(1, 31), 65536)
     columns = b"\0" + packed([0, 0], [30, 30], [0, 0], [0, 0], kinds, [3, 3])
@@ -393,7 +427,7 @@ def test_blocks_that_do_not_decode_are_never_written(path, monkeypatch):
         ("split", spoilt_split),
         ("encode_sites", lambda sites: real_sites(Sites.numbered(len(sites)))),
     ):
-        for predictor in ("frequency", "autoencoder"):
+        for predictor in ("frequency", "autoencoder", "pbwt"):
             with monkeypatch.context() as patch:
                 patch.setattr(training, "MAX_EPOCHS", 5)
                 patch.setattr(writer, name, spoilt)

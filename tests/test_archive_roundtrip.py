@@ -10,11 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fastae import open_archive, write_archive
-from fastae.archive.predictors import autoencoder, training
+from fastae.archive import writer
+from fastae.archive.predictors import frequency, pbwt, training
 from fastae.cohort import Cohort, CohortStream, Sites, first_difference
 from fastae.errors import FormatError, InputError
 
-PREDICTORS = ["auto", "frequency", "autoencoder"]
+PREDICTORS = ["auto", "frequency", "autoencoder", "pbwt"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -83,35 +84,67 @@ def test_each_predictor_writes_the_blocks_it_is_asked_for(tmp_path, rng):
         with open_archive(tmp_path / predictor) as archive:
             info = archive.info()
         kinds[predictor] = info["predictors"], info["bytes"]["genotypes"]
-    assert kinds["frequency"][0] == {"frequency": 2, "autoencoder": 0}
-    assert kinds["autoencoder"][0] == {"frequency": 0, "autoencoder": 2}
-    assert kinds["auto"][0] == kinds["autoencoder"][0]
-    assert kinds["auto"][1] == kinds["autoencoder"][1] < kinds["frequency"][1]
+    for predictor in PREDICTORS[1:]:
+        assert kinds[predictor][0] == dict.fromkeys(PREDICTORS[1:], 0) | {predictor: 2}
+    assert kinds["auto"] == kinds["pbwt"]
+    assert kinds["pbwt"][1] < kinds["autoencoder"][1] < kinds["frequency"][1]
 
 
 def test_auto_chooses_for_each_block(tmp_path, rng, monkeypatch):
-    """The second block alone would be far larger by the autoencoder."""
-    real, done = autoencoder.encode, []
+    """The second block alone would be far larger by its neighbours."""
+    real, done = pbwt.encode, []
 
     def encode(*args):
-        latents, residual = real(*args)
+        residual = real(*args)
         done.append(len(residual))
-        return latents, residual + bytes(10_000 * (len(done) == 2))
+        return residual + bytes(10_000 * (len(done) == 2))
 
-    monkeypatch.setattr(autoencoder, "encode", encode)
+    monkeypatch.setattr(pbwt, "encode", encode)
     calls = cohorts.related(rng, 120, 300, noise=0.002)
     write_archive(tmp_path / "a", calls, block_samples=100)
     with open_archive(tmp_path / "a") as archive:
-        assert [np.isnan(archive.latents()[0][slab]).all() for slab in (slice(100), slice(100, 200))] == [False, True]
-        assert archive.info()["predictors"] == {"frequency": 1, "autoencoder": 2}
+        assert [section.predictor for section, _ in archive._blocks(0)] == [pbwt.NUMBER, frequency.NUMBER, pbwt.NUMBER]
         np.testing.assert_array_equal(archive[:], calls)
 
 
-def test_auto_leaves_noise_to_the_frequencies(tmp_path, rng):
-    write_archive(tmp_path / "a", rng.integers(0, 2, (50, 60, 2)))
+@pytest.mark.parametrize(("n_samples", "chosen"), [(40, "pbwt"), (300, "frequency")])
+def test_auto_takes_frequencies_only_where_they_save_more_than_the_rates_they_need(tmp_path, rng, n_samples, chosen):
+    """Noise is less by frequency in every block; but of few people, that is not worth the window's rates."""
+    calls = (rng.random((500, n_samples, 2)) < 0.05).astype(np.int8)
+    sizes = {}
+    for predictor in ("auto", "frequency", "pbwt"):
+        write_archive(tmp_path / "a", calls, predictor=predictor, block_samples=20)
+        with open_archive(tmp_path / "a") as archive:
+            sizes[predictor] = [section.length for section, _ in archive._blocks(0)]
+            sizes[predictor].append(archive.info()["bytes"]["genotypes"])
+    assert all(a < b for a, b in zip(sizes["frequency"][:-1], sizes["pbwt"][:-1], strict=True))
+    assert sizes["auto"] == sizes[chosen]
+    assert sizes["auto"][-1] == min(sizes["frequency"][-1], sizes["pbwt"][-1])
+
+
+def test_blocks_have_the_shape_their_predictor_likes(tmp_path, monkeypatch, rng):
+    monkeypatch.setitem(writer.BLOCK_SHAPES, "pbwt", (20, 12))  # or 40 of so few
+    monkeypatch.setitem(writer.BLOCK_SHAPES, "frequency", (25, 20))
+    for predictor, n_windows, slab_samples in (("pbwt", 3, 10), ("frequency", 4, 15)):
+        write_archive(tmp_path / "a", cohorts.related(rng, 100, 30), predictor=predictor)
+        with open_archive(tmp_path / "a") as archive:
+            index = archive._reader.index
+            assert (len(index.windows), index.slab_samples) == (n_windows, slab_samples)
+    write_archive(tmp_path / "a", cohorts.related(rng, 2, 33_000, ploidy=1))
     with open_archive(tmp_path / "a") as archive:
-        assert archive.info()["predictors"] == {"frequency": 1, "autoencoder": 0}
-        assert archive.info()["bytes"]["decoder"] == 0
+        assert archive._reader.index.slab_samples == 16_500
+
+
+def test_more_rows_than_pbwt_takes_go_by_frequency_or_are_refused_by_name(tmp_path, rng):
+    calls = cohorts.related(rng, 3, 65_536 // 2)
+    write_archive(tmp_path / "a", calls, block_samples=40_000)
+    with open_archive(tmp_path / "a") as archive:
+        assert archive.info()["predictors"]["frequency"] == 1
+    message = "a block has 65536 rows, pbwt takes 65535; give block_samples of at most 32767"
+    with pytest.raises(InputError, match=message):
+        write_archive(tmp_path / "b", calls, predictor="pbwt", block_samples=40_000)
+    write_archive(tmp_path / "b", calls, predictor="pbwt", block_samples=32_767)
+    assert first_difference(Cohort.from_arrays(calls), read_back(tmp_path / "b")) is None
 
 
 @pytest.mark.parametrize("predictor", PREDICTORS)
@@ -225,29 +258,28 @@ def test_blocks_put_together_wrongly_are_refused(tmp_path, calls, phased, sample
     assert not list(tmp_path.iterdir())
 
 
-def test_windows_too_large_for_a_reader_are_refused_by_both(tmp_path, monkeypatch):
+def test_windows_too_large_for_a_reader_are_refused_and_never_written(tmp_path, monkeypatch):
     write_archive(tmp_path / "a", np.ones((11, 10, 1), np.int8))
     monkeypatch.setattr("fastae.archive.container.MAX_WINDOW_CALLS", 100)
     with pytest.raises(FormatError, match="more than 2\\^32 alleles"):
         open_archive(tmp_path / "a")
-    with pytest.raises(InputError, match="11 sites hold 110 alleles, more than a reader takes"):
-        write_archive(tmp_path / "b", np.ones((11, 10, 1), np.int8))
-    write_archive(tmp_path / "b", np.ones((10, 10, 1), np.int8))
+    write_archive(tmp_path / "b", np.ones((11, 10, 1), np.int8))
+    with open_archive(tmp_path / "b") as archive:
+        assert archive.info()["blocks"] == 2 and (archive[:] == 1).all()
 
 
-def test_blocks_too_large_for_a_reader_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("fastae.archive.writer.MAX_BLOCK_CELLS", 100)
-    with pytest.raises(InputError, match="a block of 11 sites and 10 samples is too large"):
-        write_archive(tmp_path / "a", np.ones((11, 10, 1), np.int8))
-    write_archive(tmp_path / "a", np.ones((10, 10, 1), np.int8))
+def test_blocks_too_large_for_a_reader_are_halved_until_a_site_is_too_large(tmp_path, monkeypatch):
+    monkeypatch.setattr("fastae.archive.writer.MAX_BLOCK_CELLS", 25)
+    write_archive(tmp_path / "a", np.ones((11, 10, 1), np.int8))
+    with open_archive(tmp_path / "a") as archive:
+        assert archive.info()["blocks"] == 7 and (archive[:] == 1).all()
+    with pytest.raises(InputError, match="a site of 26 samples is too large for a reader's memory; give smaller"):
+        write_archive(tmp_path / "b", np.ones((11, 26, 1), np.int8))
 
 
-def test_more_common_columns_than_a_decoder_predicts_go_by_frequency_or_are_refused_by_name(tmp_path, monkeypatch, rng):
+def test_more_common_columns_than_a_decoder_predicts_are_refused(tmp_path, monkeypatch, rng):
     monkeypatch.setattr(training, "MAX_OUTPUTS", 20)
     calls = rng.integers(0, 2, (21, 30, 2)).astype(np.int8)
-    write_archive(tmp_path / "a", calls)
-    with open_archive(tmp_path / "a") as archive:
-        assert archive.info()["predictors"] == {"frequency": 1, "autoencoder": 0}
     with pytest.raises(
         InputError, match="at most 20 columns and 21 sites have 21 common ones; give smaller block_variants"
     ):

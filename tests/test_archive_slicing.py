@@ -19,16 +19,27 @@ from fastae.errors import InputError
 N_VARIANTS, N_SAMPLES = 90, 40
 
 
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    """(path, cohort): blocks of 25 sites and 12 samples, each by the autoencoder where it can."""
+def write(folder, predictor):
+    """(path, cohort): blocks of 25 sites and 12 samples."""
     rng = np.random.default_rng(7)
     cohort = cohorts.mixed(rng, N_VARIANTS, N_SAMPLES)
-    path = tmp_path_factory.mktemp("slicing") / "a.fae"
+    path = folder / "a.fae"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "MAX_EPOCHS", 40)
-        write_archive(path, cohort, predictor="autoencoder", block_variants=25, block_samples=12)
+        write_archive(path, cohort, predictor=predictor, block_variants=25, block_samples=12)
     return path, cohort
+
+
+@pytest.fixture(scope="module", params=["autoencoder", "pbwt"])
+def written(request, tmp_path_factory):
+    return write(tmp_path_factory.mktemp("slicing"), request.param)
+
+
+@pytest.fixture(scope="module")
+def with_latents(tmp_path_factory):
+    path, _ = write(tmp_path_factory.mktemp("latents"), "autoencoder")
+    with open_archive(path) as archive:
+        yield archive
 
 
 @pytest.fixture
@@ -221,8 +232,8 @@ def test_query_refuses_regions_that_are_none(archive, region):
 # ---- latents and errors ------------------------------------------------------------------------------
 
 
-def test_latents_are_levels_of_every_row_of_every_window(archive):
-    latents = archive.latents()
+def test_latents_are_levels_of_every_row_of_every_window(with_latents):
+    latents = with_latents.latents()
     assert len(latents) == 4
     for window in latents:
         assert window.shape[:2] == (40, 2)
@@ -239,11 +250,12 @@ def test_windows_without_a_decoder_have_no_latents(tmp_path, rng):
 
 def test_hamming_counts_what_the_residual_corrects(tmp_path, rng):
     calls = cohorts.related(rng, 60, 50, noise=0)
-    write_archive(tmp_path / "f", calls, predictor="frequency")
-    with open_archive(tmp_path / "f") as archive:
-        commoner = (calls.mean(axis=(1, 2)) > 0.5).astype(np.int8)
-        assert archive.hamming() == (np.count_nonzero(calls != commoner[:, None, None]), calls.size)
-        by_frequency = archive.hamming()[0]
+    commoner = (calls.mean(axis=(1, 2)) > 0.5).astype(np.int8)
+    by_frequency = np.count_nonzero(calls != commoner[:, None, None])
+    for predictor in ("frequency", "pbwt"):
+        write_archive(tmp_path / "f", calls, predictor=predictor)
+        with open_archive(tmp_path / "f") as archive:
+            assert archive.hamming() == (by_frequency, calls.size)
     write_archive(tmp_path / "a", calls, predictor="autoencoder")
     with open_archive(tmp_path / "a") as archive:
         n_wrong, n_alleles = archive.hamming()
@@ -255,11 +267,13 @@ def test_hamming_counts_what_the_residual_corrects(tmp_path, rng):
 
 
 def test_every_byte_of_the_file_is_accounted_for(archive, written):
-    size = archive.info()["bytes"]
+    info = archive.info()
+    size = info["bytes"]
     assert size["total"] == written[0].stat().st_size
     assert size["total"] == size["genotypes"] + size["sites"] + size["samples"] + size["header"]
     assert size["genotypes"] == size["latents"] + size["decoder"] + size["residual"] + size["index"]
-    assert all(n > 0 for n in size.values())
+    assert all(n > 0 for name, n in size.items() if name not in ("latents", "decoder"))
+    assert (size["latents"] > 0) == (size["decoder"] > 0) == (info["predictors"]["autoencoder"] > 0)
     info = archive.info()
     assert (info["version"], info["source"], info["samples"], info["variants"]) == (0, "vcf", 40, 90)
     assert (info["ploidy"], info["blocks"]) == (2, 16)

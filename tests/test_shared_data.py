@@ -46,7 +46,7 @@ def bcftools_view(path):
 
 
 @pytest.mark.skipif(shutil.which("bcftools") is None, reason="bcftools is not installed")
-@pytest.mark.parametrize(("predictor", "n_records"), [("frequency", 1000), ("autoencoder", 150)])
+@pytest.mark.parametrize(("predictor", "n_records"), [("auto", 1000), ("frequency", 1000), ("autoencoder", 150)])
 @pytest.mark.parametrize("name", COHORTS)
 def test_a_real_cohort_comes_back_as_bcftools_sees_it(tmp_path, name, predictor, n_records):
     head(data_file(f"{name}.vcf.gz"), n_records, tmp_path / "in.vcf")
@@ -61,7 +61,7 @@ def test_a_real_cohort_comes_back_as_bcftools_sees_it(tmp_path, name, predictor,
 def test_real_sequences_come_back(tmp_path, name):
     path = data_file(f"{name}.fasta.gz")
     cohort = read_fasta(path)
-    write_archive(tmp_path / "a.fae", cohort, predictor="frequency")
+    write_archive(tmp_path / "a.fae", cohort)
     with open_archive(tmp_path / "a.fae") as archive:
         symbols = fasta_symbols(archive.read())
     np.testing.assert_array_equal(symbols, fasta_symbols(cohort))

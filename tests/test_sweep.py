@@ -337,7 +337,7 @@ def test_training_asks_in_every_long_phase_whether_to_stop(calls):
     def check_stop(_):
         asking.append(sys._getframe(1).f_code.co_name)
 
-    training.fit(matrix, table, 240, 0, forced=True, shape=training.Shape(4, 8), n_epochs=5, check_stop=check_stop)
+    training.fit(matrix, table, 240, 0, shape=training.Shape(4, 8), n_epochs=5, check_stop=check_stop)
     counts = {name: asking.count(name) for name in dict.fromkeys(asking)}
     n_rounds = 2 * 4  # of four steps
     assert counts == {"<lambda>": 5, "_improve": 3 * 4, "_inverse_curvature": 60, "_round": n_rounds * (8 + 1)}

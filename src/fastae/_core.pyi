@@ -190,3 +190,14 @@ def residual_encode(
     classes: U8, bits: U8, rates: U8, history: U8, contexts: NDArray[np.uint16], dst: U8
 ) -> int: ...  # bytes, -1 = dst too small
 def residual_decode(src: U8, classes: U8, rates: U8, history: U8, bits: U8) -> None: ...
+
+# columns of bits by the positional Burrows-Wheeler transform: bits (n_columns, n_rows) of 0 and 1
+PBWT_MAX_ROWS: int
+
+def pbwt_encode(bits: U8, dst: U8) -> int: ...  # bytes, -1 = dst too small
+def pbwt_decode(
+    src: U8, n_columns: int, n_rows: int, first: int, last: int, bits: U8
+) -> None: ...  # last - first columns
+def pbwt_decode_rows(
+    src: U8, n_columns: int, n_rows: int, rows: U32, bits: U8
+) -> None: ...  # bits (n_columns, rows.size)

@@ -11,3 +11,4 @@ include "_core_dense.pxi"    # dense stacks
 include "_core_training.pxi"  # alphabets, losses, optimisers
 include "_core_coders.pxi"   # bits, rANS, integer decoder
 include "_core_gaps.pxi"     # the residual coder
+include "_core_pbwt.pxi"    # columns by the positional Burrows-Wheeler transform

@@ -504,13 +504,21 @@ def _rebatch(blocks: Iterable[Cohort], n_variants: int) -> Iterator[Cohort]:
         start = 0
         while n_held + block.n_variants - start >= n_variants:
             stop = start + n_variants - n_held
-            yield Cohort.concatenate([*held, block.select(slice(start, stop))])
-            held, n_held, start = [], 0, stop
+            held.append(block.select(slice(start, stop)))
+            n_held, start = 0, stop
+            yield _joined(held)
         if start < block.n_variants:
             held.append(block.select(slice(start, None)))
             n_held += block.n_variants - start
     if held:
-        yield Cohort.concatenate(held)
+        yield _joined(held)
+
+
+def _joined(parts: list[Cohort]) -> Cohort:
+    """One cohort of some, which are taken out of the list: while it is used, memory does not hold them, too."""
+    whole = Cohort.concatenate(parts)
+    parts.clear()
+    return whole
 
 
 def first_difference(a: Cohort | CohortStream, b: Cohort | CohortStream) -> str | None:

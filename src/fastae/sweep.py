@@ -297,7 +297,7 @@ class _Region:
             raise InputError(
                 f"{n_sites} sites of {self.cohort.n_samples} samples are too large for one block; give a smaller region"
             )
-        width = len(training.modelled_columns(self.table, n_rows, forced=True)[1])
+        width = len(training.modelled_columns(self.table, n_rows)[1])
         if width == 0 or (self.table.rate & NEVER == NEVER).all():
             raise InputError(f"no site of {n_sites} has two alleles; there is nothing to learn")
         if width > training.MAX_OUTPUTS:
@@ -361,7 +361,6 @@ class _Region:
             self.table,
             n_rows,
             (self.seed, *place),
-            forced=True,
             shape=training.Shape(n_latents, n_hidden, depth, bits),
             n_epochs=self.n_epochs,
             check_stop=check_stop,
@@ -378,7 +377,7 @@ class _Region:
         calls, phased = decoder.calls(latents + residual, len(latents), number, cohort.n_samples)
         if not (np.array_equal(calls, cohort.call_genotype) and np.array_equal(phased, cohort.call_genotype_phased)):
             raise FastaeError("the genotypes did not decode to what they were made of; please report this as a bug")
-        guess = decoder.predicted_calls(latents, number, cohort.n_samples)
+        guess = decoder.predicted_calls(latents, len(latents), number, cohort.n_samples)
         return int(np.count_nonzero(guess != calls)) / calls.size
 
 

@@ -11,7 +11,8 @@ haplotypes, rows are samples, and a site has columns for its lower and for its h
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,6 +30,7 @@ FLIP = 0x80  # in a column's rate: 1 is the common bit, so events are zeros
 NEVER = 0x7F  # in a column's rate: no event at all
 
 MAX_COLUMNS = 1 << 22  # of a window
+_CHUNK_CELLS = 1 << 20  # handled at a time, so that what is made in between stays in the processor's cache
 
 
 @dataclass(eq=False)
@@ -44,7 +46,7 @@ class ColumnTable:
         The usual phase at each site; a PHASE column marks the calls that differ.
     site : ndarray of int64; slot, kind : ndarray of uint8, shape (n_columns,)
     rate : ndarray of uint8, shape (n_columns,)
-        How rare the rarer bit is over all rows, as `gaps` has it, or NEVER; plus FLIP.
+        How rare the rarer bit is over all rows, as `gaps` has it, or NEVER; plus FLIP. Zeros where no block needs it.
     """
 
     n_sites: int
@@ -63,6 +65,33 @@ class ColumnTable:
     @property
     def n_columns(self) -> int:
         return len(self.site)
+
+    @property
+    def is_allele(self) -> np.ndarray:
+        """Which columns say who has an allele: bool (n_columns,)."""
+        return (self.kind != PHASE) & (self.kind < KIND_MISSING)
+
+    def columns_of(self, sites: slice) -> slice:
+        """The columns of sites from one to another."""
+        first, last = np.searchsorted(self.site, [sites.start, sites.stop]).tolist()
+        return slice(first, last)
+
+    def part(self, sites: slice) -> ColumnTable:
+        """The table of sites from one to another."""
+        columns = self.columns_of(sites)
+        return ColumnTable(
+            sites.stop - sites.start,
+            self.ploidy,
+            self.by_sample,
+            self.phased[sites],
+            self.site[columns] - sites.start,
+            self.slot[columns],
+            self.kind[columns],
+            self.rate[columns],
+        )
+
+    def without_rates(self) -> ColumnTable:
+        return replace(self, rate=np.zeros_like(self.rate))
 
     def n_cells(self, n_samples: int) -> int:
         """Bits or alleles in a block of so many samples, whichever are more."""
@@ -120,31 +149,52 @@ def split(calls: np.ndarray, phased: np.ndarray) -> tuple[ColumnTable, np.ndarra
     several = calls[:, :, 1] != FILL if ploidy > 1 else np.zeros((n_sites, n_samples), bool)
     usual = 2 * np.count_nonzero(phased & several, axis=1) > np.count_nonzero(several, axis=1)
     by_sample = ploidy == 2 and _is_unphased(calls, phased, several)
-    planes: list[tuple[int, int, np.ndarray, np.ndarray]] = []  # slot, kind, sites, bits (len(sites), n_rows)
+    planes: list[_Plane] = []
     if by_sample:
         first, second = calls[:, :, 0], calls[:, :, 1]
         swapped = (first > second) & (second >= 0)
         low, high = np.where(swapped, second, first), np.where(swapped, first, second)
-        planes += _value_planes(low, 0) + _value_planes(high, 1)
-        planes += _flag_plane(swapped, SWAPPED, 1)
+        planes += _value_planes(low, 0) + _value_planes(high, 1) + _flag_plane(swapped, SWAPPED)
     else:
         planes += _value_planes(calls.reshape(n_sites, n_samples * ploidy), 0)
-    planes += _flag_plane(several & (phased != usual[:, None]), PHASE, 1 if by_sample else ploidy)
+    planes += _flag_plane(several & (phased != usual[:, None]), PHASE)
 
-    site = np.concatenate([p[2] for p in planes] or [np.zeros(0, np.int64)])
-    slot = np.concatenate([np.full(len(p[2]), p[0], np.uint8) for p in planes] or [np.zeros(0, np.uint8)])
-    kind = np.concatenate([np.full(len(p[2]), p[1], np.uint8) for p in planes] or [np.zeros(0, np.uint8)])
+    site = np.concatenate([p.sites for p in planes] or [np.zeros(0, np.int64)])
+    slot = np.repeat(np.array([p.slot for p in planes], np.uint8), [len(p.sites) for p in planes])
+    kind = np.repeat(np.array([p.kind for p in planes], np.uint8), [len(p.sites) for p in planes])
     order = np.lexsort((kind, slot, site))
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
     n_rows = n_samples if by_sample else n_samples * ploidy
-    matrix = np.empty((len(order), n_rows), np.uint8)
+    matrix = np.zeros((len(order), n_rows), np.uint8)
     start = 0
-    for _, _, sites, bits in planes:
-        matrix[place[start : start + len(sites)]] = bits
-        start += len(sites)
-    rate = _rates(np.count_nonzero(matrix, axis=1), n_rows)
+    for plane in planes:
+        plane.copy_to(matrix, place[start : start + len(plane.sites)])
+        start += len(plane.sites)
+    rate = _rates(matrix.view(bool).sum(axis=1), n_rows)
     return ColumnTable(n_sites, ploidy, by_sample, usual, site[order], slot[order], kind[order], rate), matrix
+
+
+@dataclass(eq=False)
+class _Plane:
+    """The columns of one slot and kind: in which rows, or each how-manieth row, a site has a value."""
+
+    slot: int
+    kind: int
+    values: np.ndarray  # (n_sites, so many rows)
+    value: int | bool
+    sites: np.ndarray  # where it occurs
+
+    def copy_to(self, matrix: np.ndarray, columns: np.ndarray) -> None:
+        every = matrix.shape[1] // self.values.shape[1] if len(columns) else 1
+        for part in _chunks(len(columns), self.values.shape[1]):
+            matrix[columns[part], ::every] = self.values[self.sites[part]] == self.value
+
+
+def _chunks(n: int, width: int) -> Iterator[slice]:
+    """Slices of some rows each of n rows so wide."""
+    step = max(_CHUNK_CELLS // max(width, 1), 1)
+    return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
 
 def _is_unphased(calls: np.ndarray, phased: np.ndarray, several: np.ndarray) -> bool:
@@ -154,27 +204,28 @@ def _is_unphased(calls: np.ndarray, phased: np.ndarray, several: np.ndarray) -> 
     return bool(2 * np.count_nonzero(heterozygous & phased) < np.count_nonzero(heterozygous))
 
 
-def _value_planes(values: np.ndarray, slot: int) -> list[tuple[int, int, np.ndarray, np.ndarray]]:
-    planes = []
-    present = np.bincount(values.view(np.uint8).ravel(), minlength=256) if values.flags.c_contiguous else None
-    candidates = np.unique(values) if present is None else np.flatnonzero(present).astype(np.uint8).view(np.int8)
-    for value in candidates.tolist():
-        if value == 0:
+def _value_planes(values: np.ndarray, slot: int) -> list[_Plane]:
+    n_sites, width = values.shape
+    occurs = np.zeros((n_sites, 256), bool)  # by the value as a byte; of 0 nobody asks
+    for part in _chunks(n_sites, width):
+        chunk = values[part].view(np.uint8)
+        most = chunk.max(axis=1, initial=0)
+        if most.max(initial=0) <= 1:  # nearly always
+            occurs[part, 1] = most == 1
             continue
-        bits = values == value
-        sites = np.flatnonzero(bits.any(axis=1))
-        planes.append((slot, _KIND_OF_VALUE.get(value, value), sites, bits[sites]))
+        for byte in np.flatnonzero(np.bincount(chunk.ravel(), minlength=256)[1:]) + 1:
+            occurs[part, byte] = (chunk == byte).any(axis=1)
+    planes = []
+    for value in np.flatnonzero(occurs.any(axis=0)).astype(np.uint8).view(np.int8).tolist():
+        sites = np.flatnonzero(occurs[:, value])  # negative values from the end on, as bytes are
+        planes.append(_Plane(slot, _KIND_OF_VALUE.get(value, value), values, value, sites))
     return planes
 
 
-def _flag_plane(flags: np.ndarray, kind: int, rows_per_sample: int) -> list[tuple[int, int, np.ndarray, np.ndarray]]:
+def _flag_plane(flags: np.ndarray, kind: int) -> list[_Plane]:
     """A fact about calls: it stands on the row of each sample's first haplotype."""
     sites = np.flatnonzero(flags.any(axis=1))
-    if not len(sites):
-        return []
-    bits = np.zeros((len(sites), flags.shape[1], rows_per_sample), np.uint8)
-    bits[:, :, 0] = flags[sites]
-    return [(0, kind, sites, bits.reshape(len(sites), -1))]
+    return [_Plane(0, kind, flags, True, sites)] if len(sites) else []
 
 
 def _rates(ones: np.ndarray, n_rows: int) -> np.ndarray:
@@ -212,10 +263,13 @@ def join(table: ColumnTable, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray
             if kind in (PHASE, SWAPPED):
                 flags[kind] = np.zeros((table.n_sites, n_samples), bool)
                 flags[kind][sites] = matrix[columns, :: table.rows_per_sample]
-            elif kind == 1:  # the first, and nearly always the only one
-                values[sites] = matrix[columns].view(np.int8)
-            else:
-                values[sites] = np.where(matrix[columns], np.int8(_VALUE_OF_KIND.get(kind, kind)), values[sites])
+                continue
+            for part in _chunks(len(columns), n_rows):
+                bits, there = matrix[columns[part]].view(np.int8), sites[part]
+                if kind == 1:  # the first, and nearly always the only one
+                    values[there] = bits
+                else:
+                    values[there] = np.where(bits, np.int8(_VALUE_OF_KIND.get(kind, kind)), values[there])
     if table.by_sample:
         low, high = slots
         swapped = flags.get(SWAPPED, np.zeros((1, 1), bool))
@@ -227,4 +281,6 @@ def join(table: ColumnTable, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray
     phased = np.broadcast_to(table.phased[:, None], (table.n_sites, n_samples))
     if PHASE in flags:
         phased = phased ^ flags[PHASE]
+    if KIND_FILL not in table.kind:
+        return calls, phased
     return calls, phased & (calls[:, :, 1] != FILL)

@@ -241,7 +241,7 @@ class Archive:
             parts = np.split(at, np.flatnonzero(np.diff(window_of)) + 1)
         at_samples = _numbers(samples, self.shape[1], "samples")
         names = [self.samples[i] for i in at_samples.tolist()]
-        blocks = (self.read(part, at_samples) for part in parts if len(part))
+        blocks = (block for part in parts if len(part) for block in self.read(part, at_samples).to_stream())
         return CohortStream(self.header, names, blocks, self.source, self.attributes)
 
     def query(self, regions: str | Iterable[str]) -> np.ndarray:
@@ -328,7 +328,7 @@ class Archive:
             for section, slab in self._blocks(number):
                 payload, n_samples = self._reader.read_section(section), slab.stop - slab.start
                 calls, _ = decoder.calls(payload, section.latents, section.predictor, n_samples)
-                guess = decoder.predicted_calls(payload[: section.latents], section.predictor, n_samples)
+                guess = decoder.predicted_calls(payload, section.latents, section.predictor, n_samples)
                 n_wrong += int(np.count_nonzero(calls != guess))
                 n_alleles += calls.size
         return n_wrong, n_alleles
@@ -460,13 +460,22 @@ class Archive:
         def decode(window: int, slab: int) -> None:
             decoder, section, where = self._decoder(window), self._block(window, slab), self._slab(slab)
             payload = self._reader.read_section(section)
-            part, part_phased = decoder.calls(payload, section.latents, section.predictor, where.stop - where.start)
             rows, columns = _span(of_window == window), _span(of_slab == slab)
-            sites = _span_of(variants[rows] - self._starts[window])
-            people = _span_of(samples[columns] - where.start)
+            sites, people = variants[rows] - self._starts[window], samples[columns] - where.start
+            first, last = int(sites.min()), int(sites.max()) + 1
+            wanted = np.unique(people)
+            part, part_phased = decoder.calls(
+                payload,
+                section.latents,
+                section.predictor,
+                where.stop - where.start,
+                sites=slice(first, last),
+                samples=wanted if len(wanted) < where.stop - where.start else None,
+            )
             at = _cross(rows, columns)
-            calls[(*at, slice(part.shape[2]))] = part[_cross(sites, people)]
-            phased[at] = part_phased[_cross(sites, people)]
+            source = _cross(_span_of(sites - first), _span_of(np.searchsorted(wanted, people)))
+            calls[(*at, slice(part.shape[2]))] = part[source]
+            phased[at] = part_phased[source]
 
         self._do_all(decode, [(int(w), int(s)) for w in np.unique(of_window) for s in np.unique(of_slab)])
         return calls, phased

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastae.archive.columns import ColumnTable, join
-from fastae.archive.predictors import autoencoder, frequency
+from fastae.archive.predictors import autoencoder, frequency, pbwt
 from fastae.errors import FormatError
 
 MAX_BLOCK_CELLS = 1 << 28  # what one block may ask for in memory, be it bits of columns or calls
@@ -40,8 +40,17 @@ class WindowDecoder:
             raise FormatError(f"a block has {most} cells, {MAX_BLOCK_CELLS} are allowed: the archive is corrupt")
         self.model = autoencoder.Model.from_bytes(*model, self.table) if model is not None else None
 
-    def calls(self, payload: bytes, n_latents: int, predictor: int, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
-        """Calls (n_sites, n_samples, ploidy) and phase (n_sites, n_samples) of a block.
+    def calls(
+        self,
+        payload: bytes,
+        n_latents: int,
+        predictor: int,
+        n_samples: int,
+        *,
+        sites: slice | None = None,
+        samples: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Calls (sites, samples, ploidy) and phase (sites, samples) of a block.
 
         Parameters
         ----------
@@ -50,29 +59,59 @@ class WindowDecoder:
         predictor : int
             Number of the predictor that wrote it.
         n_samples : int
+            Of the block.
+        sites : slice, optional
+            From one site of the window to another; all, if left out.
+        samples : ndarray of int64, optional
+            Numbers of samples in the block, ascending; all, if left out.
 
         Raises
         ------
         FormatError
             If the payload is not such a block.
         """
+        if sites is None:
+            sites = slice(0, self.table.n_sites)
+        rows = None
+        if samples is not None:
+            per_sample = self.table.rows_per_sample
+            rows = (samples[:, None] * per_sample + np.arange(per_sample)).ravel()
+        columns = self.table.columns_of(sites)
+        return join(self.table.part(sites), self._bits(payload, n_latents, predictor, n_samples, columns, rows))
+
+    def _bits(
+        self,
+        payload: bytes,
+        n_latents: int,
+        predictor: int,
+        n_samples: int,
+        columns: slice,
+        rows: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Bits of some columns and rows of a block."""
         n_rows = n_samples * self.table.rows_per_sample
         data = memoryview(payload)
+        if predictor == pbwt.NUMBER and n_latents == 0:
+            return pbwt.decode(data, self.table, n_rows, columns, rows)
         if predictor == frequency.NUMBER and n_latents == 0:
             matrix = frequency.decode(data, self.table, n_rows)
         else:
             model = self._model_for(predictor)
             matrix = autoencoder.decode(data[:n_latents], data[n_latents:], self.table, model, n_rows)
-        return join(self.table, matrix)
+        return matrix[columns] if rows is None else matrix[columns][:, rows]
 
-    def predicted_calls(self, latents: bytes, predictor: int, n_samples: int) -> np.ndarray:
+    def predicted_calls(self, payload: bytes, n_latents: int, predictor: int, n_samples: int) -> np.ndarray:
         """Calls as they would be if no error were corrected: from the latents and the columns' common bits alone."""
         n_rows = n_samples * self.table.rows_per_sample
+        if predictor == pbwt.NUMBER:  # whose columns' common bits nothing else says
+            matrix = self._bits(payload, n_latents, predictor, n_samples, slice(0, self.table.n_columns))
+            matrix[:] = (2 * np.count_nonzero(matrix.view(bool), axis=1) > n_rows)[:, None]
+            return join(self.table, matrix)[0]
         matrix = np.empty((self.table.n_columns, n_rows), np.uint8)
         matrix[:] = (self.table.rate >> 7)[:, None]
         if predictor != frequency.NUMBER:
             model = self._model_for(predictor)
-            matrix[model.columns(self.table)[0]] = autoencoder.predict(latents, model, n_rows)
+            matrix[model.columns(self.table)[0]] = autoencoder.predict(payload[:n_latents], model, n_rows)
         return join(self.table, matrix)[0]
 
     def latent_codes(self, latents: bytes, predictor: int, n_samples: int) -> np.ndarray:

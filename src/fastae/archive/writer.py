@@ -15,7 +15,7 @@ from fastae import _validate
 from fastae.archive import container
 from fastae.archive.columns import MAX_COLUMNS, ColumnTable, split
 from fastae.archive.container import ContainerWriter, Index, Window, compress, counted, encode_text, varint
-from fastae.archive.predictors import PREDICTORS, autoencoder, frequency, training
+from fastae.archive.predictors import PREDICTORS, autoencoder, frequency, pbwt, training
 from fastae.archive.reader import Archive
 from fastae.archive.sites import decode_sites, encode_sites
 from fastae.archive.window import MAX_BLOCK_CELLS, WindowDecoder
@@ -24,8 +24,13 @@ from fastae.errors import FastaeError, InputError
 from fastae.fileio import atomic_output
 from fastae.jobs import cancellable_pool
 
-BLOCK_VARIANTS = 2048
-BLOCK_SAMPLES = 256
+BLOCK_SHAPES = {  # sites and samples: more of them are fewer bytes to store and more to read for a part
+    "auto": (16_384, 32_767),
+    pbwt.NAME: (16_384, 32_767),
+    frequency.NAME: (2048, 256),
+    autoencoder.NAME: (2048, 256),
+}
+_QUICK_CELLS = 1 << 26  # of a block by pbwt: with no more than that, it has up to twice as many sites
 _WINDOW_CELLS = 1 << 27  # calls of all samples that are held at a time
 
 
@@ -35,7 +40,7 @@ def write_archive(
     *,
     predictor: str = "auto",
     block_variants: int | None = None,
-    block_samples: int = BLOCK_SAMPLES,
+    block_samples: int | None = None,
     n_threads: int = 1,
     seed: int = 0,
     progress: Callable[[int], object] | None = None,
@@ -51,12 +56,13 @@ def write_archive(
     path : path-like
     cohort : Cohort, CohortStream, Archive or array_like
         An array is taken as `Cohort.from_arrays` does: int8 calls (variants, samples, ploidy), -1 missing, -2 fill.
-    predictor : {"auto", "frequency", "autoencoder"}
-        ``"auto"`` takes for each block the one that makes it smallest; a name forces that one wherever a block has
-        anything to predict.
+    predictor : {"auto", "frequency", "autoencoder", "pbwt"}
+        ``"auto"`` takes for each block the smaller of ``"pbwt"`` and ``"frequency"``; a name forces that one wherever a
+        block has anything to predict.
     block_variants, block_samples : int
-        Sites and samples of a block, the unit of random access. By default 2048 sites, fewer where the samples are so
-        many that a window of them would not fit in memory, and 256 samples.
+        Most sites and samples of a block, the unit of random access. By default 16,384 sites, up to 32,768 of
+        few samples, fewer where the samples are so many that a window of them would not fit in memory; and all
+        samples, up to 32,767. 2048 sites and 256 samples where ``"frequency"`` or ``"autoencoder"`` is named.
     n_threads : int
     seed : int
         Of the autoencoders' weights and of the order of their training rows.
@@ -96,17 +102,19 @@ def write_archive(
         cohort = cohort.stream()
     elif not isinstance(cohort, (Cohort, CohortStream)):
         cohort = Cohort.from_arrays(cohort)
-    block_samples = _validate.integer(block_samples, 1, 1 << 20, name="block_samples")
-    if block_variants is None:
-        block_variants = int(np.clip(_WINDOW_CELLS // max(2 * len(cohort.samples), 1), 64, BLOCK_VARIANTS))
+    n_samples = max(len(cohort.samples), 1)
+    usual_variants, usual_samples = _default_shape(predictor, n_samples)
+    block_variants = usual_variants if block_variants is None else block_variants
+    block_samples = usual_samples if block_samples is None else block_samples
     block_variants = _validate.integer(block_variants, 1, container.MAX_WINDOW_SITES, name="block_variants")
+    block_samples = _validate.integer(block_samples, 1, 1 << 20, name="block_samples")
     n_threads = _validate.integer(n_threads, 1, 1024, name="n_threads")
     seed = _validate.integer(seed, 0, None, name="seed")
     if len(cohort.samples) > container.MAX_SAMPLES:
         raise InputError(f"the cohort has {len(cohort.samples)} samples, an archive holds {container.MAX_SAMPLES}")
     with atomic_output(path, inputs) as file:
         # the ploidy is known when all sites have been seen: the index, written last, takes it then
-        index = Index(len(cohort.samples), 0, min(block_samples, max(len(cohort.samples), 1)))
+        index = Index(len(cohort.samples), 0, min(block_samples, n_samples))
         writer = ContainerWriter(file, index)
         head = [counted(encode_text(text)) for text in (cohort.source, cohort.header)]
         head.append(varint(len(cohort.attributes)))
@@ -145,6 +153,15 @@ def write_archive(
         writer.finish()
 
 
+def _default_shape(predictor: str, n_samples: int) -> tuple[int, int]:
+    """Sites and samples of a block."""
+    most_variants, most_samples = BLOCK_SHAPES[predictor]
+    if predictor in ("auto", pbwt.NAME):
+        most_variants = int(np.clip(_QUICK_CELLS // (2 * n_samples), most_variants, 2 * most_variants))
+    n_slabs = -(-n_samples // most_samples)
+    return int(np.clip(_WINDOW_CELLS // (2 * n_samples), 64, most_variants)), -(-n_samples // n_slabs)
+
+
 @dataclass
 class _Block:
     predictor: int
@@ -171,14 +188,14 @@ def _code_in_order(
     windows: Iterable[Cohort], slab_samples: int, predictor: str, seed: int, n_threads: int
 ) -> Iterator[_Coded]:
     """Windows coded by some threads, given back in order; never more than a few are held."""
-    pending: deque[Future[_Coded]] = deque()
+    pending: deque[Future[list[_Coded]]] = deque()
     with cancellable_pool(n_threads) as (pool, check_stop):
         for number, cohort in enumerate(windows):
             pending.append(pool.submit(_code_window, cohort, slab_samples, predictor, (seed, number), check_stop))
             if len(pending) > n_threads:
-                yield pending.popleft().result()
+                yield from pending.popleft().result()
         while pending:
-            yield pending.popleft().result()
+            yield from pending.popleft().result()
 
 
 def _holdable(windows: Iterable[Cohort], samples: list[str]) -> Iterator[Cohort]:
@@ -201,29 +218,23 @@ def _code_window(
     predictor: str,
     seed: tuple[int, int],
     check_stop: Callable[[object], None],
-) -> _Coded:
+) -> list[_Coded]:
+    """The window; or its halves, if it is more than a reader, which must not trust a file, would take memory for."""
     calls, phased = cohort.call_genotype, cohort.call_genotype_phased
     table, matrix = split(calls, phased)
-    _check_size(table, calls.size, min(slab_samples, cohort.n_samples))
+    if not _is_readable(table, calls.size, min(slab_samples, cohort.n_samples)):
+        del matrix
+        half = cohort.n_variants // 2
+        parts = cohort.select(slice(half)), cohort.select(slice(half, None))
+        return [coded for part in parts for coded in _code_window(part, slab_samples, predictor, seed, check_stop)]
     slabs = [slice(start, start + slab_samples) for start in range(0, cohort.n_samples, slab_samples)]
     rows = [slice(slab.start * table.rows_per_sample, slab.stop * table.rows_per_sample) for slab in slabs]
-    by_frequency = [_Block(frequency.NUMBER, b"", frequency.encode(matrix[:, part], table)) for part in rows]
-    blocks, model = by_frequency, None
-    if predictor != frequency.NAME and rows:
-        forced = predictor == autoencoder.NAME
-        fitted = training.fit(matrix, table, rows[0].stop, seed, forced=forced, check_stop=check_stop)
-        if fitted is not None:
-            model, codes = fitted
-            by_autoencoder = [
-                _Block(autoencoder.NUMBER, *autoencoder.encode(matrix[:, part], table, model, codes[part]))
-                for part in rows
-            ]
-            if forced:
-                blocks = by_autoencoder
-            else:
-                smallest = [min(pair, key=lambda b: b.size) for pair in zip(by_frequency, by_autoencoder, strict=True)]
-                saved = sum(b.size for b in by_frequency) - sum(b.size for b in smallest)
-                blocks, model = (smallest, model) if saved > sum(map(len, model.to_bytes())) else (by_frequency, None)
+    model = None
+    if predictor == autoencoder.NAME and rows:
+        blocks, model = _by_autoencoder(matrix, table, rows, seed, check_stop)
+    else:
+        blocks, table = _by_bytes(matrix, table, rows, predictor, check_stop)
+    del matrix  # before what is made of it takes as much memory
     coded = _Coded(
         window=Window(cohort.n_variants, calls.shape[2], _spans(cohort.sites)),
         sites=encode_sites(cohort.sites),
@@ -232,23 +243,71 @@ def _code_window(
         blocks=blocks,
     )
     _check(coded, cohort, slabs)
-    return coded
+    return [coded]
 
 
-def _check_size(table: ColumnTable, n_alleles: int, n_samples: int) -> None:
-    """Refuse what a reader, which must not trust a file, would not take memory for."""
+def _by_autoencoder(
+    matrix: np.ndarray,
+    table: ColumnTable,
+    rows: list[slice],
+    seed: tuple[int, int],
+    check_stop: Callable[[object], None],
+) -> tuple[list[_Block], autoencoder.Model | None]:
+    """A block of each slab's rows, and the model of a window in which anything varies."""
+    fitted = training.fit(matrix, table, rows[0].stop, seed, check_stop=check_stop)
+    if fitted is None:
+        return [_by_frequency(matrix[:, part], table) for part in rows], None
+    model, codes = fitted
+    blocks = [
+        _Block(autoencoder.NUMBER, *autoencoder.encode(matrix[:, part], table, model, codes[part])) for part in rows
+    ]
+    return blocks, model
+
+
+def _by_frequency(matrix: np.ndarray, table: ColumnTable) -> _Block:
+    return _Block(frequency.NUMBER, b"", frequency.encode(matrix, table))
+
+
+def _by_bytes(
+    matrix: np.ndarray, table: ColumnTable, rows: list[slice], predictor: str, check_stop: Callable[[object], None]
+) -> tuple[list[_Block], ColumnTable]:
+    """A block of each slab's rows, and the window's table: with rates only where they pay."""
+    n_rows = rows[0].stop if rows else 0
+    if predictor == frequency.NAME or (predictor == "auto" and n_rows > pbwt.MAX_ROWS):
+        return [_by_frequency(matrix[:, part], table) for part in rows], table
+    if n_rows > pbwt.MAX_ROWS:
+        most = pbwt.MAX_ROWS // table.rows_per_sample
+        raise InputError(f"a block has {n_rows} rows, pbwt takes {pbwt.MAX_ROWS}; give block_samples of at most {most}")
+    by_pbwt, smallest = [], []
+    for part in rows:
+        check_stop(None)
+        bits = matrix[:, part]
+        block = _Block(pbwt.NUMBER, b"", pbwt.encode(bits, table))
+        by_pbwt.append(block)
+        if predictor == "auto" and frequency.least_bytes(bits) < block.size:
+            block = min(block, _by_frequency(bits, table), key=lambda b: b.size)
+        smallest.append(block)
+    bare = table.without_rates()
+    saved = sum(b.size for b in by_pbwt) - sum(b.size for b in smallest)
+    if saved and saved > len(table.to_bytes()) - len(bare.to_bytes()):
+        return smallest, table
+    return by_pbwt, bare
+
+
+def _is_readable(table: ColumnTable, n_alleles: int, n_samples: int) -> bool:
+    """If a reader would take memory for a window; refuses what it would not even take a site of."""
     if table.ploidy > container.MAX_PLOIDY:
         raise InputError(f"calls have {table.ploidy} alleles each, an archive holds up to {container.MAX_PLOIDY}")
-    if n_alleles > container.MAX_WINDOW_CALLS:
+    fits = (
+        n_alleles <= container.MAX_WINDOW_CALLS
+        and table.n_columns <= MAX_COLUMNS
+        and table.n_cells(n_samples) <= MAX_BLOCK_CELLS
+    )
+    if not fits and table.n_sites == 1:
         raise InputError(
-            f"{table.n_sites} sites hold {n_alleles} alleles, more than a reader takes at a time; "
-            "give smaller block_variants"
+            f"a site of {n_samples} samples is too large for a reader's memory; give smaller block_samples"
         )
-    if table.n_columns > MAX_COLUMNS or table.n_cells(n_samples) > MAX_BLOCK_CELLS:
-        raise InputError(
-            f"a block of {table.n_sites} sites and {n_samples} samples is too large for a reader's memory; "
-            "give smaller block_variants or block_samples"
-        )
+    return fits
 
 
 def _spans(sites: Sites) -> list[tuple[str, int, int]]:

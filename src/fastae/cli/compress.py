@@ -14,7 +14,7 @@ def add_parser(subparsers):
         "--predictor",
         choices=("auto", *PREDICTORS),
         default="auto",
-        help="force one on every block [%(default)s: the smallest]",
+        help="force one on every block [%(default)s: frequency or pbwt, whichever is smaller]",
     )
     add_threads(parser)
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random weights [%(default)s]")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The predictors a block can be coded with: one file each, chosen per block by measured bytes."""
 
-from fastae.archive.predictors import autoencoder, frequency
+from fastae.archive.predictors import autoencoder, frequency, pbwt
 
-PREDICTORS = {frequency.NAME: frequency.NUMBER, autoencoder.NAME: autoencoder.NUMBER}
+PREDICTORS = {frequency.NAME: frequency.NUMBER, autoencoder.NAME: autoencoder.NUMBER, pbwt.NAME: pbwt.NUMBER}

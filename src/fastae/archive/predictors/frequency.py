@@ -19,3 +19,11 @@ def encode(matrix: np.ndarray, table: ColumnTable) -> bytes:
 def decode(residual: bytes | memoryview, table: ColumnTable, n_rows: int) -> np.ndarray:
     """The inverse of `encode`."""
     return decode_columns(residual, table.rate, n_rows)
+
+
+def least_bytes(matrix: np.ndarray) -> float:
+    """What no such residual of these bits is much below: the entropy of each column's frequency."""
+    n_rows = matrix.shape[1]
+    share = matrix.view(bool).sum(axis=1) / max(n_rows, 1)
+    share = share[(share > 0) & (share < 1)]
+    return float(-(share * np.log2(share) + (1 - share) * np.log2(1 - share)).sum()) * n_rows / 8

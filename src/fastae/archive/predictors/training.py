@@ -62,11 +62,11 @@ class Shape:
         return [self.n_latents, *[self.n_hidden] * (self.n_layers - 1), width]
 
 
-def max_modelled_rate(rates: np.ndarray, n_rows: int, forced: bool) -> int:
-    """The highest rate of a column that a decoder predicts; `forced`, the commonest columns are, however rare."""
+def max_modelled_rate(rates: np.ndarray, n_rows: int) -> int:
+    """The highest rate of a column that a decoder predicts: the commonest columns are, however rare."""
     worthwhile = int(np.clip(np.round(-4 * np.log2(min(MIN_EVENTS / max(n_rows, 1), 0.5))) - 1, 0, 99))
     varying = rates[rates != NEVER]
-    return max(worthwhile, int(varying.min())) if forced and len(varying) else worthwhile
+    return max(worthwhile, int(varying.min())) if len(varying) else worthwhile
 
 
 def fit(
@@ -75,7 +75,6 @@ def fit(
     slab_rows: int,
     seed: int | tuple[int, ...],
     *,
-    forced: bool = False,
     shape: Shape | None = None,
     n_epochs: int | None = None,
     check_stop: Callable[[object], object] = lambda _: None,
@@ -89,8 +88,6 @@ def fit(
     slab_rows : int
         Rows of a block: the blocks the rates are for.
     seed : int or tuple of int
-    forced : bool
-        Model at least the commonest columns that vary, even if that cannot pay.
     shape : Shape, optional
         Otherwise `shape_of` gives one.
     n_epochs : int, optional
@@ -102,21 +99,21 @@ def fit(
     -------
     model : Model
     latent_codes : ndarray of uint8, shape (n_rows, n_latents)
-    None if no column is to be modelled, or too many are.
+    None if no column varies.
 
     Raises
     ------
     InputError
-        If too many columns are to be modelled, and `forced`.
+        If too many columns are to be modelled.
     """
     n_rows = matrix.shape[1]
-    max_rate, modelled = modelled_columns(table, n_rows, forced)
-    if len(modelled) > MAX_OUTPUTS and forced:
+    max_rate, modelled = modelled_columns(table, n_rows)
+    if len(modelled) > MAX_OUTPUTS:
         raise InputError(
             f"an autoencoder predicts at most {MAX_OUTPUTS} columns and {table.n_sites} sites have {len(modelled)} "
             "common ones; give smaller block_variants"
         )
-    if not 0 < len(modelled) <= MAX_OUTPUTS:
+    if not len(modelled):
         return None
     rows = np.ascontiguousarray(matrix[modelled].T).view(np.int8)
     rng = np.random.default_rng(seed)
@@ -141,10 +138,10 @@ def fit(
     return model, codes
 
 
-def modelled_columns(table: ColumnTable, n_rows: int, forced: bool) -> tuple[int, np.ndarray]:
-    """The highest rate of a column that a decoder predicts, and the columns that it does; `forced` as in `fit`."""
+def modelled_columns(table: ColumnTable, n_rows: int) -> tuple[int, np.ndarray]:
+    """The highest rate of a column that a decoder predicts, and the columns that it does."""
     rates = table.rate & NEVER
-    max_rate = max_modelled_rate(rates, n_rows, forced)
+    max_rate = max_modelled_rate(rates, n_rows)
     return max_rate, np.flatnonzero(rates <= max_rate)
 
 

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Columns of bits by the positional Burrows-Wheeler transform (Durbin 2014, doi:10.1093/bioinformatics/btu014): before
+ * each column the rows are sorted by what they have in the columns before it, the nearest counting most, so that rows
+ * next to each other are alike and a column is a few runs. Runs are coded by adaptive models under a range coder, as in
+ * GTShark (Deorowicz & Danek 2019), but by the *cost* of cells: in a steady stretch every cell has a small cost, the bits
+ * that "no change here" takes, and one step of the coder passes all cells that together cost at most SEGMENT, or
+ * finds the change among them. Time so goes with the changes rather than with the cells.
+ *
+ * All arithmetic is in integers, and FORMAT.md §5.9 says each step of it. */
+#include "internal.h"
+#include "pbwt_model.h"
+
+#include <string.h>
+
+#define REORDERING 6 /* columns of so many minor alleles or more change the order of rows */
+#define WORD 64 /* cells whose classes are counted together */
+
+/* ---- columns -------------------------------------------------------------------------------------------------------- */
+
+/* What a column says before its cells. The minor allele is 1, or 0 where `flipped`: no more than half of the rows. */
+typedef struct {
+    unsigned minor_class; /* of n_minor */
+    unsigned flipped;
+    uint32_t n_minor; /* a decoder knows it after the cells, but RARE or fewer at once */
+    uint32_t n_runs; /* of minor alleles, in the order of rows; not said of RARE or fewer */
+    uint32_t row; /* of a single one */
+} column_head;
+
+static inline unsigned
+minor_class(uint32_t n_minor)
+{
+    return n_minor <= RARE ? n_minor : RARE + floor_log2(n_minor) / 2;
+}
+
+/* The most runs of minor alleles that a column of this class can have. */
+static inline uint32_t
+most_runs(unsigned minor_class, size_t n_rows)
+{
+    uint32_t most = (4u << (2 * (minor_class - RARE))) - 1;
+
+    return (uint32_t) fae_min(most, n_rows / 2);
+}
+
+/* The state of a block between columns. Positions are numbers of rows in the present order. */
+typedef struct {
+    size_t n_rows;
+    uint32_t time; /* columns that changed the order */
+    int measured; /* classes and counts are those of the present order */
+    uint16_t *order; /* (n_rows) the row at each position */
+    uint16_t *since; /* (n_rows) the time from which on a row is like the row above it */
+    uint16_t *next_order; /* what becomes of the two */
+    uint16_t *next_since;
+    uint16_t *ones_order; /* the rows with a 1, on their way there */
+    uint16_t *ones_since;
+    uint16_t *edges; /* (n_edges) positions where minor runs begin and end, by turns */
+    size_t n_edges;
+    uint8_t *match; /* (n_rows) the class of a position: time - since below 8, 16, ..., 512, or more */
+    uint16_t *counts; /* (n_rows / WORD + 1, MATCHES) positions of each class before a word */
+    uint8_t *bits; /* (n_rows) a column, or its minor alleles in the present order */
+    pbwt_model *model;
+} pbwt_state;
+
+#define SLACK 16 /* numbers past the end of a vector: copies are of whole pieces */
+
+/* Times have 16 bits: at TIME_MOST, TIME_STEP is taken off all of them. Those below it become 0, which changes no match
+ * that is told from longer ones. */
+#define TIME_MOST 4096u
+#define TIME_STEP 3072u
+
+/* The next part of the work; without work, room is counted all the same. */
+static void *
+work_take(uint8_t *work, size_t *used, size_t size)
+{
+    size_t at = *used;
+
+    *used += (size + 63) / 64 * 64;
+    return work == NULL ? NULL : work + at;
+}
+
+/* Lays the state out and returns the bytes that it takes. */
+static size_t
+state_place(pbwt_state *state, void *work, size_t n_rows)
+{
+    size_t vector = (n_rows + SLACK) * sizeof(uint16_t);
+    size_t used = 0;
+
+    memset(state, 0, sizeof *state);
+    state->n_rows = n_rows;
+    state->order = work_take(work, &used, vector);
+    state->since = work_take(work, &used, vector);
+    state->next_order = work_take(work, &used, vector);
+    state->next_since = work_take(work, &used, vector);
+    state->ones_order = work_take(work, &used, vector);
+    state->ones_since = work_take(work, &used, vector);
+    state->edges = work_take(work, &used, vector);
+    state->match = work_take(work, &used, n_rows);
+    state->counts = work_take(work, &used, (n_rows / WORD + 1) * MATCHES * sizeof(uint16_t));
+    state->bits = work_take(work, &used, n_rows + 1);
+    state->model = work_take(work, &used, sizeof *state->model);
+    return used;
+}
+
+static void
+state_start(pbwt_state *state, void *work, size_t n_rows)
+{
+    state_place(state, work, n_rows);
+    for (size_t i = 0; i < n_rows; i++) {
+        state->order[i] = (uint16_t) i;
+        state->since[i] = 0;
+    }
+    model_reset(state->model);
+}
+
+static inline void
+swap_vectors(uint16_t **a, uint16_t **b)
+{
+    uint16_t *kept = *a;
+
+    *a = *b;
+    *b = kept;
+}
+
+/* Codes what `head` says, or finds it. */
+static int
+head_code(range_coder *coder, pbwt_model *model, size_t n_rows, column_head *head)
+{
+    uint32_t most, least;
+    unsigned octave;
+
+    head->minor_class = tree_code(coder, model->minor_class, minor_class(head->n_minor));
+    if (head->minor_class > minor_class((uint32_t) (n_rows / 2))) {
+        return FAE_ERR_CORRUPT;
+    }
+    head->flipped = bit_code(coder, &model->flipped[head->minor_class], head->flipped);
+    if (head->minor_class <= RARE) {
+        head->n_minor = head->minor_class;
+        if (head->n_minor == 1) {
+            head->row = coder_uniform(coder, (uint32_t) n_rows, head->row);
+        }
+        return 0;
+    }
+    octave = tree_code(coder, model->run_octave[head->minor_class], floor_log2(head->n_runs | 1));
+    most = most_runs(head->minor_class, n_rows);
+    least = 1u << octave;
+    if (least > most) {
+        return FAE_ERR_CORRUPT;
+    }
+    most = (uint32_t) fae_min(most, 2 * least - 1);
+    head->n_runs = least + coder_uniform(coder, most - least + 1, head->n_runs - least);
+    return 0;
+}
+
+/* The cells found are those that the head spoke of. */
+static int
+head_check(const pbwt_state *state, column_head *head)
+{
+    uint32_t n_minor = 0;
+
+    for (size_t e = 0; e < state->n_edges; e += 2) {
+        n_minor += (uint32_t) (state->edges[e + 1] - state->edges[e]);
+    }
+    if (minor_class(n_minor) != head->minor_class
+        || (head->minor_class > RARE && state->n_edges != 2 * (size_t) head->n_runs)) {
+        return FAE_ERR_CORRUPT;
+    }
+    head->n_minor = n_minor;
+    return 0;
+}
+
+static void
+levels_choose(pbwt_model *model, const column_head *head, cell_model **levels)
+{
+    unsigned kind = head->minor_class - 2, group = 0;
+
+    if (head->minor_class > RARE) {
+        unsigned octave = floor_log2(head->n_runs);
+
+        kind = RARE - 1 + (head->minor_class - RARE - 1) * RUN_OCTAVES + octave;
+        group = 1 + octave;
+    }
+    levels[0] = &model->of_kind[kind];
+    levels[1] = &model->of_group[group];
+    levels[2] = &model->of_all;
+}
+
+/* A run begins the sooner the more of them are left for the cells that are: costs times
+ * (runs left + 1/4) / (runs + 1/4) * cells / (cells left), within 1/16 to 16. */
+static void
+costs_ration(uint32_t *costs, uint32_t runs, uint32_t runs_left, size_t cells, size_t cells_left)
+{
+    uint64_t factor = ((uint64_t) (4 * runs_left + 1) * cells << 8) / ((uint64_t) (4 * runs + 1) * cells_left);
+
+    factor = factor < 16 ? 16 : factor > 4096 ? 4096 : factor;
+    for (unsigned m = 0; m < MATCHES; m++) {
+        uint64_t cost = costs[m] * factor >> 8;
+
+        costs[m] = (uint32_t) (cost < COST_LEAST ? COST_LEAST : cost > SEGMENT ? SEGMENT : cost);
+    }
+}
+
+/* ---- bodies ----------------------------------------------------------------------------------------------------------- */
+
+#if defined(__x86_64__)
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi2")))
+#define ISA(name) name##_avx512
+#include "pbwt_body.h"
+#undef TARGET
+#undef ISA
+
+#define TARGET __attribute__((target("avx2,bmi2")))
+#define ISA(name) name##_avx2
+#include "pbwt_body.h"
+#undef TARGET
+#undef ISA
+#endif
+
+#define TARGET
+#define ISA(name) name##_baseline
+#include "pbwt_body.h"
+#undef TARGET
+#undef ISA
+
+#if defined(__x86_64__)
+#define PICK(name)                                                                                                     \
+    (fae_cpu_enabled() & FAE_CPU_AVX512    ? name##_avx512                                                             \
+        : fae_cpu_enabled() & FAE_CPU_AVX2 ? name##_avx2                                                               \
+                                           : name##_baseline)
+#else
+#define PICK(name) name##_baseline
+#endif
+
+size_t
+fae_pbwt_work(size_t n_rows)
+{
+    pbwt_state state;
+
+    return state_place(&state, NULL, n_rows);
+}
+
+int
+fae_pbwt_encode(
+    const uint8_t *bits, size_t n_columns, size_t n_rows, void *work, uint8_t *dst, size_t dst_len, size_t *out_len)
+{
+    return PICK(encode)(bits, n_columns, n_rows, work, dst, dst_len, out_len);
+}
+
+int
+fae_pbwt_decode(const uint8_t *src, size_t src_len, size_t n_columns, size_t n_rows, size_t first, size_t last,
+    void *work, uint8_t *bits)
+{
+    return PICK(decode)(src, src_len, n_columns, n_rows, first, last, NULL, n_rows, work, bits);
+}
+
+int
+fae_pbwt_decode_rows(const uint8_t *src, size_t src_len, size_t n_columns, size_t n_rows, const uint32_t *rows,
+    size_t n_wanted, void *work, uint8_t *bits)
+{
+    return PICK(decode)(src, src_len, n_columns, n_rows, 0, n_columns, rows, n_wanted, work, bits);
+}

@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Body of pbwt.c for one instruction set: plain loops, which compilers make vectors of. */
+
+/* ---- costs of stretches ---------------------------------------------------------------------------------------------- */
+
+/* Classes and counts of the present order. */
+static TARGET void
+ISA(measure)(pbwt_state *state)
+{
+    const size_t n = state->n_rows;
+    const uint16_t time = (uint16_t) state->time;
+    const uint16_t *restrict since = state->since;
+    uint8_t *restrict match = state->match;
+    uint16_t *restrict counts = state->counts;
+
+    for (size_t i = 0; i < n; i++) {
+        uint16_t length = (uint16_t) (time - since[i]);
+        uint16_t longer = (uint16_t) ((length >= 8) + (length >= 16) + (length >= 32) + (length >= 64) + (length >= 128)
+                                      + (length >= 256) + (length >= 512));
+
+        match[i] = (uint8_t) longer;
+    }
+    memset(counts, 0, MATCHES * sizeof *counts);
+    for (size_t word = 0; word < n / WORD; word++, match += WORD, counts += MATCHES) {
+        uint64_t packed = 0; /* a byte for each class */
+
+        for (size_t i = 0; i < WORD; i++) {
+            packed += (uint64_t) 1 << (8 * (uint64_t) match[i]);
+        }
+        for (size_t m = 0; m < MATCHES; m++) {
+            counts[MATCHES + m] = (uint16_t) (counts[m] + (packed >> (8 * m) & 0xff));
+        }
+    }
+    state->measured = 1;
+}
+
+/* Positions of each class before a position. */
+static TARGET inline void
+ISA(counts_before)(const pbwt_state *state, size_t position, uint16_t *counts)
+{
+    const uint16_t *of_word = state->counts + position / WORD * MATCHES;
+    uint64_t packed = 0;
+
+    for (size_t i = position / WORD * WORD; i < position; i++) {
+        packed += (uint64_t) 1 << (8 * (uint64_t) state->match[i]);
+    }
+    for (size_t m = 0; m < MATCHES; m++) {
+        counts[m] = (uint16_t) (of_word[m] + (packed >> (8 * m) & 0xff));
+    }
+}
+
+static TARGET inline uint64_t
+ISA(cost_between)(const uint16_t *from, const uint16_t *to, const uint32_t *costs)
+{
+    uint64_t sum = 0;
+
+    for (size_t m = 0; m < MATCHES; m++) {
+        sum += (uint64_t) (uint16_t) (to[m] - from[m]) * costs[m];
+    }
+    return sum;
+}
+
+/* The first position whose cell, with those before it from `from` on, costs more than `most`; there is one before `to`.
+ * `before` counts the classes before `from`; the cost of the cells passed goes to `passed`. */
+static TARGET size_t
+ISA(reach)(const pbwt_state *state, size_t from, size_t to, const uint16_t *before, const uint32_t *costs,
+    uint64_t most, uint32_t *passed)
+{
+    size_t low = from / WORD, high = (to - 1) / WORD; /* words that begin at or before it, and may */
+    uint64_t sum = 0;
+    size_t position;
+
+    while (low < high) {
+        size_t middle = (low + high + 1) / 2;
+        uint64_t cost = ISA(cost_between)(before, state->counts + middle * MATCHES, costs);
+
+        if (cost <= most) {
+            low = middle;
+            sum = cost;
+        } else {
+            high = middle - 1;
+        }
+    }
+    position = fae_max(from, low * WORD);
+    while (sum + costs[state->match[position]] <= most) {
+        sum += costs[state->match[position++]];
+    }
+    *passed = (uint32_t) sum;
+    return position;
+}
+
+/* Codes the cells of a steady stretch from `from` up to a change, which an encoder has at `target`, or to `limit`.
+ * Returns the position of the change or limit. */
+static TARGET size_t
+ISA(stretch)(const pbwt_state *state, range_coder *coder, const uint32_t *costs, size_t from, size_t limit,
+    const uint16_t *before_from, const uint16_t *before_limit, size_t target)
+{
+    uint16_t before[MATCHES];
+
+    memcpy(before, before_from, sizeof before);
+    for (;;) {
+        uint64_t cost = ISA(cost_between)(before, before_limit, costs);
+        uint64_t unit = coder->range >> 32;
+        uint64_t top = coder->range, split;
+        uint32_t passed;
+        size_t end = limit;
+
+        if (cost > SEGMENT) {
+            end = ISA(reach)(state, from, limit, before, costs, SEGMENT, &passed);
+            cost = passed;
+        }
+        split = unit * survival((uint32_t) cost);
+        if (coder->decoding ? coder->value < split : target >= end) {
+            coder_narrow(coder, 0, split);
+            if (end == limit) {
+                return limit;
+            }
+            from = end;
+            ISA(counts_before)(state, from, before);
+            continue;
+        }
+        if (coder->decoding) {
+            target = ISA(reach)(state, from, end, before, costs, survival_inverse(coder->value / unit), &passed);
+        } else {
+            uint16_t before_target[MATCHES];
+
+            ISA(counts_before)(state, target, before_target);
+            passed = (uint32_t) ISA(cost_between)(before, before_target, costs);
+        }
+        if (passed > 0) {
+            top = unit * survival(passed);
+        }
+        split = unit * survival(passed + costs[state->match[target]]);
+        coder_narrow(coder, split, top - split);
+        return target;
+    }
+}
+
+/* ---- a column's cells ------------------------------------------------------------------------------------------------- */
+
+/* Codes the runs of minor alleles: state->edges are given where encoding, otherwise found. */
+static TARGET void
+ISA(cells)(pbwt_state *state, range_coder *coder, const column_head *head, cell_model *const *levels)
+{
+    static const size_t REACHES[] = { 16, 64, 256 };
+    const size_t n = state->n_rows;
+    const int decoding = coder->decoding;
+    const int rare = head->minor_class <= RARE;
+    uint32_t minor_left = rare ? head->n_minor : UINT32_MAX, runs_left = rare ? UINT32_MAX : head->n_runs;
+    size_t n_edges = decoding ? 0 : state->n_edges;
+    size_t edge = 0; /* the next of them */
+    size_t after_minor = 0; /* the position after the last minor allele; 0: none yet */
+    unsigned history = 0;
+    size_t i = 0;
+
+    while (i < n && minor_left > 0 && (runs_left > 0 || (history & 1))) {
+        size_t target = edge < n_edges ? state->edges[edge] : n;
+        unsigned minor = history & 1;
+        unsigned changes;
+
+        if (history == 0 || history == HISTORIES - 1) {
+            uint16_t before[MATCHES], after[MATCHES];
+            uint32_t cells[MATCHES], costs[MATCHES];
+            unsigned steady = STATE_ONES;
+            size_t limit = n, stop;
+
+            if (minor) {
+                limit = fae_min(n, i + minor_left);
+            } else if (after_minor == 0) {
+                steady = STATE_NONE_YET;
+            } else {
+                for (steady = 0; steady < 3 && i + 1 - after_minor >= REACHES[steady]; steady++) {
+                }
+                limit = steady < 3 ? fae_min(n, after_minor - 1 + REACHES[steady]) : n;
+            }
+            steady_begin(levels, steady);
+            memcpy(costs, levels[0]->steady[steady].costs, sizeof costs);
+            if (!minor && !rare) {
+                costs_ration(costs, head->n_runs, runs_left, n, n - i);
+            }
+            ISA(counts_before)(state, i, before);
+            ISA(counts_before)(state, limit, after);
+            stop = ISA(stretch)(state, coder, costs, i, limit, before, after, target);
+            changes = stop < limit;
+            if (changes) {
+                ISA(counts_before)(state, stop + 1, after);
+            }
+            for (size_t m = 0; m < MATCHES; m++) {
+                cells[m] = (uint16_t) (after[m] - before[m]);
+            }
+            steady_update(levels, steady, cells, changes ? state->match[stop] : MATCHES);
+            if (minor) {
+                minor_left -= (uint32_t) (stop - i);
+                after_minor = stop;
+            }
+            i = stop;
+            if (!changes) {
+                continue;
+            }
+        } else {
+            unsigned match = state->match[i];
+
+            mixed_begin(levels, history, match);
+            changes = coder_bit(coder, levels[0]->mixed[history][match].p1, target == i);
+            for (unsigned level = 0; level < LEVELS; level++) {
+                bit_update(&levels[level]->mixed[history][match], changes);
+            }
+        }
+        if (changes) {
+            minor ^= 1;
+            runs_left -= minor;
+            state->edges[edge++] = (uint16_t) i;
+        }
+        i++;
+        if (minor) {
+            minor_left--;
+            after_minor = i;
+        }
+        history = (history << 1 | minor) & (HISTORIES - 1);
+    }
+    if (decoding) {
+        if (edge & 1) {
+            state->edges[edge++] = (uint16_t) i;
+        }
+        state->n_edges = edge;
+    }
+}
+
+/* Writes a column in the order of the matrix. */
+static TARGET void
+ISA(expand)(const pbwt_state *state, const column_head *head, uint8_t *bits)
+{
+    uint8_t minor = (uint8_t) (head->flipped ^ 1);
+
+    memset(bits, (int) head->flipped, state->n_rows);
+    if (head->n_minor == 1) {
+        bits[head->row] = minor;
+    }
+    if (head->n_minor <= 1) {
+        return;
+    }
+    for (size_t e = 0; e < state->n_edges; e += 2) {
+        for (size_t i = state->edges[e]; i < state->edges[e + 1]; i++) {
+            bits[state->order[i]] = minor;
+        }
+    }
+}
+
+/* The inverse: the edges of a column. */
+static TARGET void
+ISA(find_edges)(pbwt_state *state, unsigned flipped, const uint8_t *bits)
+{
+    uint8_t *minor = state->bits + 1; /* after a 0 that stands before the first row */
+    size_t n_edges = 0;
+
+    state->bits[0] = 0;
+    for (size_t i = 0; i < state->n_rows; i++) {
+        minor[i] = (uint8_t) ((bits[state->order[i]] & 1) ^ flipped);
+    }
+    for (size_t i = 0; i < state->n_rows; i++) {
+        if (minor[i] != state->bits[i]) {
+            state->edges[n_edges++] = (uint16_t) i;
+        }
+    }
+    if (n_edges & 1) {
+        state->edges[n_edges++] = (uint16_t) state->n_rows;
+    }
+    state->n_edges = n_edges;
+}
+
+/* ---- the order ----------------------------------------------------------------------------------------------------------- */
+
+/* Copies whole pieces: up to 15 numbers after the last are overwritten. */
+static TARGET inline void
+ISA(copy)(uint16_t *to, const uint16_t *from, size_t n)
+{
+    for (size_t i = 0; i < n; i += 16) {
+        memcpy(to + i, from + i, 16 * sizeof *to);
+    }
+}
+
+/* Rows with a 0 first, then those with a 1, else as they were. A row that comes to stand below another is like it since
+ * the latest `since` of the rows from that one, exclusive, down to itself; the first of either is like nothing. */
+static TARGET void
+ISA(reorder)(pbwt_state *state, unsigned flipped)
+{
+    size_t filled[2] = { 0, 0 };
+    uint16_t *order_to[2] = { state->next_order, state->ones_order };
+    uint16_t *since_to[2] = { state->next_since, state->ones_since };
+    uint16_t latest[2];
+    size_t at = 0;
+
+    if (state->time >= TIME_MOST) {
+        for (size_t i = 0; i < state->n_rows; i++) {
+            state->since[i] = (uint16_t) (state->since[i] < TIME_STEP ? 0 : state->since[i] - TIME_STEP);
+        }
+        state->time -= TIME_STEP;
+    }
+    state->time++;
+    latest[0] = latest[1] = (uint16_t) state->time;
+    for (size_t e = 0; e <= state->n_edges; e++) {
+        size_t end = e < state->n_edges ? state->edges[e] : state->n_rows;
+        unsigned one = (unsigned) (e & 1) ^ flipped;
+        const uint16_t *since = state->since + at;
+        size_t n = end - at;
+        uint16_t of_run = 0;
+
+        if (n == 0) {
+            continue;
+        }
+        ISA(copy)(order_to[one] + filled[one], state->order + at, n);
+        ISA(copy)(since_to[one] + filled[one], since, n);
+        if (since_to[one][filled[one]] < latest[one]) {
+            since_to[one][filled[one]] = latest[one];
+        }
+        for (size_t i = 0; i < n; i++) {
+            of_run = of_run < since[i] ? since[i] : of_run;
+        }
+        latest[one] = 0;
+        latest[one ^ 1] = latest[one ^ 1] < of_run ? of_run : latest[one ^ 1];
+        filled[one] += n;
+        at = end;
+    }
+    memcpy(state->next_order + filled[0], state->ones_order, filled[1] * sizeof(uint16_t));
+    memcpy(state->next_since + filled[0], state->ones_since, filled[1] * sizeof(uint16_t));
+    swap_vectors(&state->order, &state->next_order);
+    swap_vectors(&state->since, &state->next_since);
+    state->measured = 0;
+}
+
+/* ---- blocks ---------------------------------------------------------------------------------------------------------------- */
+
+/* Codes the column that `head` and, if it has more than one minor allele, state->edges describe, or finds both. */
+static TARGET int
+ISA(column)(pbwt_state *state, range_coder *coder, column_head *head)
+{
+    cell_model *levels[LEVELS];
+    int err = head_code(coder, state->model, state->n_rows, head);
+
+    if (!err && head->minor_class > 1) {
+        if (!state->measured) {
+            ISA(measure)(state);
+        }
+        levels_choose(state->model, head, levels);
+        ISA(cells)(state, coder, head, levels);
+        err = head_check(state, head);
+    }
+    if (!err && 2 * (size_t) head->n_minor + head->flipped > state->n_rows) {
+        err = FAE_ERR_CORRUPT;
+    }
+    return err;
+}
+
+static TARGET int
+ISA(encode)(
+    const uint8_t *bits, size_t n_columns, size_t n_rows, void *work, uint8_t *dst, size_t dst_len, size_t *out_len)
+{
+    pbwt_state state;
+    range_coder coder;
+
+    state_start(&state, work, n_rows);
+    coder_start_encoding(&coder, dst, dst_len);
+    for (size_t column = 0; column < n_columns; column++, bits += n_rows) {
+        column_head head = { 0 };
+        uint32_t n_ones = 0;
+        int err;
+
+        for (size_t i = 0; i < n_rows; i++) {
+            n_ones += bits[i] & 1;
+        }
+        head.flipped = 2 * n_ones > n_rows;
+        head.n_minor = head.flipped ? (uint32_t) n_rows - n_ones : n_ones;
+        if (head.n_minor == 1) {
+            while ((bits[head.row] & 1) == head.flipped) {
+                head.row++;
+            }
+        } else if (head.n_minor > 1) {
+            ISA(find_edges)(&state, head.flipped, bits);
+            head.n_runs = (uint32_t) (state.n_edges / 2);
+        }
+        err = ISA(column)(&state, &coder, &head);
+        if (err || coder.at > dst_len) {
+            return err ? err : FAE_ERR_CAPACITY;
+        }
+        if (head.n_minor >= REORDERING) {
+            ISA(reorder)(&state, head.flipped);
+        }
+    }
+    return coder_finish_encoding(&coder, out_len);
+}
+
+/* Columns first .. last - 1 of all rows, in order, where `rows` is NULL, else of those rows. */
+static TARGET int
+ISA(decode)(const uint8_t *src, size_t src_len, size_t n_columns, size_t n_rows, size_t first, size_t last,
+    const uint32_t *rows, size_t n_wanted, void *work, uint8_t *bits)
+{
+    const int all = rows == NULL && n_wanted == n_rows;
+    pbwt_state state;
+    range_coder coder;
+
+    state_start(&state, work, n_rows);
+    coder_start_decoding(&coder, src, src_len);
+    for (size_t column = 0; column < last; column++) {
+        column_head head = { 0 };
+        int err = ISA(column)(&state, &coder, &head);
+
+        if (err || coder.corrupt) {
+            return err ? err : FAE_ERR_CORRUPT;
+        }
+        if (coder.at - 8 > src_len) {
+            return FAE_ERR_TRUNCATED;
+        }
+        if (column >= first && all) {
+            ISA(expand)(&state, &head, bits);
+            bits += n_wanted;
+        } else if (column >= first) {
+            ISA(expand)(&state, &head, state.bits);
+            for (size_t i = 0; i < n_wanted; i++) {
+                *bits++ = state.bits[rows[i]];
+            }
+        }
+        if (head.n_minor >= REORDERING) {
+            ISA(reorder)(&state, head.flipped);
+        }
+    }
+    return last == n_columns ? coder_finish_decoding(&coder) : 0;
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The numbers and the adaptive models of pbwt.c. */
+#ifndef FASTAE_PBWT_MODEL_H
+#define FASTAE_PBWT_MODEL_H
+
+#include "range_coder.h"
+
+#define MATCHES 8 /* classes of how many columns back a row is like the row above it */
+#define HISTORY 4 /* cells before a cell that are its history */
+#define HISTORIES (1u << HISTORY)
+#define STATES 6 /* of steady stretches: 0 to 3: zeros, by the distance to the last one */
+#define STATE_NONE_YET 4 /* zeros, before the first one of the column */
+#define STATE_ONES 5
+#define RARE 4 /* a column of up to so many minor alleles says exactly how many */
+#define MINOR_CLASSES 12 /* 0 to 4, then 5-15, 16-63, ..., 16384-32767 */
+#define RUN_OCTAVES 15 /* floor(log2(runs)) */
+#define KINDS (RARE - 1 + (MINOR_CLASSES - RARE - 1) * RUN_OCTAVES)
+#define SEGMENT (1u << 26) /* 4 bits of cost */
+#define COST_BITS 24 /* a cost is in 2^-24 bits */
+#define COST_LEAST 8u
+#define PROBABILITY_LEAST (1u << 14)
+
+/* ---- numbers ------------------------------------------------------------------------------------------------------ */
+
+/* clang-format off */
+static const uint32_t ROOTS[64] = { /* floor(2^(31 - i / 64)) */
+    2147483648, 2124350982, 2101467501, 2078830521, 2056437386, 2034285470, 2012372173, 1990694927,
+    1969251187, 1948038440, 1927054195, 1906295993, 1885761398, 1865448001, 1845353419, 1825475297,
+    1805811301, 1786359125, 1767116488, 1748081133, 1729250826, 1710623359, 1692196547, 1673968228,
+    1655936264, 1638098541, 1620452965, 1602997467, 1585729999, 1568648537, 1551751075, 1535035633,
+    1518500249, 1502142985, 1485961920, 1469955158, 1454120821, 1438457050, 1422962010, 1407633882,
+    1392470868, 1377471191, 1362633089, 1347954823, 1333434672, 1319070931, 1304861916, 1290805961,
+    1276901416, 1263146651, 1249540052, 1236080023, 1222764985, 1209593377, 1196563653, 1183674285,
+    1170923761, 1158310586, 1145833280, 1133490379, 1121280435, 1109202017, 1097253708, 1085434105
+};
+/* clang-format on */
+
+#define ROOT_BITS 18 /* of a cost, below those that name a root */
+
+/* survival(root << ROOT_BITS) */
+static inline uint64_t
+survival_root(uint32_t root)
+{
+    return (uint64_t) ROOTS[root & 63] << 1 >> (root >> 6);
+}
+
+/* 2^32 times the probability that nothing happens in cells of this cost, at most SEGMENT: 2^(32 - cost / 2^24). Strictly
+ * decreasing, so that no cell gets an empty interval. */
+static inline uint64_t
+survival(uint32_t cost)
+{
+    uint64_t y = (uint64_t) (cost & ((1u << ROOT_BITS) - 1)) * 11629080 >> 16; /* ln(2) cost, in 2^-32 */
+    uint64_t y2 = y * y >> 33;
+    uint64_t y3 = (y2 * y >> 32) / 3;
+
+    return (ROOTS[cost >> ROOT_BITS & 63] * (((uint64_t) 1 << 32) - y + y2 - y3) >> 31) >> (cost >> COST_BITS);
+}
+
+/* The greatest cost whose survival is above `floor`, which is no less than that of SEGMENT. */
+static inline uint32_t
+survival_inverse(uint64_t floor)
+{
+    uint32_t root = 0, cost;
+    uint64_t fall;
+
+    if (floor >> 32) {
+        return 0;
+    }
+    for (uint32_t step = 128; step > 0; step /= 2) {
+        root += survival_root(root + step) > floor ? step : 0;
+    }
+    fall = ((survival_root(root) - floor) << 32) / survival_root(root);
+    fall += (fall * fall >> 33) + (fall * fall >> 32) * fall / ((uint64_t) 3 << 32); /* -ln(1 - fall) */
+    cost = (root << ROOT_BITS) + (uint32_t) (fall * 24204406 >> 32); /* log2(e) 2^24; off by a little */
+    while (survival(cost) <= floor) {
+        cost--;
+    }
+    while (survival(cost + 1) > floor) {
+        cost++;
+    }
+    return cost;
+}
+
+/* The cost of a cell in which something happens with probability x = events / (256 cells) <= 1: -log2(1 - x), by
+ * 2 atanh(x / (2 - x)), whose series is cut after two terms. */
+static inline uint32_t
+cell_cost(uint32_t events, uint32_t cells)
+{
+    uint64_t z = ((uint64_t) events << 31) / ((uint64_t) cells * 512 - events);
+    uint64_t w = z * z >> 30;
+    uint64_t series = ((uint64_t) 1 << 32) + w / 3 + (w * w >> 32) / 5;
+    uint64_t cost = (z * series >> 31) * 48408813 >> 32; /* 2 log2(e) 2^24 */
+
+    return (uint32_t) (cost < COST_LEAST ? COST_LEAST : cost > SEGMENT ? SEGMENT : cost);
+}
+
+static inline unsigned
+floor_log2(uint32_t x)
+{
+    return 31u - (unsigned) __builtin_clz(x);
+}
+
+/* ---- adaptive models ------------------------------------------------------------------------------------------------ */
+
+/* A bit whose probability of a 1 follows what was seen, fast at first: by 1 / (count + 1.5) of the way. */
+typedef struct {
+    uint32_t p1;
+    uint32_t count; /* seen, or as good as seen, up to BIT_COUNT_MOST */
+} adaptive_bit;
+
+#define BIT_COUNT_MOST 250
+
+static inline void
+bit_update(adaptive_bit *model, unsigned bit)
+{
+    uint32_t step = 131072 / (2 * model->count + 3);
+    uint64_t p1 = model->p1;
+
+    if (bit) {
+        p1 += (UINT32_MAX - p1) * step >> 16;
+    } else {
+        p1 -= p1 * step >> 16;
+    }
+    p1 = p1 < PROBABILITY_LEAST ? PROBABILITY_LEAST : p1;
+    p1 = p1 > 0u - PROBABILITY_LEAST ? 0u - PROBABILITY_LEAST : p1;
+    model->p1 = (uint32_t) p1;
+    model->count += model->count < BIT_COUNT_MOST;
+}
+
+static inline unsigned
+bit_code(range_coder *coder, adaptive_bit *model, unsigned bit)
+{
+    bit = coder_bit(coder, model->p1, bit);
+    bit_update(model, bit);
+    return bit;
+}
+
+/* A number of four bits, the highest first, each in the context of those before it. */
+static inline unsigned
+tree_code(range_coder *coder, adaptive_bit *tree, unsigned number)
+{
+    unsigned node = 1;
+
+    for (int i = 3; i >= 0; i--) {
+        node = 2 * node + bit_code(coder, &tree[node], number >> i & 1);
+    }
+    return node - 16;
+}
+
+/* Cells and changes in steady stretches of one state, by the match of the row. */
+typedef struct {
+    uint32_t cells[MATCHES]; /* 0: not used yet */
+    uint32_t changes[MATCHES]; /* in 256ths */
+    uint32_t costs[MATCHES];
+    uint32_t costed[MATCHES]; /* cells when the cost was computed */
+} steady_rates;
+
+#define CELLS_MOST 100000
+
+typedef struct {
+    steady_rates steady[STATES];
+    adaptive_bit mixed[HISTORIES][MATCHES]; /* of a change; count 0: not used yet */
+} cell_model;
+
+/* Each kind of column has a model of its own, which begins as a faint copy of that of columns with as many runs (all rare
+ * columns are one such group), which begins as one of all columns' model. */
+typedef struct {
+    cell_model of_kind[KINDS];
+    cell_model of_group[1 + RUN_OCTAVES];
+    cell_model of_all;
+    adaptive_bit minor_class[16];
+    adaptive_bit run_octave[MINOR_CLASSES][16];
+    adaptive_bit flipped[MINOR_CLASSES];
+} pbwt_model;
+
+#define LEVELS 3
+#define INHERITED 8 /* cells, or bits, that a copy weighs */
+
+static inline void
+model_reset(pbwt_model *model)
+{
+    memset(model, 0, sizeof *model);
+    for (unsigned i = 0; i < 16; i++) {
+        model->minor_class[i].p1 = 1u << 31;
+        for (unsigned c = 0; c < MINOR_CLASSES; c++) {
+            model->run_octave[c][i].p1 = 1u << 31;
+        }
+    }
+    for (unsigned c = 0; c < MINOR_CLASSES; c++) {
+        model->flipped[c] = (adaptive_bit) { 1u << 27, 2 };
+    }
+}
+
+static inline void
+steady_begin(cell_model *const *levels, unsigned state)
+{
+    steady_rates *rates = &levels[LEVELS - 1]->steady[state];
+
+    for (unsigned m = 0; m < MATCHES && rates->cells[m] == 0; m++) {
+        rates->cells[m] = 2;
+        rates->changes[m] = state == STATE_ONES ? 51 : 3;
+    }
+    for (int level = LEVELS - 2; level >= 0; level--) {
+        const steady_rates *from = rates;
+
+        rates = &levels[level]->steady[state];
+        for (unsigned m = 0; m < MATCHES && rates->cells[m] == 0; m++) {
+            uint32_t changes = (uint32_t) ((uint64_t) from->changes[m] * INHERITED / from->cells[m]);
+
+            rates->cells[m] = INHERITED;
+            rates->changes[m] = changes > 0 ? changes : 1;
+            rates->costs[m] = cell_cost(rates->changes[m], INHERITED);
+            rates->costed[m] = INHERITED;
+        }
+    }
+}
+
+/* Adds cells of each match, in one of which, of match `changed` (MATCHES: in none), was a change. */
+static inline void
+steady_update(cell_model *const *levels, unsigned state, const uint32_t *cells, unsigned changed)
+{
+    for (unsigned level = 0; level < LEVELS; level++) {
+        steady_rates *rates = &levels[level]->steady[state];
+
+        for (unsigned m = 0; m < MATCHES; m++) {
+            rates->cells[m] += cells[m];
+            rates->changes[m] += m == changed ? 256 : 0;
+            if (rates->cells[m] > CELLS_MOST) {
+                rates->cells[m] = (rates->cells[m] + 1) / 2;
+                rates->changes[m] = (rates->changes[m] + 1) / 2;
+            }
+            /* a division is dear: only where the cost has moved */
+            if (level == 0
+                && (m == changed || rates->cells[m] < rates->costed[m]
+                    || rates->cells[m] > rates->costed[m] + rates->costed[m] / 32)) {
+                rates->costs[m] = cell_cost(rates->changes[m], rates->cells[m]);
+                rates->costed[m] = rates->cells[m];
+            }
+        }
+    }
+}
+
+static inline void
+mixed_begin(cell_model *const *levels, unsigned history, unsigned match)
+{
+    adaptive_bit *model = &levels[LEVELS - 1]->mixed[history][match];
+
+    if (model->count == 0) {
+        *model = (adaptive_bit) { 1u << 30, 1 };
+    }
+    for (int level = LEVELS - 2; level >= 0; level--) {
+        adaptive_bit *copy = &levels[level]->mixed[history][match];
+
+        if (copy->count == 0) {
+            *copy = (adaptive_bit) { model->p1, INHERITED - 1 };
+        }
+        model = copy;
+    }
+}
+
+#endif

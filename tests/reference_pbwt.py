@@ -1,0 +1,353 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A plain twin of the coder of columns of bits, written from FORMAT.md §5.9 and not from the C.
+
+A `Block` takes one column after the other through the same steps, whether a `Decoder` finds what is there or an
+`Encoder` is told. Cells are looked at one by one, and nothing is counted ahead.
+"""
+
+import numpy as np
+
+COST_LEAST, SEGMENT = 8, 1 << 26
+ROOTS = [int(2 ** (31 - i / 64)) for i in range(64)]
+MATCHES = np.array([8, 16, 32, 64, 128, 256, 512])
+NONE_YET, ONES = 4, 5
+REACHES = [16, 64, 256]
+
+
+def survival(cost):
+    """2^32 times the probability that nothing happens in cells of this cost."""
+    y = (cost % 2**18) * 11629080 >> 16
+    y2 = y * y >> 33
+    y3 = (y2 * y >> 32) // 3
+    return (ROOTS[(cost >> 18) % 64] * (2**32 - y + y2 - y3) >> 31) >> (cost >> 24)
+
+
+def cell_cost(events, cells):
+    z = (events << 31) // (512 * cells - events)
+    w = z * z >> 30
+    cost = (z * (2**32 + w // 3 + (w * w >> 32) // 5) >> 31) * 48408813 >> 32
+    return min(max(cost, COST_LEAST), SEGMENT)
+
+
+# ---- the range coder -------------------------------------------------------------------------------------------
+
+
+def tail(low, width):
+    """(The shortest digits that lie in the interval when zeros follow, as a number of 64 bits; how many.)"""
+    for n in range(9):
+        unit = 1 << (64 - 8 * n)
+        number = -(-low // unit) * unit
+        if low <= number < min(low + width, 2**64):
+            return number, n
+    raise AssertionError("nine digits do")
+
+
+class Decoder:
+    def __init__(self, data):
+        self.data, self.at = data, 8
+        self.digits = self.value = int.from_bytes(data[:8].ljust(8, b"\0"), "big")
+        self.width = 2**64 - 1
+        assert self.value < self.width
+
+    def narrow(self, start, width):
+        self.value -= start
+        self.width = width
+        assert 0 <= self.value < width
+        while self.width < 2**48:
+            pair = int.from_bytes(self.data[self.at : self.at + 2].ljust(2, b"\0"), "big")
+            self.at += 2
+            self.width <<= 16
+            self.value = self.value << 16 | pair
+            self.digits = (self.digits << 16 | pair) % 2**64
+
+    def choose(self, start, _wanted):
+        """Whether the value is at `start` or above."""
+        return self.value >= start
+
+    def piece(self, width, _wanted):
+        return self.value // width
+
+    def is_done(self):
+        number, n = tail((self.digits - self.value) % 2**64, self.width)
+        return number == self.digits and self.at - 8 + n == len(self.data)
+
+
+class Encoder:
+    """`low` is exact, as no machine's number is: carries look after themselves."""
+
+    def __init__(self):
+        self.low, self.n_digits = 0, 0
+        self.width = 2**64 - 1
+
+    def narrow(self, start, width):
+        self.low += start
+        self.width = width
+        while self.width < 2**48:
+            self.width <<= 16
+            self.low <<= 16
+            self.n_digits += 2
+
+    def choose(self, _start, wanted):
+        return wanted
+
+    def piece(self, _width, wanted):
+        return wanted
+
+    def finish(self):
+        number, n = tail(self.low % 2**64, self.width)
+        written = (self.low >> 64).to_bytes(self.n_digits, "big")
+        return written + number.to_bytes(8, "big")[:n]
+
+
+def uniform(coder, n, wanted):
+    """A number below n."""
+    width = coder.width // n
+    number = coder.piece(width, wanted)
+    assert number < n
+    coder.narrow(number * width, width)
+    return number
+
+
+# ---- adaptive models -------------------------------------------------------------------------------------------
+
+
+class Bit:
+    """A bit and how likely a 1 is."""
+
+    def __init__(self, p1, count):
+        self.p1, self.count = p1, count
+
+    def update(self, bit):
+        step = 131072 // (2 * self.count + 3)
+        self.p1 += (2**32 - 1 - self.p1) * step >> 16 if bit else -(self.p1 * step >> 16)
+        self.p1 = min(max(self.p1, 2**14), 2**32 - 2**14)
+        self.count = min(self.count + 1, 250)
+
+    def code(self, coder, wanted):
+        split = (coder.width >> 32) * (2**32 - self.p1)
+        bit = coder.choose(split, wanted)
+        coder.narrow(*(split, coder.width - split) if bit else (0, split))
+        self.update(bit)
+        return int(bit)
+
+
+class Tree:
+    """A number of four bits."""
+
+    def __init__(self):
+        self.bits = [Bit(2**31, 0) for _ in range(16)]
+
+    def code(self, coder, wanted):
+        node = 1
+        for i in (3, 2, 1, 0):
+            node = 2 * node + self.bits[node].code(coder, wanted >> i & 1)
+        return node - 16
+
+
+class Rates:
+    """Cells and changes (in 256ths) of the eight classes of matches, and what a cell of each costs."""
+
+    def __init__(self, cells, changes):
+        self.cells, self.changes, self.costed = [*cells], [*changes], [*cells]
+        self.costs = [cell_cost(e, n) for e, n in zip(changes, cells, strict=True)]
+
+    def update(self, cells, changed):
+        for m in range(8):
+            self.cells[m] += cells[m]
+            self.changes[m] += 256 * (m == changed)
+            if self.cells[m] > 100000:
+                self.cells[m] = (self.cells[m] + 1) // 2
+                self.changes[m] = (self.changes[m] + 1) // 2
+            stale = not self.costed[m] <= self.cells[m] <= self.costed[m] + self.costed[m] // 32
+            if m == changed or stale:
+                self.costs[m] = cell_cost(self.changes[m], self.cells[m])
+                self.costed[m] = self.cells[m]
+
+
+# ---- columns ---------------------------------------------------------------------------------------------------
+
+
+def minor_class(n_minor):
+    return n_minor if n_minor <= 4 else 4 + (n_minor.bit_length() - 1) // 2
+
+
+class Block:
+    def __init__(self, n_rows, coder):
+        self.n_rows, self.coder = n_rows, coder
+        self.order, self.since, self.time = np.arange(n_rows), np.zeros(n_rows, int), 0
+        self.classes, self.octaves = Tree(), [Tree() for _ in range(12)]
+        self.flips = [Bit(2**27, 2) for _ in range(12)]
+        self.rates, self.mixed = {}, {}
+
+    def rates_of(self, levels, state):
+        """Those of the first level; at first use a faint copy of those of the next."""
+        key = levels[0], state
+        if key not in self.rates and len(levels) == 1:
+            self.rates[key] = Rates([2] * 8, [51 if state == ONES else 3] * 8)
+        elif key not in self.rates:
+            above = self.rates_of(levels[1:], state)
+            changes = [max(1, 8 * e // n) for e, n in zip(above.changes, above.cells, strict=True)]
+            self.rates[key] = Rates([8] * 8, changes)
+        return self.rates[key]
+
+    def mixed_of(self, levels, history, match):
+        key = levels[0], history, match
+        if key not in self.mixed and len(levels) == 1:
+            self.mixed[key] = Bit(2**30, 1)
+        elif key not in self.mixed:
+            self.mixed[key] = Bit(self.mixed_of(levels[1:], history, match).p1, 7)
+        return self.mixed[key]
+
+    def column(self, wanted=None):
+        """The next column; an encoder is told it."""
+        n, coder = self.n_rows, self.coder
+        ones = 0 if wanted is None else int(wanted.sum())
+        flipped = 2 * ones > n
+        n_minor = min(ones, n - ones)
+        minor = np.zeros(n, np.uint8) if wanted is None else wanted[self.order] ^ np.uint8(flipped)
+        kind = self.classes.code(coder, minor_class(n_minor))
+        assert kind <= minor_class(n // 2)
+        flipped = self.flips[kind].code(coder, flipped)
+        if kind == 1:
+            row = uniform(coder, n, 0 if wanted is None else int(np.flatnonzero(wanted ^ flipped)[0]))
+            minor = (self.order == row).astype(np.uint8)
+        elif kind > 1:
+            n_runs = int((np.diff(minor, prepend=0) == 1).sum())
+            if kind > 4:
+                n_runs = self.code_runs(kind, n_runs)
+                octave = n_runs.bit_length() - 1
+                levels = ("kind", kind, octave), ("runs", octave), "all"
+                minor = self.cells(levels, minor, None, n_runs)
+            else:
+                minor = self.cells((("kind", kind), "rare", "all"), minor, kind, None)
+            assert minor_class(int(minor.sum())) == kind
+            assert kind <= 4 or (np.diff(minor, prepend=0) == 1).sum() == n_runs
+        assert 2 * minor.sum() + flipped <= n
+        bits = np.empty(n, np.uint8)
+        bits[self.order] = minor ^ np.uint8(flipped)
+        if minor.sum() >= 6:
+            self.reorder(bits)
+        return bits
+
+    def code_runs(self, kind, wanted):
+        most = min(4 ** (kind - 3) - 1, self.n_rows // 2)
+        octave = self.octaves[kind].code(self.coder, max(wanted, 1).bit_length() - 1)
+        assert 2**octave <= most
+        most = min(most, 2 ** (octave + 1) - 1)
+        return 2**octave + uniform(self.coder, most - 2**octave + 1, wanted - 2**octave)
+
+    def cells(self, levels, wanted, n_minor, n_runs):
+        """The column's minor alleles in the present order. One of n_minor and n_runs is known."""
+        n = self.n_rows
+        match = np.searchsorted(MATCHES, self.time - self.since, side="right")
+        changes = np.flatnonzero(np.diff(wanted, prepend=0))
+        minor = np.zeros(n, np.uint8)
+        allele, history, i = 0, [0, 0, 0, 0], 0
+        last = None  # minor allele
+        minor_left = np.inf if n_minor is None else n_minor
+        runs_left = np.inf if n_runs is None else n_runs
+        while i < n and minor_left and (runs_left or allele):
+            if len(set(history)) == 1:
+                state, limit = self.steady_state(allele, i, last)
+                if allele:
+                    limit = int(min(n, i + minor_left))
+                rates = self.rates_of(levels, state)
+                costs = rates.costs
+                if not allele and n_runs is not None:
+                    factor = ((4 * runs_left + 1) * n << 8) // ((4 * n_runs + 1) * (n - i))
+                    factor = min(max(factor, 16), 4096)
+                    costs = [min(max(cost * factor >> 8, COST_LEAST), SEGMENT) for cost in costs]
+                later = changes[changes >= i]
+                stop = self.stretch(np.array(costs)[match[:limit]], i, int(later[0]) if later.size else n)
+                changed = stop < limit
+                cells = np.bincount(match[i : stop + changed], minlength=8).tolist()
+                for level in range(3):
+                    self.rates_of(levels[level:], state).update(cells, int(match[stop]) if changed else None)
+                minor[i:stop] = allele
+                if allele:
+                    minor_left -= stop - i
+                    last = stop - 1
+                i = stop
+                if not changed:
+                    continue
+            else:
+                numbers = sum(bit << j for j, bit in enumerate(reversed(history)))
+                models = [self.mixed_of(levels[level:], numbers, int(match[i])) for level in range(3)]
+                changed = models[0].code(self.coder, i in changes)
+                for model in models[1:]:
+                    model.update(changed)
+            if changed:
+                allele = 1 - allele
+                runs_left -= allele
+            if allele:
+                minor[i], last = 1, i
+                minor_left -= 1
+            history = [*history[1:], allele]
+            i += 1
+        return minor
+
+    def steady_state(self, allele, i, last):
+        """(State, the position before which it ends)."""
+        if allele:
+            return ONES, self.n_rows
+        if last is None:
+            return NONE_YET, self.n_rows
+        for state, reach in enumerate(REACHES):
+            if i - last < reach:
+                return state, min(self.n_rows, last + reach)
+        return 3, self.n_rows
+
+    def stretch(self, costs, start, wanted):
+        """The position of the next change, or costs.size, from the costs of all cells before the limit."""
+        coder = self.coder
+        while start < costs.size:
+            through = np.cumsum(costs[start:])
+            n = int((through <= SEGMENT).sum())
+            unit = coder.width >> 32
+            split = unit * survival(int(through[n - 1]))
+            if not coder.choose(split, wanted < start + n):
+                coder.narrow(0, split)
+                start += n
+                continue
+            for j in range(n):
+                bottom = unit * survival(int(through[j]))
+                if coder.choose(bottom, wanted == start + j):
+                    top = unit * survival(int(through[j - 1])) if j else coder.width
+                    coder.narrow(bottom, top - bottom)
+                    return start + j
+        return start
+
+    def reorder(self, bits):
+        """Rows with a 0 first, then those with a 1, else as they were."""
+        self.time += 1
+        sorted_bits = bits[self.order]
+        parts = []
+        for bit in (0, 1):
+            rows, since, latest = [], [], self.time
+            for row, own, start in zip(self.order, sorted_bits, self.since, strict=True):
+                latest = max(latest, start)
+                if own == bit:
+                    rows.append(row)
+                    since.append(latest)
+                    latest = 0
+            parts.append((rows, since))
+        self.order = np.array([*parts[0][0], *parts[1][0]])
+        self.since = np.array([*parts[0][1], *parts[1][1]])
+
+
+def encode(columns):
+    """The stream of a matrix (n_columns, n_rows) of 0 and 1."""
+    coder = Encoder()
+    block = Block(columns.shape[1], coder)
+    for column in columns:
+        assert (block.column(column) == column).all()
+    return coder.finish()
+
+
+def decode(data, n_columns, n_rows):
+    """For good streams."""
+    coder = Decoder(bytes(data))
+    block = Block(n_rows, coder)
+    columns = [block.column() for _ in range(n_columns)]
+    assert coder.is_done()
+    return np.array(columns, np.uint8).reshape(n_columns, n_rows)
