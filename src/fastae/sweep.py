@@ -80,7 +80,11 @@ class SweepPoint:
 
     def summary(self) -> str:
         """One line for people."""
-        what = f"{self.n_latents} latents of {self.bits} bits, depth {self.depth}" if self.n_latents else "no latents"
+        what = (
+            f"{self.n_latents} latents of {self.bits} bit{'s' * (self.bits > 1)}, depth {self.depth}"
+            if self.n_latents
+            else "no latents"
+        )
         figures = f"{self.bits_per_genotype:.4f} bits/genotype, hamming {self.hamming:.4f}"
         return f"{what}: {figures}, {self.seconds:.1f} s"
 
