@@ -43,6 +43,7 @@ def test_any_columns_and_rows_are_those_of_the_whole(block, data):
 def test_few_rows_are_followed_without_decoding_the_others(block, monkeypatch):
     table, matrix, residual = block
     monkeypatch.delattr(_core, "pbwt_decode")
+    monkeypatch.setattr(pbwt, "FOLLOWED_ROWS", 12)
     for n in (1, 2, pbwt.FOLLOWED_ROWS):
         rows = np.arange(n) * 2
         part = pbwt.decode(residual, table, matrix.shape[1], slice(0, len(matrix)), rows)

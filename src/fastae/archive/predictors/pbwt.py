@@ -19,7 +19,7 @@ from fastae.errors import FormatError
 NUMBER, NAME = 2, "pbwt"
 
 MAX_ROWS = (1 << 16) - 1  # of a block
-FOLLOWED_ROWS = 16  # up to so many are cheaper followed by themselves than decoded with all others
+FOLLOWED_ROWS = 128  # up to so many are followed by themselves, so that memory holds no others
 
 
 def encode(matrix: np.ndarray, table: ColumnTable) -> bytes:
