@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures shared by all tests."""
 
+import signal
+
 import numpy as np
 import pytest
 
@@ -16,6 +18,13 @@ ISA_FEATURES = {
     "neon": ("neon",),
     "dotprod": ("neon", "dotprod"),
 }
+
+
+def pytest_configure():
+    """Take the signals that tests send: a run in the background, or under nohup, starts with some of them ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _mask(isa):
