@@ -334,7 +334,7 @@ def test_training_asks_in_every_long_phase_whether_to_stop(calls):
     table, matrix = split(calls, np.ones(calls.shape[:2], bool))
     asking = []
 
-    def check_stop(_):
+    def check_stop():
         asking.append(sys._getframe(1).f_code.co_name)
 
     training.fit(matrix, table, 240, 0, shape=training.Shape(4, 8), n_epochs=5, check_stop=check_stop)

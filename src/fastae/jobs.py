@@ -14,7 +14,7 @@ class CancelledError(Exception):
 
 
 @contextmanager
-def cancellable_pool(n_threads: int) -> Iterator[tuple[ThreadPoolExecutor, Callable[[object], None]]]:
+def cancellable_pool(n_threads: int) -> Iterator[tuple[ThreadPoolExecutor, Callable[[], None]]]:
     """A pool whose jobs, if they ask now and then, stop soon where the block fails.
 
     Parameters
@@ -25,16 +25,16 @@ def cancellable_pool(n_threads: int) -> Iterator[tuple[ThreadPoolExecutor, Calla
     ------
     pool : ThreadPoolExecutor
     check_stop : function
-        For jobs to call, with anything; it raises CancelledError once the block has failed.
+        For jobs to call; it raises CancelledError once the block has failed.
 
     Examples
     --------
     >>> with cancellable_pool(2) as (pool, check_stop):
-    ...     pool.submit(check_stop, "half-way").result()
+    ...     pool.submit(check_stop).result()
     """
     stop = threading.Event()
 
-    def check_stop(_: object) -> None:
+    def check_stop() -> None:
         if stop.is_set():
             raise CancelledError
 

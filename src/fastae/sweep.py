@@ -326,7 +326,7 @@ class _Region:
         found.update(np.packbits(self.cohort.call_genotype_phased).tobytes())
         return found.hexdigest()
 
-    def measure(self, place: tuple[int, int, int], check_stop: Callable[[object], None]) -> SweepPoint:
+    def measure(self, place: tuple[int, int, int], check_stop: Callable[[], None]) -> SweepPoint:
         """Train, code, decode again, compare, count."""
         started = time.perf_counter()
         columns = self.table.to_bytes()
@@ -354,9 +354,7 @@ class _Region:
             seconds=time.perf_counter() - started,
         )
 
-    def _fit(
-        self, place: tuple[int, int, int], check_stop: Callable[[object], None]
-    ) -> tuple[autoencoder.Model, np.ndarray]:
+    def _fit(self, place: tuple[int, int, int], check_stop: Callable[[], None]) -> tuple[autoencoder.Model, np.ndarray]:
         n_latents, bits, depth = place
         n_rows = self.matrix.shape[1]
         n_hidden = self.n_hidden or training.shape_of(n_rows, self.matrix.shape[0])[1]

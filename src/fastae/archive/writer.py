@@ -217,7 +217,7 @@ def _code_window(
     slab_samples: int,
     predictor: str,
     seed: tuple[int, int],
-    check_stop: Callable[[object], None],
+    check_stop: Callable[[], None],
 ) -> list[_Coded]:
     """The window; or its halves, if it is more than a reader, which must not trust a file, would take memory for."""
     calls, phased = cohort.call_genotype, cohort.call_genotype_phased
@@ -251,7 +251,7 @@ def _by_autoencoder(
     table: ColumnTable,
     rows: list[slice],
     seed: tuple[int, int],
-    check_stop: Callable[[object], None],
+    check_stop: Callable[[], None],
 ) -> tuple[list[_Block], autoencoder.Model | None]:
     """A block of each slab's rows, and the model of a window in which anything varies."""
     fitted = training.fit(matrix, table, rows[0].stop, seed, check_stop=check_stop)
@@ -269,7 +269,7 @@ def _by_frequency(matrix: np.ndarray, table: ColumnTable) -> _Block:
 
 
 def _by_bytes(
-    matrix: np.ndarray, table: ColumnTable, rows: list[slice], predictor: str, check_stop: Callable[[object], None]
+    matrix: np.ndarray, table: ColumnTable, rows: list[slice], predictor: str, check_stop: Callable[[], None]
 ) -> tuple[list[_Block], ColumnTable]:
     """A block of each slab's rows, and the window's table: with rates only where they pay."""
     n_rows = rows[0].stop if rows else 0
@@ -280,7 +280,7 @@ def _by_bytes(
         raise InputError(f"a block has {n_rows} rows, pbwt takes {pbwt.MAX_ROWS}; give block_samples of at most {most}")
     by_pbwt, smallest = [], []
     for part in rows:
-        check_stop(None)
+        check_stop()
         bits = matrix[:, part]
         block = _Block(pbwt.NUMBER, b"", pbwt.encode(bits, table))
         by_pbwt.append(block)

@@ -23,7 +23,7 @@ def round_layer(
     biases: np.ndarray,
     hidden: np.ndarray,
     bias_step: float,
-    check_stop: Callable[[object], object],
+    check_stop: Callable[[], object],
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Choose integers for a layer of logits.
 
@@ -36,7 +36,7 @@ def round_layer(
     bias_step : float
         Biases come back as multiples of this.
     check_stop : function
-        Called for every output and every input, with anything; what it raises ends the rounding.
+        Called for every output and every input; what it raises ends the rounding.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def round_layer(
 
 
 def _inverse_curvature(
-    weights: np.ndarray, biases: np.ndarray, hidden: np.ndarray, check_stop: Callable[[object], object]
+    weights: np.ndarray, biases: np.ndarray, hidden: np.ndarray, check_stop: Callable[[], object]
 ) -> np.ndarray:
     """Inverse of the cross-entropy's Hessian in bits, for each output: (n_outputs, n_hidden + 1, n_hidden + 1)."""
     n_rows = len(hidden)
@@ -74,7 +74,7 @@ def _inverse_curvature(
     width = inputs.shape[1]
     inverse = np.empty((len(weights), width, width))
     for output in range(len(weights)):
-        check_stop(None)
+        check_stop()
         hessian = ((inputs * spread[:, output, None]).T @ inputs).astype(np.float64)
         inverse[output] = np.linalg.inv(hessian + np.eye(width) * 0.3)
     return inverse
@@ -95,7 +95,7 @@ def _round(
     step: float,
     bits: np.ndarray,
     bias_step: float,
-    check_stop: Callable[[object], object],
+    check_stop: Callable[[], object],
 ) -> tuple[np.ndarray, np.ndarray, float]:
     left = np.column_stack([weights, biases]).astype(np.float64)
     inverse = curvature.copy()
@@ -104,7 +104,7 @@ def _round(
     lost = 0.0
     nearby = np.arange(-1, 2)
     for i in range(n_hidden + 1):
-        check_stop(None)
+        check_stop()
         pivot = inverse[:, i, i].copy()
         if i < n_hidden:
             nearest = np.clip(np.rint(left[:, i] / step).astype(np.int64), -_LIMIT + 1, _LIMIT - 1)

@@ -77,7 +77,7 @@ def fit(
     *,
     shape: Shape | None = None,
     n_epochs: int | None = None,
-    check_stop: Callable[[object], object] = lambda _: None,
+    check_stop: Callable[[], object] = lambda: None,
 ) -> tuple[Model, np.ndarray] | None:
     """Train an autoencoder on a window.
 
@@ -93,7 +93,7 @@ def fit(
     n_epochs : int, optional
         Otherwise as many as make MAX_STEPS updates, at most MAX_EPOCHS.
     check_stop : function
-        Called all the time, with anything; what it raises ends the training.
+        Called all the time; what it raises ends the training.
 
     Returns
     -------
@@ -150,7 +150,7 @@ def _train(
     shape: Shape,
     n_epochs: int | None,
     rng: np.random.Generator,
-    check_stop: Callable[[object], object],
+    check_stop: Callable[[], object],
 ) -> tuple[Encoder, Decoder]:
     n_rows, width = rows.shape
     encoder = Encoder(shape.encoder_sizes(width), seed=rng)
@@ -175,7 +175,7 @@ def _train(
     )
     if n_epochs is None:
         n_epochs = min(MAX_EPOCHS, -(-MAX_STEPS * BATCH_SIZE // len(sample)))
-    trainer.fit(sample, n_epochs=n_epochs, callbacks=[lambda _, history: check_stop(history)])
+    trainer.fit(sample, n_epochs=n_epochs, callbacks=[lambda *_: check_stop()])
     return encoder, decoder
 
 
@@ -187,7 +187,7 @@ def shape_of(n_rows: int, width: int) -> tuple[int, int]:
 
 
 def _improve(
-    codes: np.ndarray, bits: int, decoder: Decoder, rows: np.ndarray, check_stop: Callable[[object], object]
+    codes: np.ndarray, bits: int, decoder: Decoder, rows: np.ndarray, check_stop: Callable[[], object]
 ) -> None:
     """Move latents, in place, by one step where that makes their row cheaper: the encoder's guess is not the best.
 
@@ -200,7 +200,7 @@ def _improve(
             signs = 1 - 2 * rows[start : start + SEARCH_ROWS].astype(np.float32)
             cost = _row_bits(part, bits, decoder, signs) + (prices(part) if sweep else 0)
             for latent in range(codes.shape[1]):
-                check_stop(None)
+                check_stop()
                 for step in _STEPS_OF_ONE_BIT if bits == 1 else _STEPS:
                     moved = part.copy()
                     moved[:, latent] = step(part[:, latent], (1 << bits) - 1)
@@ -250,7 +250,7 @@ def _row_bits(codes: np.ndarray, bits: int, decoder: Decoder, signs: np.ndarray)
 
 
 def _to_integers(
-    decoder: Decoder, codes: np.ndarray, latent_bits: int, check_stop: Callable[[object], object]
+    decoder: Decoder, codes: np.ndarray, latent_bits: int, check_stop: Callable[[], object]
 ) -> tuple[IntDecoder, int]:
     """The decoder in integers, and the step of its last biases."""
     hidden = _hidden(decoder, codes, latent_bits)
