@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from fastae import open_archive, write_archive
-from fastae.archive import container, writer
+from fastae.archive import candidates, container, writer
 from fastae.archive.container import (
     ContainerReader,
     ContainerWriter,
@@ -416,21 +416,21 @@ def test_an_interrupt_stops_training_soon(path, monkeypatch, rng):
 
 def test_blocks_that_do_not_decode_are_never_written(path, monkeypatch):
     """Each part of a window is spoilt in turn behind the writer's back."""
-    real_split, real_sites = writer.split, writer.encode_sites
+    real_split, real_sites = candidates.split, writer.encode_sites
 
     def spoilt_split(calls, phased):
         table, matrix = real_split(calls, phased)
         matrix[2, 6] ^= 1
         return table, matrix
 
-    for name, spoilt in (
-        ("split", spoilt_split),
-        ("encode_sites", lambda sites: real_sites(Sites.numbered(len(sites)))),
+    for module, name, spoilt in (
+        (candidates, "split", spoilt_split),
+        (writer, "encode_sites", lambda sites: real_sites(Sites.numbered(len(sites)))),
     ):
         for predictor in ("frequency", "autoencoder", "pbwt"):
             with monkeypatch.context() as patch:
                 patch.setattr(training, "MAX_EPOCHS", 5)
-                patch.setattr(writer, name, spoilt)
+                patch.setattr(module, name, spoilt)
                 with pytest.raises(FastaeError, match="did not decode to what they were made of: nothing was written"):
                     write_archive(path, small_cohort(), predictor=predictor)
                 assert not list(path.parent.iterdir())

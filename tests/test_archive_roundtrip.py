@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fastae import open_archive, write_archive
-from fastae.archive import writer
+from fastae.archive import presets
 from fastae.archive.predictors import frequency, pbwt, training
+from fastae.archive.presets import PRESETS, Preset
 from fastae.cohort import Cohort, CohortStream, Sites, first_difference
 from fastae.errors import FormatError, InputError
 
@@ -122,17 +123,27 @@ def test_auto_takes_frequencies_only_where_they_save_more_than_the_rates_they_ne
     assert sizes["auto"][-1] == min(sizes["frequency"][-1], sizes["pbwt"][-1])
 
 
-def test_blocks_have_the_shape_their_predictor_likes(tmp_path, monkeypatch, rng):
-    monkeypatch.setitem(writer.BLOCK_SHAPES, "pbwt", (20, 12))  # or 40 of so few
-    monkeypatch.setitem(writer.BLOCK_SHAPES, "frequency", (25, 20))
-    for predictor, n_windows, slab_samples in (("pbwt", 3, 10), ("frequency", 4, 15)):
-        write_archive(tmp_path / "a", cohorts.related(rng, 100, 30), predictor=predictor)
+def test_blocks_have_the_shape_their_preset_or_predictor_likes(tmp_path, monkeypatch, rng):
+    table = monkeypatch.setitem
+    table(presets.PRESETS, "fast", Preset(("pbwt",), most_variants=20, most_samples=12, most_cells=1 << 20))
+    table(presets.PRESETS, "max", Preset(("pbwt",), most_variants=90, most_samples=50, most_cells=64 * 60))
+    table(presets.FORCED, "frequency", Preset(("frequency",), most_variants=25, most_samples=20, most_cells=1 << 20))
+    fast, slow, rated = {"preset": "fast"}, {"preset": "max"}, {"preset": "max", "predictor": "frequency"}
+    for options, n_windows, slab_samples in ((fast, 5, 10), (slow, 2, 30), (rated, 4, 15)):
+        write_archive(tmp_path / "a", cohorts.related(rng, 100, 30), **options)
         with open_archive(tmp_path / "a") as archive:
             index = archive._reader.index
             assert (len(index.windows), index.slab_samples) == (n_windows, slab_samples)
     write_archive(tmp_path / "a", cohorts.related(rng, 2, 33_000, ploidy=1))
     with open_archive(tmp_path / "a") as archive:
         assert archive._reader.index.slab_samples == 16_500
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_gives_calls_of_every_kind_back(tmp_path, preset, rng):
+    cohort = cohorts.mixed(rng)
+    write_archive(tmp_path / "a", cohort, preset=preset)
+    assert first_difference(cohort, read_back(tmp_path / "a")) is None
 
 
 def test_more_rows_than_pbwt_takes_go_by_frequency_or_are_refused_by_name(tmp_path, rng):
@@ -183,6 +194,7 @@ def test_long_texts_do_not_cost_memory_for_every_site(tmp_path):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
+        ({"preset": "best"}, ValueError, "preset is 'best'; it can be 'fast', 'default', 'max'"),
         ({"predictor": "magic"}, ValueError, "predictor is 'magic'; it can be 'auto', 'frequency', 'autoencoder'"),
         ({"block_variants": 0}, ValueError, "block_variants must be 1 to 65536, got 0"),
         ({"block_variants": 65537}, ValueError, "block_variants must be 1 to 65536"),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line as a user meets it, judged by bcftools."""
 
+import dataclasses
 import fcntl
 import gzip
 import json
@@ -19,6 +20,8 @@ import pytest
 from vcftext import COLUMNS, EVERYTHING, HEADER, vcf
 
 import _fastae_command
+from fastae import open_archive
+from fastae.archive.presets import PRESETS
 from fastae.cli import get_parser, main
 
 needs_bcftools = pytest.mark.skipif(shutil.which("bcftools") is None, reason="bcftools is not installed")
@@ -299,6 +302,19 @@ def test_the_command_is_the_entry_point():
 def closing(*numbers):
     """For `preexec_fn`: what `>&-` of a shell does."""
     return lambda: [os.close(number) for number in numbers]
+
+
+def test_compress_takes_a_preset(archive, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(PRESETS, "max", dataclasses.replace(PRESETS["max"], predictors=("frequency",)))
+    source, path = str(archive.with_suffix(".vcf")), str(tmp_path / "out.fae")
+    for preset, predictor in (("fast", "pbwt"), ("default", "pbwt"), ("max", "frequency")):
+        assert main(["compress", "--preset", preset, source, path]) == 0
+        with open_archive(path) as written:
+            assert written.info()["predictors"][predictor] > 0
+        assert main(["verify", path, source]) == 0
+    with pytest.raises(SystemExit):
+        main(["compress", "--preset", "best", source, path])
+    assert "invalid choice: 'best'" in capsys.readouterr().err
 
 
 def test_compress_works_with_every_standard_stream_closed(archive, tmp_path):

@@ -13,9 +13,11 @@ import numpy as np
 
 from fastae import _validate
 from fastae.archive import container
-from fastae.archive.columns import MAX_COLUMNS, ColumnTable, split
+from fastae.archive.candidates import Coding, WindowCalls, smallest
+from fastae.archive.columns import MAX_COLUMNS, ColumnTable
 from fastae.archive.container import ContainerWriter, Index, Window, compress, counted, encode_text, varint
-from fastae.archive.predictors import PREDICTORS, autoencoder, frequency, pbwt, training
+from fastae.archive.predictors import PREDICTORS
+from fastae.archive.presets import FORCED, PRESETS
 from fastae.archive.reader import Archive
 from fastae.archive.sites import decode_sites, encode_sites
 from fastae.archive.window import MAX_BLOCK_CELLS, WindowDecoder
@@ -24,20 +26,12 @@ from fastae.errors import FastaeError, InputError
 from fastae.fileio import atomic_output
 from fastae.jobs import cancellable_pool
 
-BLOCK_SHAPES = {  # sites and samples: more of them are fewer bytes to store and more to read for a part
-    "auto": (16_384, 32_767),
-    pbwt.NAME: (16_384, 32_767),
-    frequency.NAME: (2048, 256),
-    autoencoder.NAME: (2048, 256),
-}
-_QUICK_CELLS = 1 << 26  # of a block by pbwt: with no more than that, it has up to twice as many sites
-_WINDOW_CELLS = 1 << 27  # calls of all samples that are held at a time
-
 
 def write_archive(
     path: str | os.PathLike[str],
     cohort: Cohort | CohortStream | Archive | np.ndarray,
     *,
+    preset: str = "default",
     predictor: str = "auto",
     block_variants: int | None = None,
     block_samples: int | None = None,
@@ -56,13 +50,15 @@ def write_archive(
     path : path-like
     cohort : Cohort, CohortStream, Archive or array_like
         An array is taken as `Cohort.from_arrays` does: int8 calls (variants, samples, ploidy), -1 missing, -2 fill.
+    preset : {"fast", "default", "max"}
+        ``"fast"`` reads a part soonest, ``"max"`` takes the fewest bytes.
     predictor : {"auto", "frequency", "autoencoder", "pbwt"}
-        ``"auto"`` takes for each block the smaller of ``"pbwt"`` and ``"frequency"``; a name forces that one wherever a
-        block has anything to predict.
+        ``"auto"`` tries those of the preset and takes for each block the one of the fewest bytes; a name forces
+        that one wherever a block has anything to predict.
     block_variants, block_samples : int
-        Most sites and samples of a block, the unit of random access. By default 16,384 sites, up to 32,768 of
-        few samples, fewer where the samples are so many that a window of them would not fit in memory; and all
-        samples, up to 32,767. 2048 sites and 256 samples where ``"frequency"`` or ``"autoencoder"`` is named.
+        Most sites and samples of a block, the unit of random access. By default 8192 sites (fast), 32,768
+        (default) or 65,536 (max), fewer where the samples are so many that memory would not hold a window of them, and
+        all samples, up to 32,767. 2048 sites and 256 samples where ``"frequency"`` or ``"autoencoder"`` is named.
     n_threads : int
     seed : int
         Of the autoencoders' weights and of the order of their training rows.
@@ -92,9 +88,9 @@ def write_archive(
     ...         archive[:, 1].tolist()
     [[1, 1], [-1, 1]]
     """
-    if predictor != "auto" and predictor not in PREDICTORS:
-        names = ", ".join(map(repr, ("auto", *PREDICTORS)))
-        raise ValueError(f"predictor is {predictor!r}; it can be {names}")
+    for name, value, known in (("preset", preset, PRESETS), ("predictor", predictor, ("auto", *PREDICTORS))):
+        if value not in known:
+            raise ValueError(f"{name} is {value!r}; it can be {', '.join(map(repr, known))}")
     path = os.fsdecode(path)
     inputs = [inputs] if isinstance(inputs, (str, bytes, os.PathLike)) else list(inputs)
     if isinstance(cohort, Archive):
@@ -103,7 +99,8 @@ def write_archive(
     elif not isinstance(cohort, (Cohort, CohortStream)):
         cohort = Cohort.from_arrays(cohort)
     n_samples = max(len(cohort.samples), 1)
-    usual_variants, usual_samples = _default_shape(predictor, n_samples)
+    predictors = PRESETS[preset].predictors if predictor == "auto" else (predictor,)
+    usual_variants, usual_samples = FORCED.get(predictor, PRESETS[preset]).block_shape(n_samples)
     block_variants = usual_variants if block_variants is None else block_variants
     block_samples = usual_samples if block_samples is None else block_samples
     block_variants = _validate.integer(block_variants, 1, container.MAX_WINDOW_SITES, name="block_variants")
@@ -128,16 +125,17 @@ def write_archive(
         windows = cohort.to_stream(block_variants) if isinstance(cohort, Cohort) else cohort.rebatch(block_variants)
         n_done = 0
         checked = _holdable(windows, cohort.samples)
-        for coded in _code_in_order(checked, index.slab_samples, predictor, seed, n_threads):
+        for coded in _code_in_order(checked, index.slab_samples, predictors, seed, n_threads):
             number = len(index.windows)
             index.windows.append(coded.window)
             index.ploidy = max(index.ploidy, coded.window.ploidy)
             writer.add(container.SITES, coded.sites, window=number)
-            writer.add(container.COLUMNS, coded.columns, window=number)
-            if coded.model is not None:
-                codebook, decoder = coded.model
+            coding = coded.coding
+            writer.add(container.COLUMNS, coding.columns, window=number)
+            if coding.model is not None:
+                codebook, decoder = coding.model
                 writer.add(container.MODEL, codebook + decoder, window=number, latents=len(codebook))
-            for slab, block in enumerate(coded.blocks):
+            for slab, block in enumerate(coding.blocks):
                 writer.add(
                     container.BLOCK,
                     block.latents + block.residual,
@@ -153,45 +151,23 @@ def write_archive(
         writer.finish()
 
 
-def _default_shape(predictor: str, n_samples: int) -> tuple[int, int]:
-    """Sites and samples of a block."""
-    most_variants, most_samples = BLOCK_SHAPES[predictor]
-    if predictor in ("auto", pbwt.NAME):
-        most_variants = int(np.clip(_QUICK_CELLS // (2 * n_samples), most_variants, 2 * most_variants))
-    n_slabs = -(-n_samples // most_samples)
-    return int(np.clip(_WINDOW_CELLS // (2 * n_samples), 64, most_variants)), -(-n_samples // n_slabs)
-
-
-@dataclass
-class _Block:
-    predictor: int
-    latents: bytes
-    residual: bytes
-
-    @property
-    def size(self) -> int:
-        return len(self.latents) + len(self.residual)
-
-
 @dataclass
 class _Coded:
     """A window, ready to be written."""
 
     window: Window
     sites: bytes
-    columns: bytes
-    model: tuple[bytes, bytes] | None  # codebook, decoder
-    blocks: list[_Block]
+    coding: Coding
 
 
 def _code_in_order(
-    windows: Iterable[Cohort], slab_samples: int, predictor: str, seed: int, n_threads: int
+    windows: Iterable[Cohort], slab_samples: int, predictors: tuple[str, ...], seed: int, n_threads: int
 ) -> Iterator[_Coded]:
     """Windows coded by some threads, given back in order; never more than a few are held."""
     pending: deque[Future[list[_Coded]]] = deque()
     with cancellable_pool(n_threads) as (pool, check_stop):
         for number, cohort in enumerate(windows):
-            pending.append(pool.submit(_code_window, cohort, slab_samples, predictor, (seed, number), check_stop))
+            pending.append(pool.submit(_code_window, cohort, slab_samples, predictors, (seed, number), check_stop))
             if len(pending) > n_threads:
                 yield from pending.popleft().result()
         while pending:
@@ -215,83 +191,22 @@ def _holdable(windows: Iterable[Cohort], samples: list[str]) -> Iterator[Cohort]
 def _code_window(
     cohort: Cohort,
     slab_samples: int,
-    predictor: str,
+    predictors: tuple[str, ...],
     seed: tuple[int, int],
     check_stop: Callable[[], None],
 ) -> list[_Coded]:
     """The window; or its halves, if it is more than a reader, which must not trust a file, would take memory for."""
-    calls, phased = cohort.call_genotype, cohort.call_genotype_phased
-    table, matrix = split(calls, phased)
-    if not _is_readable(table, calls.size, min(slab_samples, cohort.n_samples)):
-        del matrix
+    window = WindowCalls(cohort.call_genotype, cohort.call_genotype_phased, slab_samples, seed, check_stop)
+    if not _is_readable(window.columns[0], window.calls.size, min(slab_samples, cohort.n_samples)):
+        del window
         half = cohort.n_variants // 2
         parts = cohort.select(slice(half)), cohort.select(slice(half, None))
-        return [coded for part in parts for coded in _code_window(part, slab_samples, predictor, seed, check_stop)]
-    slabs = [slice(start, start + slab_samples) for start in range(0, cohort.n_samples, slab_samples)]
-    rows = [slice(slab.start * table.rows_per_sample, slab.stop * table.rows_per_sample) for slab in slabs]
-    model = None
-    if predictor == autoencoder.NAME and rows:
-        blocks, model = _by_autoencoder(matrix, table, rows, seed, check_stop)
-    else:
-        blocks, table = _by_bytes(matrix, table, rows, predictor, check_stop)
-    del matrix  # before what is made of it takes as much memory
-    coded = _Coded(
-        window=Window(cohort.n_variants, calls.shape[2], _spans(cohort.sites)),
-        sites=encode_sites(cohort.sites),
-        columns=table.to_bytes(),
-        model=model.to_bytes() if model is not None else None,
-        blocks=blocks,
-    )
+        return [coded for part in parts for coded in _code_window(part, slab_samples, predictors, seed, check_stop)]
+    slabs, coding = window.slabs, smallest(window, predictors)
+    del window  # and its columns, before what is made of them takes as much memory
+    coded = _Coded(Window(cohort.n_variants, cohort.ploidy, _spans(cohort.sites)), encode_sites(cohort.sites), coding)
     _check(coded, cohort, slabs)
     return [coded]
-
-
-def _by_autoencoder(
-    matrix: np.ndarray,
-    table: ColumnTable,
-    rows: list[slice],
-    seed: tuple[int, int],
-    check_stop: Callable[[], None],
-) -> tuple[list[_Block], autoencoder.Model | None]:
-    """A block of each slab's rows, and the model of a window in which anything varies."""
-    fitted = training.fit(matrix, table, rows[0].stop, seed, check_stop=check_stop)
-    if fitted is None:
-        return [_by_frequency(matrix[:, part], table) for part in rows], None
-    model, codes = fitted
-    blocks = [
-        _Block(autoencoder.NUMBER, *autoencoder.encode(matrix[:, part], table, model, codes[part])) for part in rows
-    ]
-    return blocks, model
-
-
-def _by_frequency(matrix: np.ndarray, table: ColumnTable) -> _Block:
-    return _Block(frequency.NUMBER, b"", frequency.encode(matrix, table))
-
-
-def _by_bytes(
-    matrix: np.ndarray, table: ColumnTable, rows: list[slice], predictor: str, check_stop: Callable[[], None]
-) -> tuple[list[_Block], ColumnTable]:
-    """A block of each slab's rows, and the window's table: with rates only where they pay."""
-    n_rows = rows[0].stop if rows else 0
-    if predictor == frequency.NAME or (predictor == "auto" and n_rows > pbwt.MAX_ROWS):
-        return [_by_frequency(matrix[:, part], table) for part in rows], table
-    if n_rows > pbwt.MAX_ROWS:
-        most = pbwt.MAX_ROWS // table.rows_per_sample
-        raise InputError(f"a block has {n_rows} rows, pbwt takes {pbwt.MAX_ROWS}; give block_samples of at most {most}")
-    by_pbwt, smallest = [], []
-    for part in rows:
-        check_stop()
-        bits = matrix[:, part]
-        block = _Block(pbwt.NUMBER, b"", pbwt.encode(bits, table))
-        by_pbwt.append(block)
-        if predictor == "auto" and frequency.least_bytes(bits) < block.size:
-            block = min(block, _by_frequency(bits, table), key=lambda b: b.size)
-        smallest.append(block)
-    bare = table.without_rates()
-    saved = sum(b.size for b in by_pbwt) - sum(b.size for b in smallest)
-    if saved and saved > len(table.to_bytes()) - len(bare.to_bytes()):
-        return smallest, table
-    return by_pbwt, bare
 
 
 def _is_readable(table: ColumnTable, n_alleles: int, n_samples: int) -> bool:
@@ -321,15 +236,15 @@ def _spans(sites: Sites) -> list[tuple[str, int, int]]:
 
 def _check(coded: _Coded, cohort: Cohort, slabs: list[slice]) -> None:
     """Decode what is about to be written, from its bytes alone, and compare it with what it was made of."""
-    window = coded.window
+    window, coding = coded.window, coded.coding
     most = max((slab.stop - slab.start for slab in slabs), default=0)
-    decoder = WindowDecoder(coded.columns, coded.model, window.n_sites, window.ploidy, most)
+    decoder = WindowDecoder(coding.columns, coding.model, window.n_sites, window.ploidy, most)
     same = decode_sites(coded.sites, window.n_sites).columns()
     good = all(
         a == b if isinstance(a, list) else np.array_equal(a, b)
         for a, b in zip(same, cohort.sites.columns(), strict=True)
     )
-    for slab, block in zip(slabs, coded.blocks, strict=True):
+    for slab, block in zip(slabs, coding.blocks, strict=True):
         part = cohort.call_genotype[:, slab]
         calls, phased = decoder.calls(
             block.latents + block.residual, len(block.latents), block.predictor, part.shape[1]

@@ -2,6 +2,7 @@
 """``fastae compress``: a cohort file into an archive."""
 
 from ..archive.predictors import PREDICTORS
+from ..archive.presets import PRESETS
 from .options import add_threads, input_file
 from .progress import watched
 
@@ -11,10 +12,16 @@ def add_parser(subparsers):
     parser.add_argument("input", type=input_file, metavar="IN", help="VCF (plain, gzip or bgzip), BCF or aligned FASTA")
     parser.add_argument("output", metavar="OUT", help="the archive, by habit *.fae")
     parser.add_argument(
+        "--preset",
+        choices=PRESETS,
+        default="default",
+        help="fast: quick to read parts of; max: as small as can be [%(default)s]",
+    )
+    parser.add_argument(
         "--predictor",
         choices=("auto", *PREDICTORS),
         default="auto",
-        help="force one on every block [%(default)s: frequency or pbwt, whichever is smaller]",
+        help="force one on every block [%(default)s: whichever of the preset's is smallest]",
     )
     add_threads(parser)
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random weights [%(default)s]")
@@ -33,6 +40,7 @@ def run(args):
         write_archive(
             args.output,
             watched(stream, "compress"),
+            preset=args.preset,
             predictor=args.predictor,
             n_threads=args.threads,
             seed=args.seed,

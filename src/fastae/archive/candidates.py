@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a window of calls can be written as: each way gives a table of columns and blocks, and the smallest is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from fastae.archive.columns import ColumnTable, split
+from fastae.archive.predictors import autoencoder, frequency, pbwt, training
+from fastae.errors import InputError
+
+
+@dataclass
+class Block:
+    predictor: int
+    latents: bytes
+    residual: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.latents) + len(self.residual)
+
+
+@dataclass
+class Coding:
+    """A window's calls, ready to be written: the section of columns, the model's two parts, a block of each slab."""
+
+    columns: bytes
+    blocks: list[Block]
+    model: tuple[bytes, bytes] | None = None
+
+    @property
+    def size(self) -> int:
+        return len(self.columns) + sum(map(len, self.model or ())) + sum(block.size for block in self.blocks)
+
+
+@dataclass(eq=False)
+class WindowCalls:
+    """What is to be coded.
+
+    Attributes
+    ----------
+    calls : ndarray of int8, shape (n_sites, n_samples, ploidy)
+    phased : ndarray of bool, shape (n_sites, n_samples)
+    slab_samples : int
+        Most samples of a block.
+    seed : tuple of int
+    check_stop : function
+        Raises where the work is to end; called between its parts.
+    """
+
+    calls: np.ndarray
+    phased: np.ndarray
+    slab_samples: int
+    seed: tuple[int, int]
+    check_stop: Callable[[], None]
+
+    @property
+    def slabs(self) -> list[slice]:
+        """Samples of each block."""
+        n_samples = self.calls.shape[1]
+        starts = range(0, n_samples, self.slab_samples)
+        return [slice(start, min(start + self.slab_samples, n_samples)) for start in starts]
+
+    def rows(self, table: ColumnTable) -> list[slice]:
+        """Rows of each block."""
+        each = table.rows_per_sample
+        return [slice(slab.start * each, slab.stop * each) for slab in self.slabs]
+
+    @cached_property
+    def columns(self) -> tuple[ColumnTable, np.ndarray]:
+        """The calls as `split` has them."""
+        return split(self.calls, self.phased)
+
+
+def smallest(window: WindowCalls, predictors: tuple[str, ...]) -> Coding:
+    """The smallest of all ways to write a window with some predictors; the first of those that are alike."""
+    codings = (coding for way in _WAYS for coding in way(window, predictors))
+    return min(codings, key=lambda coding: coding.size)
+
+
+def _as_called(window: WindowCalls, predictors: tuple[str, ...]) -> Iterable[Coding]:
+    """Columns as they are in the calls."""
+    table, matrix = window.columns
+    rows = window.rows(table)
+    if autoencoder.NAME in predictors and rows:
+        yield _by_autoencoder(matrix, table, rows, window)
+    others = tuple(name for name in predictors if name != autoencoder.NAME)
+    if others or not rows:
+        yield _by_blocks(matrix, table, rows, others, window)
+
+
+_WAYS = (_as_called,)
+
+
+def _by_autoencoder(matrix: np.ndarray, table: ColumnTable, rows: list[slice], window: WindowCalls) -> Coding:
+    """A block of each slab's rows, and a model if anything varies."""
+    fitted = training.fit(matrix, table, rows[0].stop, window.seed, check_stop=window.check_stop)
+    if fitted is None:
+        return Coding(table.to_bytes(), [_by_frequency(matrix[:, part], table) for part in rows])
+    model, codes = fitted
+    blocks = [
+        Block(autoencoder.NUMBER, *autoencoder.encode(matrix[:, part], table, model, codes[part])) for part in rows
+    ]
+    return Coding(table.to_bytes(), blocks, model.to_bytes())
+
+
+def _by_frequency(bits: np.ndarray, table: ColumnTable) -> Block:
+    return Block(frequency.NUMBER, b"", frequency.encode(bits, table))
+
+
+_SORTED = {pbwt.NAME: pbwt}  # predictors without use for rates
+
+
+def _by_blocks(
+    matrix: np.ndarray, table: ColumnTable, rows: list[slice], predictors: tuple[str, ...], window: WindowCalls
+) -> Coding:
+    """The smallest block of each slab's rows; with the columns' rates only where they pay."""
+    n_rows = rows[0].stop if rows else 0
+    able = [_SORTED[name] for name in predictors if name in _SORTED and n_rows <= _SORTED[name].MAX_ROWS]
+    if not able and frequency.NAME in predictors:
+        return Coding(table.to_bytes(), [_by_frequency(matrix[:, part], table) for part in rows])
+    if not able and rows:
+        module = _SORTED[predictors[0]]
+        most = module.MAX_ROWS // table.rows_per_sample
+        raise InputError(
+            f"a block has {n_rows} rows, {module.NAME} takes {module.MAX_ROWS}; give block_samples of at most {most}"
+        )
+    by_sorting, blocks = [], []
+    for part in rows:
+        bits, found = matrix[:, part], []
+        for module in able:
+            window.check_stop()
+            found.append(Block(module.NUMBER, b"", module.encode(bits, table)))
+        best = min(found, key=lambda block: block.size)
+        by_sorting.append(best)
+        if frequency.NAME in predictors and frequency.least_bytes(bits) < best.size:
+            best = min(best, _by_frequency(bits, table), key=lambda block: block.size)
+        blocks.append(best)
+    plain, rated = Coding(table.without_rates().to_bytes(), by_sorting), Coding(table.to_bytes(), blocks)
+    return min(plain, rated, key=lambda coding: coding.size)
