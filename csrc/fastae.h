@@ -294,10 +294,10 @@ int fae_residual_decode(const uint8_t *src, size_t src_len, const uint8_t *class
 /* ---- columns by the positional Burrows-Wheeler transform (pbwt.c) --------------------------------------------------- */
 /* Bytes of scratch, aligned as malloc does, for n_rows rows; n_rows in 1..65535 throughout. */
 size_t fae_pbwt_work(size_t n_rows);
-/* bits (n_columns, n_rows), of each byte the lowest, -> dst[0..*out_len). FAE_ERR_CAPACITY (try again with twice the
- * buffer). */
-int fae_pbwt_encode(
-    const uint8_t *bits, size_t n_columns, size_t n_rows, void *work, uint8_t *dst, size_t dst_len, size_t *out_len);
+/* bits (n_columns, n_rows), of each byte the lowest, -> dst[0..*out_len). shift in 0..2: lengths of matches are classed
+ * times 2^shift. FAE_ERR_CAPACITY (try again with twice the buffer). */
+int fae_pbwt_encode(const uint8_t *bits, size_t n_columns, size_t n_rows, unsigned shift, void *work, uint8_t *dst,
+    size_t dst_len, size_t *out_len);
 /* Columns first..last-1 <= n_columns of such a stream -> bits (last - first, n_rows). Time is that of the columns before
  * `last`. FAE_ERR_CORRUPT; FAE_ERR_TRUNCATED. The end of the stream is looked at only where last = n_columns. */
 int fae_pbwt_decode(const uint8_t *src, size_t src_len, size_t n_columns, size_t n_rows, size_t first, size_t last,

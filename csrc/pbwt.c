@@ -45,6 +45,7 @@ most_runs(unsigned minor_class, size_t n_rows)
 /* The state of a block between columns. Positions are numbers of rows in the present order. */
 typedef struct {
     size_t n_rows;
+    unsigned shift; /* lengths are counted in units of 2^-shift columns for their classes */
     uint32_t time; /* columns that changed the order */
     int measured; /* classes and counts are those of the present order */
     uint16_t *order; /* (n_rows) the row at each position */
@@ -61,12 +62,15 @@ typedef struct {
     pbwt_model *model;
 } pbwt_state;
 
+#define SHIFTS 3
+
 #define SLACK 16 /* numbers past the end of a vector: copies are of whole pieces */
 
-/* Times have 16 bits: at TIME_MOST, TIME_STEP is taken off all of them. Those below it become 0, which changes no match
- * that is told from longer ones. */
+/* Times have 16 bits: at TIME_MOST, TIME_STEP is taken off all of them. Those below it become 0, which changes no length
+ * below LENGTH_MOST. */
 #define TIME_MOST 4096u
 #define TIME_STEP 3072u
+#define LENGTH_MOST (TIME_MOST - TIME_STEP - 1)
 
 /* The next part of the work; without work, room is counted all the same. */
 static void *
@@ -119,6 +123,15 @@ swap_vectors(uint16_t **a, uint16_t **b)
 
     *a = *b;
     *b = kept;
+}
+
+/* For how many columns a row has been like the one above it. */
+static inline uint32_t
+length_at(const pbwt_state *state, size_t position)
+{
+    uint32_t length = state->time - state->since[position];
+
+    return length < LENGTH_MOST ? length : LENGTH_MOST;
 }
 
 /* Codes what `head` says, or finds it. */
@@ -239,10 +252,10 @@ fae_pbwt_work(size_t n_rows)
 }
 
 int
-fae_pbwt_encode(
-    const uint8_t *bits, size_t n_columns, size_t n_rows, void *work, uint8_t *dst, size_t dst_len, size_t *out_len)
+fae_pbwt_encode(const uint8_t *bits, size_t n_columns, size_t n_rows, unsigned shift, void *work, uint8_t *dst,
+    size_t dst_len, size_t *out_len)
 {
-    return PICK(encode)(bits, n_columns, n_rows, work, dst, dst_len, out_len);
+    return PICK(encode)(bits, n_columns, n_rows, shift, work, dst, dst_len, out_len);
 }
 
 int

@@ -9,15 +9,20 @@ ISA(measure)(pbwt_state *state)
 {
     const size_t n = state->n_rows;
     const uint16_t time = (uint16_t) state->time;
+    uint16_t least[MATCHES];
     const uint16_t *restrict since = state->since;
     uint8_t *restrict match = state->match;
     uint16_t *restrict counts = state->counts;
 
+    for (size_t m = 1; m < MATCHES; m++) {
+        least[m] = (uint16_t) (4u << m >> state->shift);
+    }
     for (size_t i = 0; i < n; i++) {
-        uint16_t length = (uint16_t) (time - since[i]);
-        uint16_t longer = (uint16_t) ((length >= 8) + (length >= 16) + (length >= 32) + (length >= 64) + (length >= 128)
-                                      + (length >= 256) + (length >= 512));
+        uint16_t length = (uint16_t) (time - since[i]), longer = 0;
 
+        for (size_t m = 1; m < MATCHES; m++) {
+            longer = (uint16_t) (longer + (length >= least[m]));
+        }
         match[i] = (uint8_t) longer;
     }
     memset(counts, 0, MATCHES * sizeof *counts);
@@ -150,65 +155,68 @@ ISA(cells)(pbwt_state *state, range_coder *coder, const column_head *head, cell_
     size_t n_edges = decoding ? 0 : state->n_edges;
     size_t edge = 0; /* the next of them */
     size_t after_minor = 0; /* the position after the last minor allele; 0: none yet */
+    size_t began = 0; /* where the last run of them did */
     unsigned history = 0;
     size_t i = 0;
 
     while (i < n && minor_left > 0 && (runs_left > 0 || (history & 1))) {
         size_t target = edge < n_edges ? state->edges[edge] : n;
         unsigned minor = history & 1;
-        unsigned changes;
+        unsigned changed;
 
         if (history == 0 || history == HISTORIES - 1) {
             uint16_t before[MATCHES], after[MATCHES];
-            uint32_t cells[MATCHES], costs[MATCHES];
-            unsigned steady = STATE_ONES;
+            uint32_t costs[MATCHES];
+            unsigned rates[MATCHES];
+            unsigned distance = NONE_YET;
             size_t limit = n, stop;
 
             if (minor) {
                 limit = fae_min(n, i + minor_left);
-            } else if (after_minor == 0) {
-                steady = STATE_NONE_YET;
-            } else {
-                for (steady = 0; steady < 3 && i + 1 - after_minor >= REACHES[steady]; steady++) {
+            } else if (after_minor > 0) {
+                for (distance = 0; distance < 3 && i + 1 - after_minor >= REACHES[distance]; distance++) {
                 }
-                limit = steady < 3 ? fae_min(n, after_minor - 1 + REACHES[steady]) : n;
+                limit = distance < 3 ? fae_min(n, after_minor - 1 + REACHES[distance]) : n;
             }
-            steady_begin(levels, steady);
-            memcpy(costs, levels[0]->steady[steady].costs, sizeof costs);
+            for (unsigned m = 0; m < MATCHES; m++) {
+                rates[m] = minor ? rate_of_minors(state->match[began], m) : rate_of_zeros(distance, m);
+                costs[m] = rate_begin(levels, rates[m])->cost;
+            }
             if (!minor && !rare) {
                 costs_ration(costs, head->n_runs, runs_left, n, n - i);
             }
             ISA(counts_before)(state, i, before);
             ISA(counts_before)(state, limit, after);
             stop = ISA(stretch)(state, coder, costs, i, limit, before, after, target);
-            changes = stop < limit;
-            if (changes) {
+            changed = stop < limit;
+            if (changed) {
                 ISA(counts_before)(state, stop + 1, after);
             }
-            for (size_t m = 0; m < MATCHES; m++) {
-                cells[m] = (uint16_t) (after[m] - before[m]);
+            for (unsigned m = 0; m < MATCHES; m++) {
+                if (after[m] != before[m]) {
+                    rate_update(
+                        levels, rates[m], (uint16_t) (after[m] - before[m]), changed && state->match[stop] == m);
+                }
             }
-            steady_update(levels, steady, cells, changes ? state->match[stop] : MATCHES);
             if (minor) {
                 minor_left -= (uint32_t) (stop - i);
                 after_minor = stop;
             }
             i = stop;
-            if (!changes) {
+            if (!changed) {
                 continue;
             }
         } else {
             unsigned match = state->match[i];
+            unsigned at = minor ? bit_after_minor(history, length_at(state, began), length_at(state, i), match)
+                                : bit_after_zero(history, match);
 
-            mixed_begin(levels, history, match);
-            changes = coder_bit(coder, levels[0]->mixed[history][match].p1, target == i);
-            for (unsigned level = 0; level < LEVELS; level++) {
-                bit_update(&levels[level]->mixed[history][match], changes);
-            }
+            changed = cell_code(coder, levels, at, target == i);
         }
-        if (changes) {
+        if (changed) {
             minor ^= 1;
             runs_left -= minor;
+            began = i;
             state->edges[edge++] = (uint16_t) i;
         }
         i++;
@@ -352,14 +360,15 @@ ISA(column)(pbwt_state *state, range_coder *coder, column_head *head)
 }
 
 static TARGET int
-ISA(encode)(
-    const uint8_t *bits, size_t n_columns, size_t n_rows, void *work, uint8_t *dst, size_t dst_len, size_t *out_len)
+ISA(encode)(const uint8_t *bits, size_t n_columns, size_t n_rows, unsigned shift, void *work, uint8_t *dst,
+    size_t dst_len, size_t *out_len)
 {
     pbwt_state state;
     range_coder coder;
 
     state_start(&state, work, n_rows);
     coder_start_encoding(&coder, dst, dst_len);
+    state.shift = coder_uniform(&coder, SHIFTS, shift);
     for (size_t column = 0; column < n_columns; column++, bits += n_rows) {
         column_head head = { 0 };
         uint32_t n_ones = 0;
@@ -400,6 +409,7 @@ ISA(decode)(const uint8_t *src, size_t src_len, size_t n_columns, size_t n_rows,
 
     state_start(&state, work, n_rows);
     coder_start_decoding(&coder, src, src_len);
+    state.shift = coder_uniform(&coder, SHIFTS, 0);
     for (size_t column = 0; column < last; column++) {
         column_head head = { 0 };
         int err = ISA(column)(&state, &coder, &head);

@@ -6,11 +6,15 @@
 #include "range_coder.h"
 
 #define MATCHES 8 /* classes of how many columns back a row is like the row above it */
-#define HISTORY 4 /* cells before a cell that are its history */
+#define HISTORY 5 /* cells before a cell that are its history */
 #define HISTORIES (1u << HISTORY)
-#define STATES 6 /* of steady stretches: 0 to 3: zeros, by the distance to the last one */
-#define STATE_NONE_YET 4 /* zeros, before the first one of the column */
-#define STATE_ONES 5
+#define NONE_YET 4 /* the distance to a minor allele that there is not; 0 to 3: below 16, 64, 256, and more */
+#define RELATIONS                                                                                                      \
+    3 /* of a match to that of the row where the run of minor alleles began: shorter, alike, twice as long */
+#define RATES_OF_ZEROS ((NONE_YET + 1) * MATCHES)
+#define RATES (RATES_OF_ZEROS + RELATIONS * MATCHES / 2)
+#define BITS_AFTER_ZERO (HISTORIES / 2 * MATCHES)
+#define BITS (BITS_AFTER_ZERO + 4 * 2 * RELATIONS * MATCHES / 2)
 #define RARE 4 /* a column of up to so many minor alleles says exactly how many */
 #define MINOR_CLASSES 12 /* 0 to 4, then 5-15, 16-63, ..., 16384-32767 */
 #define RUN_OCTAVES 15 /* floor(log2(runs)) */
@@ -147,19 +151,19 @@ tree_code(range_coder *coder, adaptive_bit *tree, unsigned number)
     return node - 16;
 }
 
-/* Cells and changes in steady stretches of one state, by the match of the row. */
+/* Changes among cells of steady stretches. */
 typedef struct {
-    uint32_t cells[MATCHES]; /* 0: not used yet */
-    uint32_t changes[MATCHES]; /* in 256ths */
-    uint32_t costs[MATCHES];
-    uint32_t costed[MATCHES]; /* cells when the cost was computed */
-} steady_rates;
+    uint32_t cells; /* 0: not used yet */
+    uint32_t changes; /* in 256ths */
+    uint32_t cost; /* of a cell */
+    uint32_t costed; /* cells when that was computed */
+} steady_rate;
 
 #define CELLS_MOST 100000
 
 typedef struct {
-    steady_rates steady[STATES];
-    adaptive_bit mixed[HISTORIES][MATCHES]; /* of a change; count 0: not used yet */
+    steady_rate rates[RATES];
+    adaptive_bit bits[BITS]; /* whether there is a change; count 0: not used yet */
 } cell_model;
 
 /* Each kind of column has a model of its own, which begins as a faint copy of that of columns with as many runs (all rare
@@ -191,71 +195,115 @@ model_reset(pbwt_model *model)
     }
 }
 
-static inline void
-steady_begin(cell_model *const *levels, unsigned state)
+/* Where the rates are of zeros that follow a minor allele at such a distance, of rows with this match. */
+static inline unsigned
+rate_of_zeros(unsigned distance, unsigned match)
 {
-    steady_rates *rates = &levels[LEVELS - 1]->steady[state];
-
-    for (unsigned m = 0; m < MATCHES && rates->cells[m] == 0; m++) {
-        rates->cells[m] = 2;
-        rates->changes[m] = state == STATE_ONES ? 51 : 3;
-    }
-    for (int level = LEVELS - 2; level >= 0; level--) {
-        const steady_rates *from = rates;
-
-        rates = &levels[level]->steady[state];
-        for (unsigned m = 0; m < MATCHES && rates->cells[m] == 0; m++) {
-            uint32_t changes = (uint32_t) ((uint64_t) from->changes[m] * INHERITED / from->cells[m]);
-
-            rates->cells[m] = INHERITED;
-            rates->changes[m] = changes > 0 ? changes : 1;
-            rates->costs[m] = cell_cost(rates->changes[m], INHERITED);
-            rates->costed[m] = INHERITED;
-        }
-    }
+    return distance * MATCHES + match;
 }
 
-/* Adds cells of each match, in one of which, of match `changed` (MATCHES: in none), was a change. */
+/* ... and of minor alleles, in a run that began at a row of the match `first`. */
+static inline unsigned
+rate_of_minors(unsigned first, unsigned match)
+{
+    unsigned relation = match < first ? 0 : match == first ? 1 : 2;
+
+    return RATES_OF_ZEROS + relation * (MATCHES / 2) + match / 2;
+}
+
+/* Where the bit of a cell is whose history ends with a zero. */
+static inline unsigned
+bit_after_zero(unsigned history, unsigned match)
+{
+    return history / 2 * MATCHES + match;
+}
+
+/* ... with one to four minor alleles, in a run that began at a row that had been alike for `first` columns; this one has
+ * for `length`. */
+static inline unsigned
+bit_after_minor(unsigned history, uint32_t first, uint32_t length, unsigned match)
+{
+    unsigned run = (unsigned) __builtin_ctz(~history);
+    unsigned close = run < 4 && (history >> (run + 1) & 3) != 0; /* another run, but for a cell or two between */
+    unsigned relation = length < first ? 0 : length < 2 * first ? 1 : 2;
+
+    return BITS_AFTER_ZERO + (((run - 1) * 2 + close) * RELATIONS + relation) * (MATCHES / 2) + match / 2;
+}
+
 static inline void
-steady_update(cell_model *const *levels, unsigned state, const uint32_t *cells, unsigned changed)
+rate_start(steady_rate *rate, uint32_t cells, uint32_t changes)
+{
+    *rate = (steady_rate) { cells, changes, cell_cost(changes, cells), cells };
+}
+
+/* The first level's rate, at first use made from that of the next. */
+static inline steady_rate *
+rate_begin(cell_model *const *levels, unsigned at)
+{
+    steady_rate *rate = &levels[LEVELS - 1]->rates[at];
+
+    if (levels[0]->rates[at].cells > 0) {
+        return &levels[0]->rates[at];
+    }
+    if (rate->cells == 0) {
+        rate_start(rate, 2, at < RATES_OF_ZEROS ? 3 : 51);
+    }
+    for (int level = LEVELS - 2; level >= 0; level--) {
+        const steady_rate *from = rate;
+
+        rate = &levels[level]->rates[at];
+        if (rate->cells == 0) {
+            uint32_t changes = (uint32_t) ((uint64_t) from->changes * INHERITED / from->cells);
+
+            rate_start(rate, INHERITED, changes > 0 ? changes : 1);
+        }
+    }
+    return rate;
+}
+
+static inline void
+rate_update(cell_model *const *levels, unsigned at, uint32_t cells, unsigned changed)
 {
     for (unsigned level = 0; level < LEVELS; level++) {
-        steady_rates *rates = &levels[level]->steady[state];
+        steady_rate *rate = &levels[level]->rates[at];
 
-        for (unsigned m = 0; m < MATCHES; m++) {
-            rates->cells[m] += cells[m];
-            rates->changes[m] += m == changed ? 256 : 0;
-            if (rates->cells[m] > CELLS_MOST) {
-                rates->cells[m] = (rates->cells[m] + 1) / 2;
-                rates->changes[m] = (rates->changes[m] + 1) / 2;
-            }
-            /* a division is dear: only where the cost has moved */
-            if (level == 0
-                && (m == changed || rates->cells[m] < rates->costed[m]
-                    || rates->cells[m] > rates->costed[m] + rates->costed[m] / 32)) {
-                rates->costs[m] = cell_cost(rates->changes[m], rates->cells[m]);
-                rates->costed[m] = rates->cells[m];
-            }
+        rate->cells += cells;
+        rate->changes += changed ? 256 : 0;
+        if (rate->cells > CELLS_MOST) {
+            rate->cells = (rate->cells + 1) / 2;
+            rate->changes = (rate->changes + 1) / 2;
+        }
+        /* a division is dear: only where the cost has moved */
+        if (level == 0 && (changed || rate->cells < rate->costed || rate->cells > rate->costed + rate->costed / 32)) {
+            rate->cost = cell_cost(rate->changes, rate->cells);
+            rate->costed = rate->cells;
         }
     }
 }
 
-static inline void
-mixed_begin(cell_model *const *levels, unsigned history, unsigned match)
+static inline unsigned
+cell_code(range_coder *coder, cell_model *const *levels, unsigned at, unsigned changed)
 {
-    adaptive_bit *model = &levels[LEVELS - 1]->mixed[history][match];
+    adaptive_bit *model = &levels[LEVELS - 1]->bits[at];
 
-    if (model->count == 0) {
-        *model = (adaptive_bit) { 1u << 30, 1 };
-    }
-    for (int level = LEVELS - 2; level >= 0; level--) {
-        adaptive_bit *copy = &levels[level]->mixed[history][match];
-
-        if (copy->count == 0) {
-            *copy = (adaptive_bit) { model->p1, INHERITED - 1 };
+    if (levels[0]->bits[at].count == 0) {
+        if (model->count == 0) {
+            *model = (adaptive_bit) { 1u << 30, 1 };
         }
-        model = copy;
+        for (int level = LEVELS - 2; level >= 0; level--) {
+            adaptive_bit *copy = &levels[level]->bits[at];
+
+            if (copy->count == 0) {
+                *copy = (adaptive_bit) { model->p1, INHERITED - 1 };
+            }
+            model = copy;
+        }
     }
+    changed = coder_bit(coder, levels[0]->bits[at].p1, changed);
+    for (unsigned level = 0; level < LEVELS; level++) {
+        bit_update(&levels[level]->bits[at], changed);
+    }
+    return changed;
 }
 
 #endif

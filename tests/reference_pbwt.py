@@ -10,7 +10,8 @@ import numpy as np
 COST_LEAST, SEGMENT = 8, 1 << 26
 ROOTS = [int(2 ** (31 - i / 64)) for i in range(64)]
 MATCHES = np.array([8, 16, 32, 64, 128, 256, 512])
-NONE_YET, ONES = 4, 5
+LENGTH_MOST = 1023
+NONE_YET = 4
 REACHES = [16, 64, 256]
 
 
@@ -144,24 +145,22 @@ class Tree:
         return node - 16
 
 
-class Rates:
-    """Cells and changes (in 256ths) of the eight classes of matches, and what a cell of each costs."""
+class Rate:
+    """Cells, and changes in 256ths among them, and what a cell costs."""
 
     def __init__(self, cells, changes):
-        self.cells, self.changes, self.costed = [*cells], [*changes], [*cells]
-        self.costs = [cell_cost(e, n) for e, n in zip(changes, cells, strict=True)]
+        self.cells, self.changes, self.costed = cells, changes, cells
+        self.cost = cell_cost(changes, cells)
 
     def update(self, cells, changed):
-        for m in range(8):
-            self.cells[m] += cells[m]
-            self.changes[m] += 256 * (m == changed)
-            if self.cells[m] > 100000:
-                self.cells[m] = (self.cells[m] + 1) // 2
-                self.changes[m] = (self.changes[m] + 1) // 2
-            stale = not self.costed[m] <= self.cells[m] <= self.costed[m] + self.costed[m] // 32
-            if m == changed or stale:
-                self.costs[m] = cell_cost(self.changes[m], self.cells[m])
-                self.costed[m] = self.cells[m]
+        self.cells += cells
+        self.changes += 256 * changed
+        if self.cells > 100000:
+            self.cells = (self.cells + 1) // 2
+            self.changes = (self.changes + 1) // 2
+        if changed or not self.costed <= self.cells <= self.costed + self.costed // 32:
+            self.cost = cell_cost(self.changes, self.cells)
+            self.costed = self.cells
 
 
 # ---- columns ---------------------------------------------------------------------------------------------------
@@ -171,31 +170,35 @@ def minor_class(n_minor):
     return n_minor if n_minor <= 4 else 4 + (n_minor.bit_length() - 1) // 2
 
 
+def relation(first, other, twice):
+    return 0 if other < first else 1 if other < twice else 2
+
+
 class Block:
-    def __init__(self, n_rows, coder):
+    def __init__(self, n_rows, coder, shift=0):
         self.n_rows, self.coder = n_rows, coder
+        self.shift = uniform(coder, 3, shift)
         self.order, self.since, self.time = np.arange(n_rows), np.zeros(n_rows, int), 0
         self.classes, self.octaves = Tree(), [Tree() for _ in range(12)]
         self.flips = [Bit(2**27, 2) for _ in range(12)]
         self.rates, self.mixed = {}, {}
 
-    def rates_of(self, levels, state):
-        """Those of the first level; at first use a faint copy of those of the next."""
-        key = levels[0], state
+    def rate_of(self, levels, context):
+        """That of the first level; at first use a faint copy of that of the next."""
+        key = levels[0], context
         if key not in self.rates and len(levels) == 1:
-            self.rates[key] = Rates([2] * 8, [51 if state == ONES else 3] * 8)
+            self.rates[key] = Rate(2, 51 if context[0] == "ones" else 3)
         elif key not in self.rates:
-            above = self.rates_of(levels[1:], state)
-            changes = [max(1, 8 * e // n) for e, n in zip(above.changes, above.cells, strict=True)]
-            self.rates[key] = Rates([8] * 8, changes)
+            above = self.rate_of(levels[1:], context)
+            self.rates[key] = Rate(8, max(1, 8 * above.changes // above.cells))
         return self.rates[key]
 
-    def mixed_of(self, levels, history, match):
-        key = levels[0], history, match
+    def mixed_of(self, levels, context):
+        key = levels[0], context
         if key not in self.mixed and len(levels) == 1:
             self.mixed[key] = Bit(2**30, 1)
         elif key not in self.mixed:
-            self.mixed[key] = Bit(self.mixed_of(levels[1:], history, match).p1, 7)
+            self.mixed[key] = Bit(self.mixed_of(levels[1:], context).p1, 7)
         return self.mixed[key]
 
     def column(self, wanted=None):
@@ -239,11 +242,13 @@ class Block:
     def cells(self, levels, wanted, n_minor, n_runs):
         """The column's minor alleles in the present order. One of n_minor and n_runs is known."""
         n = self.n_rows
-        match = np.searchsorted(MATCHES, self.time - self.since, side="right")
+        length = self.time - self.since
+        match = np.searchsorted(MATCHES, length << self.shift, side="right").tolist()
+        length = np.minimum(length, LENGTH_MOST).tolist()
         changes = np.flatnonzero(np.diff(wanted, prepend=0))
         minor = np.zeros(n, np.uint8)
-        allele, history, i = 0, [0, 0, 0, 0], 0
-        last = None  # minor allele
+        allele, history, i = 0, [0, 0, 0, 0, 0], 0
+        last = first = None  # minor allele, of all and of its run
         minor_left = np.inf if n_minor is None else n_minor
         runs_left = np.inf if n_runs is None else n_runs
         while i < n and minor_left and (runs_left or allele):
@@ -251,8 +256,10 @@ class Block:
                 state, limit = self.steady_state(allele, i, last)
                 if allele:
                     limit = int(min(n, i + minor_left))
-                rates = self.rates_of(levels, state)
-                costs = rates.costs
+                contexts = [("zeros", state, m) for m in range(8)]
+                if allele:
+                    contexts = [("ones", relation(match[first], m, match[first] + 1), m // 2) for m in range(8)]
+                costs = [self.rate_of(levels, context).cost for context in contexts]
                 if not allele and n_runs is not None:
                     factor = ((4 * runs_left + 1) * n << 8) // ((4 * n_runs + 1) * (n - i))
                     factor = min(max(factor, 16), 4096)
@@ -260,9 +267,12 @@ class Block:
                 later = changes[changes >= i]
                 stop = self.stretch(np.array(costs)[match[:limit]], i, int(later[0]) if later.size else n)
                 changed = stop < limit
-                cells = np.bincount(match[i : stop + changed], minlength=8).tolist()
-                for level in range(3):
-                    self.rates_of(levels[level:], state).update(cells, int(match[stop]) if changed else None)
+                for m in range(8):
+                    cells = match[i : stop + changed].count(m)
+                    for level in range(3):
+                        if cells:
+                            here = changed and m == match[stop]
+                            self.rate_of(levels[level:], contexts[m]).update(cells, here)
                 minor[i:stop] = allele
                 if allele:
                     minor_left -= stop - i
@@ -271,13 +281,17 @@ class Block:
                 if not changed:
                     continue
             else:
-                numbers = sum(bit << j for j, bit in enumerate(reversed(history)))
-                models = [self.mixed_of(levels[level:], numbers, int(match[i])) for level in range(3)]
+                context = ("zero", tuple(history), match[i])
+                if allele:
+                    run = history[::-1].index(0)
+                    close = run < 4 and 1 in history[::-1][run + 1 : run + 3]
+                    context = ("one", run, close, relation(length[first], length[i], 2 * length[first]), match[i] // 2)
+                models = [self.mixed_of(levels[level:], context) for level in range(3)]
                 changed = models[0].code(self.coder, i in changes)
                 for model in models[1:]:
                     model.update(changed)
             if changed:
-                allele = 1 - allele
+                allele, first = 1 - allele, i
                 runs_left -= allele
             if allele:
                 minor[i], last = 1, i
@@ -287,9 +301,9 @@ class Block:
         return minor
 
     def steady_state(self, allele, i, last):
-        """(State, the position before which it ends)."""
+        """(State, the position before which it ends); a run of minor alleles has none of its own."""
         if allele:
-            return ONES, self.n_rows
+            return None, self.n_rows
         if last is None:
             return NONE_YET, self.n_rows
         for state, reach in enumerate(REACHES):
@@ -335,10 +349,10 @@ class Block:
         self.since = np.array([*parts[0][1], *parts[1][1]])
 
 
-def encode(columns):
+def encode(columns, shift=0):
     """The stream of a matrix (n_columns, n_rows) of 0 and 1."""
     coder = Encoder()
-    block = Block(columns.shape[1], coder)
+    block = Block(columns.shape[1], coder, shift)
     for column in columns:
         assert (block.column(column) == column).all()
     return coder.finish()

@@ -17,10 +17,10 @@ from fastae.errors import FormatError
 SIZES = [1, 2, 3, 5, 11, 12, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 191, 193, 1000]
 
 
-def encode(columns, room=None):
+def encode(columns, room=None, shift=0):
     """The stream, or None if it does not fit in `room` bytes."""
     dst = np.empty(2 * columns.size + 64 if room is None else room, np.uint8)
-    used = _core.pbwt_encode(columns, dst)
+    used = _core.pbwt_encode(columns, shift, dst)
     return dst[:used].tobytes() if used >= 0 else None
 
 
@@ -53,17 +53,17 @@ def noise(rng, n_columns, n_rows, p):
 
 
 @functools.cache
-def stream_of_twin(data, shape):
+def stream_of_twin(data, shape, shift):
     """What the twin writes, and reads again: once for all code paths."""
     columns = np.frombuffer(data, np.uint8).reshape(shape)
-    stream = reference.encode(columns)
+    stream = reference.encode(columns, shift)
     np.testing.assert_array_equal(reference.decode(stream, *shape), columns)
     return stream
 
 
-def agrees(columns):
-    stream = encode(columns)
-    assert stream == stream_of_twin(columns.tobytes(), columns.shape)
+def agrees(columns, shift=0):
+    stream = encode(columns, shift=shift)
+    assert stream == stream_of_twin(columns.tobytes(), columns.shape, shift)
     np.testing.assert_array_equal(decode(stream, columns.shape), columns)
 
 
@@ -74,8 +74,9 @@ def test_columns_agree_with_reference(n_rows, isa, rng):
     agrees(haplotypes(rng, 40, n_rows))
 
 
-def test_long_matches_agree_with_reference(isa, rng):
-    agrees(haplotypes(rng, 900, 60, n_founders=4, switch=0.0005, mutation=0.0002))
+@pytest.mark.parametrize("shift", range(_core.PBWT_SHIFTS))
+def test_long_matches_agree_with_reference(isa, rng, shift):
+    agrees(haplotypes(rng, 900, 60, n_founders=4, switch=0.0005, mutation=0.0002), shift)
 
 
 def test_all_frequencies_agree_with_reference(isa, rng):
@@ -235,6 +236,8 @@ def test_faces_refuse(rng):
             decode(stream, shape)
         with pytest.raises(ValueError, match="1 to 65535"):
             encode(np.zeros(shape, np.uint8), 10)
+    with pytest.raises(ValueError, match="a shift of 3 was given, it is less than 3"):
+        encode(columns, shift=3)
     with pytest.raises(ValueError, match="columns 3 to 7 of 6 are wanted"):
         decode(stream, (6, 30), 3, 7)
     with pytest.raises(ValueError, match="bits has 6 values, 5 are needed"):

@@ -193,8 +193,9 @@ def residual_decode(src: U8, classes: U8, rates: U8, history: U8, bits: U8) -> N
 
 # columns of bits by the positional Burrows-Wheeler transform: bits (n_columns, n_rows) of 0 and 1
 PBWT_MAX_ROWS: int
+PBWT_SHIFTS: int
 
-def pbwt_encode(bits: U8, dst: U8) -> int: ...  # bytes, -1 = dst too small
+def pbwt_encode(bits: U8, shift: int, dst: U8) -> int: ...  # bytes, -1 = dst too small
 def pbwt_decode(
     src: U8, n_columns: int, n_rows: int, first: int, last: int, bits: U8
 ) -> None: ...  # last - first columns

@@ -8,6 +8,7 @@ typedef struct {
     size_t n_columns, n_rows, len;
     uint8_t *bits;
     uint8_t *stream; /* of its own size */
+    unsigned shift;
     void *work;
 } example;
 
@@ -15,7 +16,8 @@ typedef struct {
 static example
 example_make(size_t n_columns, size_t n_rows)
 {
-    example e = { n_columns, n_rows, 0, check_alloc(n_columns * n_rows), NULL, check_alloc(fae_pbwt_work(n_rows)) };
+    example e = { n_columns, n_rows, 0, check_alloc(n_columns * n_rows), NULL, check_random(3),
+        check_alloc(fae_pbwt_work(n_rows)) };
     size_t room = 2 * n_columns * n_rows + 64;
     uint8_t *dst = check_alloc(room);
 
@@ -28,7 +30,7 @@ example_make(size_t n_columns, size_t n_rows)
             e.bits[c * n_rows + i] = (uint8_t) ((i * (c % 7 + 1) / 40 + noise + flip) & 1);
         }
     }
-    CHECK(fae_pbwt_encode(e.bits, n_columns, n_rows, e.work, dst, room, &e.len) == 0);
+    CHECK(fae_pbwt_encode(e.bits, n_columns, n_rows, e.shift, e.work, dst, room, &e.len) == 0);
     e.stream = check_copy(dst, e.len);
     free(dst);
     return e;
@@ -82,7 +84,7 @@ test_encoder_without_room(void)
     for (size_t room = 0; room <= e.len; room++) {
         uint8_t *dst = check_alloc(room);
         size_t len;
-        int err = fae_pbwt_encode(e.bits, e.n_columns, e.n_rows, e.work, dst, room, &len);
+        int err = fae_pbwt_encode(e.bits, e.n_columns, e.n_rows, e.shift, e.work, dst, room, &len);
 
         CHECK(err == (room < e.len ? FAE_ERR_CAPACITY : 0));
         CHECK(room < e.len || memcmp(dst, e.stream, e.len) == 0);

@@ -79,13 +79,15 @@ def _encode(matrix: np.ndarray, members: np.ndarray) -> bytes:
     if not len(members):
         return b""
     bits = np.ascontiguousarray(matrix if len(members) == len(matrix) else matrix[members])
-    size = 1024 + bits.size // 16
-    while True:
-        out = np.empty(size, np.uint8)
-        used = _core.pbwt_encode(bits, out)
-        if used >= 0:
-            return out[:used].tobytes()
-        size *= 2
+    room = 1024 + bits.size // 16
+    streams: list[bytes] = []
+    while not streams:
+        out = np.empty(room, np.uint8)
+        for shift in range(_core.PBWT_SHIFTS):
+            used = _core.pbwt_encode(bits, shift, out)
+            streams += [out[:used].tobytes()] if used >= 0 else []
+        room *= 2
+    return min(streams, key=len)
 
 
 def _decode(stream: memoryview, n_columns: int, n_rows: int, wanted: slice, rows: np.ndarray | None) -> np.ndarray:
