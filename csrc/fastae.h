@@ -306,4 +306,39 @@ int fae_pbwt_decode(const uint8_t *src, size_t src_len, size_t n_columns, size_t
 int fae_pbwt_decode_rows(const uint8_t *src, size_t src_len, size_t n_columns, size_t n_rows, const uint32_t *rows,
     size_t n_wanted, void *work, uint8_t *bits);
 
+/* ---- phasing, for compression (phase.c, phase_beam.c) --------------------------------------------------------------- */
+/* What is known of a call, in columns of bits over haplotypes, two rows a sample: both bits; that they are a 0 and a 1, in
+ * whatever order; nothing. */
+#define FAE_PHASE_KNOWN 0
+#define FAE_PHASE_SWAPPABLE 1
+#define FAE_PHASE_UNKNOWN 2
+
+/* Bytes of scratch, aligned as malloc does. */
+size_t fae_phase_greedy_work(size_t n_samples);
+/* bits (n_columns, 2 * n_samples), calls (n_columns, n_samples) of FAE_PHASE_*: puts in order, and fills in, column by
+ * column, what calls leave open, after the rows that were most alike. */
+void fae_phase_greedy(uint8_t *bits, const uint8_t *calls, size_t n_columns, size_t n_samples, void *work);
+
+/* Columns packed by row, 64 a word, the first in the lowest bit. */
+#define FAE_PHASE_MAX_BEAM 16
+typedef struct {
+    size_t n_samples;          /* >= 2, and no more than 32767 where there are orders */
+    size_t n_columns;          /* n_words = ceil(n_columns / 64) */
+    const uint64_t *words;     /* (2 * n_samples, n_words) bits of all haplotypes */
+    const uint64_t *swappable; /* (n_samples, n_words) which calls are */
+    const uint64_t *unknown;   /* (n_samples, n_words) */
+    const uint16_t *orders;    /* (n_words + 1, 2, 2 * n_samples), or NULL: the panel is everyone else */
+    size_t n_nearest;          /* with orders: so many on either side in each make up the panel */
+    size_t beam;               /* 1..FAE_PHASE_MAX_BEAM hypotheses are kept */
+} fae_phase;
+
+/* words (n_rows, n_words) -> orders (n_words + 1, 2, n_rows): before each word and after the last, the rows in the order of
+ * the bits before, read backwards, and the place of each row in it; n_rows <= 65535. */
+void fae_phase_orders(const uint64_t *words, size_t n_rows, size_t n_columns, uint16_t *orders);
+/* Bytes of scratch, aligned as malloc does. */
+size_t fae_phase_refine_work(const fae_phase *phase, size_t n_threads);
+/* The likeliest haplotypes of samples first..last-1 as mosaics of those of all other samples in `words`
+ * -> found (2 * (last - first), n_words). Spare bits are those of words. */
+void fae_phase_refine(const fae_phase *phase, size_t first, size_t last, size_t n_threads, void *work, uint64_t *found);
+
 #endif

@@ -131,16 +131,16 @@ def read_sites(data, n_sites):
 
 
 def read_columns(data, n_sites):
-    """§5.4: rows are samples?, usual phase of sites, [(site, slot, kind, rho, common bit)]."""
+    """§5.4: what rows are, usual phase of sites, [(site, slot, kind, rho, common bit)]."""
     source = Bytes(data)
-    by_sample = source.u8()
+    rows = source.u8()
     phase = source.packed_array((n_sites + 7) // 8)
     low, high = source.packed_array(n_sites), source.packed_array(n_sites)
     site = [i for i in range(n_sites) for _ in range(low[i] + 256 * high[i])]
     slot, kind, rate = (source.packed_array(len(site)) for _ in range(3))
     assert source.rest() == b""
     usual = [phase[i // 8] >> 7 - i % 8 & 1 for i in range(n_sites)]
-    return by_sample, usual, [(s, t, k, r & 127, r >> 7) for s, t, k, r in zip(site, slot, kind, rate, strict=True)]
+    return rows, usual, [(s, t, k, r & 127, r >> 7) for s, t, k, r in zip(site, slot, kind, rate, strict=True)]
 
 
 def read_gaps(data, columns, n_rows):
@@ -244,20 +244,24 @@ def read_pbwt(data, columns, n_rows):
     return bits
 
 
-def read_calls(bits, by_sample, usual, columns, n_sites, n_samples, ploidy):
+def read_calls(bits, rows, usual, columns, n_sites, n_samples, ploidy):
     """§5.4: calls (n_sites, n_samples, ploidy) and phase (n_sites, n_samples)."""
     calls = np.zeros((n_sites, n_samples, ploidy), np.int8)
     phased = np.repeat(np.array(usual, bool)[:, None], n_samples, axis=1)
     swapped = np.zeros((n_sites, n_samples), bool)
     for row_bits, (site, slot, kind, *_) in zip(bits, columns, strict=True):
         for row in np.flatnonzero(row_bits):
-            sample, haplotype = (row, slot) if by_sample else divmod(row, ploidy)
+            sample, haplotype = (row, slot) if rows == 1 else divmod(row, ploidy)
             if kind == 0:
                 phased[site, sample] ^= True
             elif kind == 129:
                 swapped[site, sample] = True
             else:
                 calls[site, sample, haplotype] = {127: -1, 128: -2}.get(kind, kind)
+    if rows == 2:
+        for call, is_phased in zip(calls.reshape(-1, 2), phased.ravel(), strict=True):
+            if not is_phased and call.min() >= 0:
+                call.sort()
     calls[swapped] = calls[swapped][:, ::-1]
     several = calls[:, :, 1] != -2 if ploidy > 1 else np.zeros((n_sites, n_samples), bool)
     return calls, phased & several
@@ -278,13 +282,13 @@ def read_archive(data):
     for number, window in enumerate(index.windows):
         for column, more in zip(out.sites, read_sites(index.sections[2, number, 0][0], window.n_sites), strict=True):
             column += more
-        by_sample, usual, columns = read_columns(index.sections[3, number, 0][0], window.n_sites)
+        rows, usual, columns = read_columns(index.sections[3, number, 0][0], window.n_sites)
         if (4, number, 0) in index.sections:
             model_bytes, _, n_latents = index.sections[4, number, 0]
             model = read_model(model_bytes, n_latents, columns)
         for slab, first in enumerate(range(0, index.n_samples, index.slab)):
             n_samples = min(index.slab, index.n_samples - first)
-            n_rows = n_samples * (1 if by_sample else window.ploidy)
+            n_rows = n_samples * (1 if rows == 1 else window.ploidy)
             payload, predictor, n_latents = index.sections[5, number, slab]
             if predictor == 0:
                 bits = read_gaps(payload, columns, n_rows)
@@ -303,7 +307,7 @@ def read_archive(data):
                     bits[i] = row_bits
                 out.latents[number, slab] = latents
             where = slice(start, start + window.n_sites), slice(first, first + n_samples)
-            calls, phased = read_calls(bits, by_sample, usual, columns, window.n_sites, n_samples, window.ploidy)
+            calls, phased = read_calls(bits, rows, usual, columns, window.n_sites, n_samples, window.ploidy)
             out.calls[where][:, :, : window.ploidy] = calls
             out.phased[where] = phased
         start += window.n_sites

@@ -7,16 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastae.archive.columns import FLIP, NEVER, PHASE, SWAPPED, ColumnTable, join, split
+from fastae.archive.columns import FLIP, HAPLOTYPES, NEVER, PHASE, SAMPLES, SWAPPED, UNORDERED, ColumnTable, join, split
 from fastae.archive.container import ByteReader, varint
 from fastae.archive.gaps import decode_columns, encode_columns
 from fastae.archive.packing import pack_array, unpack_array
+from fastae.cohort import MISSING
 from fastae.errors import FormatError
 
 
-def check_split(calls, phased):
+def check_split(calls, phased, rows=None):
     """Join gives back what split was given, of all samples and of some, also by way of the table's bytes."""
-    table, matrix = split(calls, phased)
+    table, matrix = split(calls, phased, rows)
     again = ColumnTable.from_bytes(table.to_bytes(), *calls.shape[::2])
     for n in (calls.shape[1], calls.shape[1] // 2):
         for known in (table, again):
@@ -31,13 +32,35 @@ def check_split(calls, phased):
 @settings(deadline=None, max_examples=200)
 def test_any_calls_come_back_from_columns(calls_and_phase):
     check_split(*calls_and_phase)
+    if calls_and_phase[0].shape[2] == 2:
+        for rows in (HAPLOTYPES, SAMPLES, UNORDERED):
+            check_split(*calls_and_phase, rows)
+
+
+@given(cohorts.calls_and_phase(), st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=200)
+def test_unordered_calls_come_back_whatever_their_order_and_what_stands_under_missing_ones(calls_and_phase, seed):
+    calls, phased = calls_and_phase
+    if calls.shape[2] != 2:
+        return
+    rng = np.random.default_rng(seed)
+    table, matrix = split(calls, phased, UNORDERED)
+    at = np.flatnonzero(table.is_allele)
+    pairs = matrix[at].reshape(len(at), *calls.shape[1:])
+    turned = ~phased & (calls >= 0).all(axis=2) & (rng.random(phased.shape) < 0.5)
+    pairs = np.where(turned[table.site[at], :, None], pairs[:, :, ::-1], pairs)
+    missing = (calls == MISSING).all(axis=2)[table.site[at], :, None]
+    matrix[at] = np.where(missing, rng.integers(0, 2, pairs.shape, np.uint8), pairs).reshape(matrix[at].shape)
+    back, back_phased = join(table, matrix)
+    np.testing.assert_array_equal(back, calls)
+    np.testing.assert_array_equal(back_phased, phased)
 
 
 @pytest.mark.parametrize("phased", [0.0, 0.3, 0.7, 1.0])
 def test_calls_of_every_kind_come_back_from_either_layout(phased, rng):
     cohort = cohorts.mixed(rng, phased=phased)
     table, matrix = check_split(cohort.call_genotype, cohort.call_genotype_phased)
-    assert table.by_sample == (phased < 0.5)
+    assert table.rows == (SAMPLES if phased < 0.5 else HAPLOTYPES)
     assert matrix.shape[1] == (40 if phased < 0.5 else 80)
 
 
@@ -78,9 +101,9 @@ def some_table():
     return split(calls, np.array([[True, False], [False, False]]))[0]
 
 
-def packed(by_sample=0, phased=(0,), per_site=(1, 1), high=(0, 0), slot=(0, 0), kind=(1, 1), rate=(5, 5)):
+def packed(rows=0, phased=(0,), per_site=(1, 1), high=(0, 0), slot=(0, 0), kind=(1, 1), rate=(5, 5)):
     arrays = (phased, per_site, high, slot, kind, rate)
-    return bytes([by_sample]) + b"".join(pack_array(np.array(array, np.uint8)) for array in arrays)
+    return bytes([rows]) + b"".join(pack_array(np.array(array, np.uint8)) for array in arrays)
 
 
 def test_table_bytes_cut_short_or_longer_are_refused():
@@ -96,20 +119,24 @@ def test_table_bytes_cut_short_or_longer_are_refused():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"by_sample": 2}, "not one that a window can have"),
-        ({"by_sample": 1}, "not one that a window can have"),  # of three alleles
+        ({"rows": 3}, "not one that a window can have"),
+        ({"rows": 1}, "not one that a window can have"),  # of three alleles
         ({"per_site": (255, 255), "high": (255, 255), "n_sites": 1000}, "not one that a window can have"),
         ({"per_site": (2, 0)}, "out of order"),  # the same column twice
         ({"per_site": (2, 0), "kind": (2, 1)}, "out of order"),
         ({"slot": (0, 1)}, "out of order"),  # a second slot where rows are haplotypes
-        ({"kind": (1, 130)}, "out of order"),
+        ({"kind": (1, 129)}, "out of order"),  # swapped where rows are haplotypes
+        ({"kind": (1, 130), "rows": 2, "ploidy": 2}, "out of order"),
+        ({"slot": (0, 1), "rows": 2, "ploidy": 2}, "out of order"),
     ],
 )
 def test_tables_that_split_never_makes_are_refused(change, message):
-    assert ColumnTable.from_bytes(packed(), 2, 3).n_columns == 2
-    n_sites = change.pop("n_sites", 2)
+    change = dict(change)
+    n_sites, ploidy = change.pop("n_sites", 2), change.pop("ploidy", 3)
+    sound = {name: value for name, value in change.items() if name == "rows" and ploidy == 2}
+    assert ColumnTable.from_bytes(packed(**sound), 2, ploidy).n_columns == 2
     with pytest.raises(FormatError, match=message):
-        ColumnTable.from_bytes(packed(**change), n_sites, 3)
+        ColumnTable.from_bytes(packed(**change), n_sites, ploidy)
 
 
 # ---- columns to bytes --------------------------------------------------------------------------------

@@ -202,3 +202,24 @@ def pbwt_decode(
 def pbwt_decode_rows(
     src: U8, n_columns: int, n_rows: int, rows: U32, bits: U8
 ) -> None: ...  # bits (n_columns, rows.size)
+
+PHASE_KNOWN: int
+PHASE_SWAPPABLE: int
+PHASE_UNKNOWN: int
+PHASE_MAX_BEAM: int
+
+def phase_greedy(bits: U8, calls: U8) -> None: ...  # puts bits (columns, 2 * samples) in order
+def phase_orders(words: NDArray[np.uint64], n_columns: int, orders: NDArray[np.uint16]) -> None: ...
+def phase_refine(
+    words: NDArray[np.uint64],
+    swappable: NDArray[np.uint64],
+    unknown: NDArray[np.uint64],
+    orders: NDArray[np.uint16],
+    n_columns: int,
+    first: int,
+    last: int,
+    n_nearest: int,
+    beam: int,
+    n_threads: int,
+    found: NDArray[np.uint64],
+) -> None: ...

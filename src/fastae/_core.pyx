@@ -12,3 +12,4 @@ include "_core_training.pxi"  # alphabets, losses, optimisers
 include "_core_coders.pxi"   # bits, rANS, integer decoder
 include "_core_gaps.pxi"     # the residual coder
 include "_core_pbwt.pxi"    # columns by the positional Burrows-Wheeler transform
+include "_core_phase.pxi"   # phasing, for compression

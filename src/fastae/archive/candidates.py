@@ -9,7 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
-from fastae.archive.columns import ColumnTable, split
+from fastae.archive.columns import SAMPLES, ColumnTable, split
+from fastae.archive.phasing import Effort, split_phased
 from fastae.archive.predictors import autoencoder, frequency, pbwt, training
 from fastae.errors import InputError
 
@@ -51,6 +52,10 @@ class WindowCalls:
     seed : tuple of int
     check_stop : function
         Raises where the work is to end; called between its parts.
+    phasing : Effort, optional
+        How hard to look for a phase of unphased calls.
+    n_threads : int
+        That such a search may use.
     """
 
     calls: np.ndarray
@@ -58,6 +63,8 @@ class WindowCalls:
     slab_samples: int
     seed: tuple[int, int]
     check_stop: Callable[[], None]
+    phasing: Effort | None = None
+    n_threads: int = 1
 
     @property
     def slabs(self) -> list[slice]:
@@ -94,7 +101,19 @@ def _as_called(window: WindowCalls, predictors: tuple[str, ...]) -> Iterable[Cod
         yield _by_blocks(matrix, table, rows, others, window)
 
 
-_WAYS = (_as_called,)
+def _as_phased(window: WindowCalls, predictors: tuple[str, ...]) -> Iterable[Coding]:
+    """Columns of haplotypes that unphased calls are made up of."""
+    others = tuple(name for name in predictors if name != autoencoder.NAME)
+    if window.phasing is None or not others or not window.slabs or window.columns[0].rows != SAMPLES:
+        return
+    if 2 * window.slabs[0].stop <= pbwt.MAX_ROWS:
+        table, matrix = split_phased(
+            window.calls, window.phased, window.slabs, window.phasing, window.n_threads, window.check_stop
+        )
+        yield _by_blocks(matrix, table, window.rows(table), others, window)
+
+
+_WAYS = (_as_called, _as_phased)
 
 
 def _by_autoencoder(matrix: np.ndarray, table: ColumnTable, rows: list[slice], window: WindowCalls) -> Coding:

@@ -5,8 +5,9 @@ A site becomes one column per value other than 0 that occurs at it ("is allele 1
 and, where they are needed, columns for phase and for the order of the alleles. So multi-allelic sites, missing alleles,
 haploid calls and mixed phase need no case of their own further down. Columns without a single 1 are left out.
 
-Rows are haplotypes, unless most heterozygous calls are unphased diploid ones: then the two alleles of a call are no
-haplotypes, rows are samples, and a site has columns for its lower and for its higher allele (FORMAT.md §5.4).
+Rows are haplotypes. Where most heterozygous calls are unphased diploid ones, the alleles of a call are no haplotypes:
+then either rows are samples, and a site has columns for its lower and for its higher allele; or rows are haplotypes
+that a writer made up, and a reader puts a call's alleles in their one order again (FORMAT.md §5.4).
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from fastae.errors import FormatError
 
 # Kinds of column: allele numbers 1..126, and
 PHASE, KIND_MISSING, KIND_FILL, SWAPPED = 0, 127, 128, 129
+# What rows are, as the first byte of a table says it
+HAPLOTYPES, SAMPLES, UNORDERED = 0, 1, 2
+
 _VALUE_OF_KIND = {KIND_MISSING: MISSING, KIND_FILL: FILL}
 _KIND_OF_VALUE = {value: kind for kind, value in _VALUE_OF_KIND.items()}
 
@@ -40,8 +44,9 @@ class ColumnTable:
     Attributes
     ----------
     n_sites, ploidy : int
-    by_sample : bool
-        Rows are samples and columns name the slot of the allele; else rows are haplotypes, all slots 0.
+    rows : int
+        HAPLOTYPES: all slots are 0. SAMPLES: columns name the slot of the allele. UNORDERED: haplotypes, but the order
+        of the alleles of a call that is not phased says nothing.
     phased : ndarray of bool, shape (n_sites,)
         The usual phase at each site; a PHASE column marks the calls that differ.
     site : ndarray of int64; slot, kind : ndarray of uint8, shape (n_columns,)
@@ -51,7 +56,7 @@ class ColumnTable:
 
     n_sites: int
     ploidy: int
-    by_sample: bool
+    rows: int
     phased: np.ndarray
     site: np.ndarray
     slot: np.ndarray
@@ -60,7 +65,7 @@ class ColumnTable:
 
     @property
     def rows_per_sample(self) -> int:
-        return 1 if self.by_sample else self.ploidy
+        return 1 if self.rows == SAMPLES else self.ploidy
 
     @property
     def n_columns(self) -> int:
@@ -82,7 +87,7 @@ class ColumnTable:
         return ColumnTable(
             sites.stop - sites.start,
             self.ploidy,
-            self.by_sample,
+            self.rows,
             self.phased[sites],
             self.site[columns] - sites.start,
             self.slot[columns],
@@ -100,25 +105,25 @@ class ColumnTable:
     def to_bytes(self) -> bytes:
         per_site = np.bincount(self.site, minlength=self.n_sites).astype(np.uint16)
         arrays = (np.packbits(self.phased), per_site.astype(np.uint8), (per_site >> 8).astype(np.uint8))
-        return bytes([int(self.by_sample)]) + b"".join(map(pack_array, (*arrays, self.slot, self.kind, self.rate)))
+        return bytes([self.rows]) + b"".join(map(pack_array, (*arrays, self.slot, self.kind, self.rate)))
 
     @classmethod
     def from_bytes(cls, data: bytes, n_sites: int, ploidy: int) -> ColumnTable:
         what = "table of columns"
         reader = ByteReader(data, what)
-        by_sample = reader.take(1)[0]
+        rows = reader.take(1)[0]
         phased = unpack_array(reader, (n_sites + 7) // 8)
         low, high = (unpack_array(reader, n_sites).astype(np.int64) for _ in range(2))
         per_site = low | high << 8
         n_columns = int(per_site.sum())
-        if by_sample > 1 or (by_sample and ploidy != 2) or n_columns > MAX_COLUMNS:
+        if rows > UNORDERED or (rows != HAPLOTYPES and ploidy != 2) or n_columns > MAX_COLUMNS:
             raise FormatError(f"the {what} is not one that a window can have: the archive is corrupt")
         slot, kind, rate = (unpack_array(reader, n_columns) for _ in range(3))
         reader.finish()
         table = cls(
             n_sites=n_sites,
             ploidy=ploidy,
-            by_sample=bool(by_sample),
+            rows=rows,
             phased=np.unpackbits(phased, count=n_sites).astype(bool),
             site=np.repeat(np.arange(n_sites), per_site),
             slot=slot,
@@ -126,18 +131,22 @@ class ColumnTable:
             rate=rate,
         )
         key = (table.site << 9 | slot.astype(np.int64) << 8) + kind
-        if n_columns and (slot.max() > by_sample or kind.max() > SWAPPED or (np.diff(key) <= 0).any()):
+        most = KIND_FILL if rows == HAPLOTYPES else SWAPPED
+        if n_columns and (slot.max() > (rows == SAMPLES) or kind.max() > most or (np.diff(key) <= 0).any()):
             raise FormatError(f"the {what} is out of order: the archive is corrupt")
         return table
 
 
-def split(calls: np.ndarray, phased: np.ndarray) -> tuple[ColumnTable, np.ndarray]:
+def split(calls: np.ndarray, phased: np.ndarray, rows: int | None = None) -> tuple[ColumnTable, np.ndarray]:
     """Columns of a window.
 
     Parameters
     ----------
     calls : ndarray of int8, shape (n_sites, n_samples, ploidy)
     phased : ndarray of bool, shape (n_sites, n_samples)
+    rows : int, optional
+        What rows are to be; if left out, SAMPLES where most heterozygous calls are unphased diploid ones, else
+        HAPLOTYPES.
 
     Returns
     -------
@@ -148,15 +157,21 @@ def split(calls: np.ndarray, phased: np.ndarray) -> tuple[ColumnTable, np.ndarra
     n_sites, n_samples, ploidy = calls.shape
     several = calls[:, :, 1] != FILL if ploidy > 1 else np.zeros((n_sites, n_samples), bool)
     usual = 2 * np.count_nonzero(phased & several, axis=1) > np.count_nonzero(several, axis=1)
-    by_sample = ploidy == 2 and _is_unphased(calls, phased, several)
+    if rows is None:
+        rows = SAMPLES if ploidy == 2 and _is_unphased(calls, phased, several) else HAPLOTYPES
     planes: list[_Plane] = []
-    if by_sample:
-        first, second = calls[:, :, 0], calls[:, :, 1]
-        swapped = (first > second) & (second >= 0)
-        low, high = np.where(swapped, second, first), np.where(swapped, first, second)
-        planes += _value_planes(low, 0) + _value_planes(high, 1) + _flag_plane(swapped, SWAPPED)
-    else:
+    if rows == HAPLOTYPES:
         planes += _value_planes(calls.reshape(n_sites, n_samples * ploidy), 0)
+    else:
+        swapped = _out_of_order(calls)
+        if rows == UNORDERED:
+            swapped &= ~phased
+        low, high = _ordered(calls, swapped)
+        if rows == SAMPLES:
+            planes += _value_planes(low, 0) + _value_planes(high, 1)
+        else:
+            planes += _value_planes(np.stack([low, high], axis=2).reshape(n_sites, 2 * n_samples), 0)
+        planes += _flag_plane(swapped, SWAPPED)
     planes += _flag_plane(several & (phased != usual[:, None]), PHASE)
 
     site = np.concatenate([p.sites for p in planes] or [np.zeros(0, np.int64)])
@@ -165,14 +180,13 @@ def split(calls: np.ndarray, phased: np.ndarray) -> tuple[ColumnTable, np.ndarra
     order = np.lexsort((kind, slot, site))
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
-    n_rows = n_samples if by_sample else n_samples * ploidy
+    n_rows = n_samples if rows == SAMPLES else n_samples * ploidy
     matrix = np.zeros((len(order), n_rows), np.uint8)
     start = 0
     for plane in planes:
         plane.copy_to(matrix, place[start : start + len(plane.sites)])
         start += len(plane.sites)
-    rate = _rates(matrix.view(bool).sum(axis=1), n_rows)
-    return ColumnTable(n_sites, ploidy, by_sample, usual, site[order], slot[order], kind[order], rate), matrix
+    return ColumnTable(n_sites, ploidy, rows, usual, site[order], slot[order], kind[order], rates_of(matrix)), matrix
 
 
 @dataclass(eq=False)
@@ -195,6 +209,18 @@ def _chunks(n: int, width: int) -> Iterator[slice]:
     """Slices of some rows each of n rows so wide."""
     step = max(_CHUNK_CELLS // max(width, 1), 1)
     return (slice(start, min(start + step, n)) for start in range(0, n, step))
+
+
+def _out_of_order(calls: np.ndarray) -> np.ndarray:
+    """Which calls of two alleles have the higher one first: bool (n_sites, n_samples)."""
+    first, second = calls[:, :, 0], calls[:, :, 1]
+    return (first > second) & (second >= 0)
+
+
+def _ordered(calls: np.ndarray, swapped: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First and second alleles, those of some calls swapped."""
+    first, second = calls[:, :, 0], calls[:, :, 1]
+    return np.where(swapped, second, first), np.where(swapped, first, second)
 
 
 def _is_unphased(calls: np.ndarray, phased: np.ndarray, several: np.ndarray) -> bool:
@@ -228,7 +254,9 @@ def _flag_plane(flags: np.ndarray, kind: int) -> list[_Plane]:
     return [_Plane(0, kind, flags, True, sites)] if len(sites) else []
 
 
-def _rates(ones: np.ndarray, n_rows: int) -> np.ndarray:
+def rates_of(matrix: np.ndarray) -> np.ndarray:
+    """The rate of each column of bits: uint8 (n_columns,)."""
+    ones, n_rows = matrix.view(bool).sum(axis=1), matrix.shape[1]
     rarer = np.minimum(ones, n_rows - ones)
     share = np.maximum(rarer, 1) / max(n_rows, 1)
     rate = np.clip(np.round(-4 * np.log2(share)) - 1, 0, 99).astype(np.uint8)
@@ -252,7 +280,7 @@ def join(table: ColumnTable, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray
     """
     n_rows = matrix.shape[1]
     n_samples = n_rows // table.rows_per_sample
-    slots = [np.zeros((table.n_sites, n_rows), np.int8) for _ in range(2 if table.by_sample else 1)]
+    slots = [np.zeros((table.n_sites, n_rows), np.int8) for _ in range(2 if table.rows == SAMPLES else 1)]
     flags: dict[int, np.ndarray] = {}
     for kind in np.unique(table.kind).tolist():
         for slot, values in enumerate(slots):
@@ -270,17 +298,19 @@ def join(table: ColumnTable, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray
                     values[there] = bits
                 else:
                     values[there] = np.where(bits, np.int8(_VALUE_OF_KIND.get(kind, kind)), values[there])
-    if table.by_sample:
-        low, high = slots
-        swapped = flags.get(SWAPPED, np.zeros((1, 1), bool))
-        calls = np.stack([np.where(swapped, high, low), np.where(swapped, low, high)], axis=2)
-    else:
-        calls = slots[0].reshape(table.n_sites, n_samples, table.ploidy)
+    calls = np.stack(slots, axis=2) if table.rows == SAMPLES else slots[0]
+    calls = calls.reshape(table.n_sites, n_samples, table.ploidy)
     if table.ploidy == 1:
         return calls, np.zeros((table.n_sites, n_samples), bool)
     phased = np.broadcast_to(table.phased[:, None], (table.n_sites, n_samples))
     if PHASE in flags:
         phased = phased ^ flags[PHASE]
+    swapped = flags.get(SWAPPED)
+    if table.rows == UNORDERED:
+        unordered = _out_of_order(calls) & ~phased
+        swapped = unordered if swapped is None else unordered ^ swapped
+    if swapped is not None:
+        calls = np.stack(_ordered(calls, swapped), axis=2)
     if KIND_FILL not in table.kind:
         return calls, phased
     return calls, phased & (calls[:, :, 1] != FILL)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastae.archive.phasing import Effort
 from fastae.archive.predictors import autoencoder, frequency, pbwt
 
 
@@ -22,12 +23,15 @@ class Preset:
         Of a block: more of them are fewer bytes to store and more to decode for a part.
     most_cells : int
         Sites times twice the samples of a window, which bounds memory.
+    phasing : Effort or None
+        With which unphased calls are phased to be smaller; None: not at all.
     """
 
     predictors: tuple[str, ...]
     most_variants: int
     most_samples: int
     most_cells: int
+    phasing: Effort | None = None
 
     def block_shape(self, n_samples: int) -> tuple[int, int]:
         """Sites and samples of a block, slabs being of about one size."""
@@ -37,9 +41,9 @@ class Preset:
 
 
 PRESETS = {
-    "fast": Preset((pbwt.NAME, frequency.NAME), 8192, 32_767, 1 << 26),
-    "default": Preset((pbwt.NAME, frequency.NAME), 32_768, 32_767, 1 << 27),
-    "max": Preset((pbwt.NAME, frequency.NAME), 65_536, 32_767, 1 << 28),
+    "fast": Preset((pbwt.NAME, frequency.NAME), 8192, 32_767, 1 << 26, Effort(rounds=1, beam=4, n_nearest=8)),
+    "default": Preset((pbwt.NAME, frequency.NAME), 32_768, 32_767, 1 << 27, Effort()),
+    "max": Preset((pbwt.NAME, frequency.NAME), 65_536, 32_767, 1 << 28, Effort(rounds=4, beam=8, n_nearest=32)),
 }
 FORCED = {  # by the name of a predictor that wants blocks of its own
     frequency.NAME: Preset((frequency.NAME,), 2048, 256, 1 << 27),

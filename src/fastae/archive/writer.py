@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from fastae.archive.candidates import Coding, WindowCalls, smallest
 from fastae.archive.columns import MAX_COLUMNS, ColumnTable
 from fastae.archive.container import ContainerWriter, Index, Window, compress, counted, encode_text, varint
 from fastae.archive.predictors import PREDICTORS
-from fastae.archive.presets import FORCED, PRESETS
+from fastae.archive.presets import FORCED, PRESETS, Preset
 from fastae.archive.reader import Archive
 from fastae.archive.sites import decode_sites, encode_sites
 from fastae.archive.window import MAX_BLOCK_CELLS, WindowDecoder
@@ -99,8 +99,10 @@ def write_archive(
     elif not isinstance(cohort, (Cohort, CohortStream)):
         cohort = Cohort.from_arrays(cohort)
     n_samples = max(len(cohort.samples), 1)
-    predictors = PRESETS[preset].predictors if predictor == "auto" else (predictor,)
-    usual_variants, usual_samples = FORCED.get(predictor, PRESETS[preset]).block_shape(n_samples)
+    plan = FORCED.get(predictor, PRESETS[preset])
+    if predictor != "auto":
+        plan = replace(plan, predictors=(predictor,))
+    usual_variants, usual_samples = plan.block_shape(n_samples)
     block_variants = usual_variants if block_variants is None else block_variants
     block_samples = usual_samples if block_samples is None else block_samples
     block_variants = _validate.integer(block_variants, 1, container.MAX_WINDOW_SITES, name="block_variants")
@@ -125,7 +127,7 @@ def write_archive(
         windows = cohort.to_stream(block_variants) if isinstance(cohort, Cohort) else cohort.rebatch(block_variants)
         n_done = 0
         checked = _holdable(windows, cohort.samples)
-        for coded in _code_in_order(checked, index.slab_samples, predictors, seed, n_threads):
+        for coded in _code_in_order(checked, index.slab_samples, plan, seed, n_threads):
             number = len(index.windows)
             index.windows.append(coded.window)
             index.ploidy = max(index.ploidy, coded.window.ploidy)
@@ -161,13 +163,13 @@ class _Coded:
 
 
 def _code_in_order(
-    windows: Iterable[Cohort], slab_samples: int, predictors: tuple[str, ...], seed: int, n_threads: int
+    windows: Iterable[Cohort], slab_samples: int, plan: Preset, seed: int, n_threads: int
 ) -> Iterator[_Coded]:
     """Windows coded by some threads, given back in order; never more than a few are held."""
     pending: deque[Future[list[_Coded]]] = deque()
     with cancellable_pool(n_threads) as (pool, check_stop):
         for number, cohort in enumerate(windows):
-            pending.append(pool.submit(_code_window, cohort, slab_samples, predictors, (seed, number), check_stop))
+            pending.append(pool.submit(_code_window, cohort, slab_samples, plan, (seed, number), n_threads, check_stop))
             if len(pending) > n_threads:
                 yield from pending.popleft().result()
         while pending:
@@ -191,18 +193,23 @@ def _holdable(windows: Iterable[Cohort], samples: list[str]) -> Iterator[Cohort]
 def _code_window(
     cohort: Cohort,
     slab_samples: int,
-    predictors: tuple[str, ...],
+    plan: Preset,
     seed: tuple[int, int],
+    n_threads: int,
     check_stop: Callable[[], None],
 ) -> list[_Coded]:
     """The window; or its halves, if it is more than a reader, which must not trust a file, would take memory for."""
-    window = WindowCalls(cohort.call_genotype, cohort.call_genotype_phased, slab_samples, seed, check_stop)
+    window = WindowCalls(
+        cohort.call_genotype, cohort.call_genotype_phased, slab_samples, seed, check_stop, plan.phasing, n_threads
+    )
     if not _is_readable(window.columns[0], window.calls.size, min(slab_samples, cohort.n_samples)):
         del window
         half = cohort.n_variants // 2
         parts = cohort.select(slice(half)), cohort.select(slice(half, None))
-        return [coded for part in parts for coded in _code_window(part, slab_samples, predictors, seed, check_stop)]
-    slabs, coding = window.slabs, smallest(window, predictors)
+        return [
+            coded for part in parts for coded in _code_window(part, slab_samples, plan, seed, n_threads, check_stop)
+        ]
+    slabs, coding = window.slabs, smallest(window, plan.predictors)
     del window  # and its columns, before what is made of them takes as much memory
     coded = _Coded(Window(cohort.n_variants, cohort.ploidy, _spans(cohort.sites)), encode_sites(cohort.sites), coding)
     _check(coded, cohort, slabs)
