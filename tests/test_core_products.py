@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Large float32 products: a layer without activation is one, its reverse mode two more, in other orders of strides."""
+"""Large products, most of float32: a layer without activation is one, its reverse mode two more, in other orders of strides."""
 
 import numpy as np
 import pytest
@@ -9,16 +9,17 @@ from fastae import _core
 
 # rows, width in, width out: just large enough for tiles, and awkward beyond them
 SHAPES = [(64, 64, 64), (65, 97, 66), (79, 64, 95), (96, 79, 64), (200, 300, 70), (256, 64, 520), (257, 130, 129)]
+BLOCKS = (43, 1030, 521)  # so wide that both operands are packed, in several blocks
 ULP = np.finfo(np.float32).eps
 
 
 def products(x, w, bias, y_bar):
-    """x w^T + bias, y_bar^T x, y_bar w of float32 arrays."""
+    """x w^T + bias, y_bar^T x, y_bar w of arrays of one type."""
     kernel = _core.Stack(np.array([w.shape[1], w.shape[0]]), np.zeros(1, np.int32))
     params = np.concatenate([w.ravel(), bias])
-    y = np.full(y_bar.shape, np.nan, np.float32)
+    y = np.full(y_bar.shape, np.nan, x.dtype)
     kernel.forward(params, x, y.reshape(-1))
-    work = np.full(kernel.reverse_work(len(x)), np.nan, np.float32)
+    work = np.full(kernel.reverse_work(len(x)), np.nan, x.dtype)
     params_bar, x_bar = np.full_like(params, np.nan), np.full_like(x, np.nan)
     kernel.reverse(params, x, y.reshape(-1), y_bar, work, params_bar, x_bar)
     return y, params_bar[: w.size].reshape(w.shape), x_bar
@@ -62,7 +63,7 @@ def scaling(request):
     return request.param
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
+@pytest.mark.parametrize("shape", [*SHAPES, BLOCKS], ids=lambda shape: "x".join(map(str, shape)))
 def test_products_have_the_error_of_float32(shape, scaling, isa, rng):
     """At most what summation one by one in float32 loses by random roundings."""
     layer = draw_layer(rng, shape, scaling)
@@ -72,6 +73,14 @@ def test_products_have_the_error_of_float32(shape, scaling, isa, rng):
     ):
         error = np.abs(got - wanted) / np.maximum(scale, np.finfo(np.float32).tiny)
         assert error.max() <= ULP * (4 + 0.5 * np.sqrt(depth))
+
+
+@pytest.mark.parametrize("shape", [(65, 97, 66), BLOCKS], ids=lambda shape: "x".join(map(str, shape)))
+def test_products_have_the_error_of_float64(shape, isa, rng):
+    n, d_in, d_out = shape
+    x, w, bias, y_bar = (rng.normal(size=size) for size in ((n, d_in), (d_out, d_in), d_out, (n, d_out)))
+    for got, wanted in zip(products(x, w, bias, y_bar), (x @ w.T + bias, y_bar.T @ x, y_bar @ w), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-12)
 
 
 @pytest.mark.skipif("amx" not in ISAS, reason="this machine has no AMX")
