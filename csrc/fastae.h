@@ -341,4 +341,23 @@ size_t fae_phase_refine_work(const fae_phase *phase, size_t n_threads);
  * -> found (2 * (last - first), n_words). Spare bits are those of words. */
 void fae_phase_refine(const fae_phase *phase, size_t first, size_t last, size_t n_threads, void *work, uint64_t *found);
 
+/* ---- the same columns, to be read sooner (runs.c) -------------------------------------------------------------------- */
+/* Bytes of scratch, aligned as malloc does; n_rows in 1..65535 throughout. */
+size_t fae_runs_encode_work(size_t n_rows, size_t n_symbols);
+/* bits (n_columns, n_rows), of each byte the lowest, -> dst[0..*out_len). FAE_ERR_CAPACITY: try again with more n_symbols,
+ * for which there is room in work, and a larger buffer. */
+int fae_runs_encode(const uint8_t *bits, size_t n_columns, size_t n_rows, size_t n_symbols, void *work, uint8_t *dst,
+    size_t dst_len, size_t *out_len);
+/* Scratch to decode a stream: what it says it holds. FAE_ERR_CORRUPT; FAE_ERR_TRUNCATED, as of the two below. */
+int fae_runs_decode_work(const uint8_t *src, size_t src_len, size_t n_columns, size_t n_rows, size_t *work_len);
+/* Columns first..last-1 <= n_columns of a stream, painted on rows of `out`, which begin `stride` bytes apart: column c has
+ * ones where row places[c - first] gets the value values[c - first]. The rest of the row keeps what it has if `over` or
+ * if the column before had the same place, and is 0 otherwise. A column of a negative place is left out. */
+int fae_runs_decode(const uint8_t *src, size_t src_len, size_t n_columns, size_t n_rows, size_t first, size_t last,
+    const int64_t *places, const int8_t *values, int over, void *work, int8_t *out, size_t stride);
+/* The same of n_wanted <= n_rows rows, each below n_rows. */
+int fae_runs_decode_rows(const uint8_t *src, size_t src_len, size_t n_columns, size_t n_rows, size_t first, size_t last,
+    const uint32_t *rows, size_t n_wanted, const int64_t *places, const int8_t *values, int over, void *work,
+    int8_t *out, size_t stride);
+
 #endif

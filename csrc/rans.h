@@ -35,6 +35,19 @@ int fae_rans_encode_long(const uint8_t *symbols, size_t n, const rans_range *ran
 int fae_rans_decode_long(const uint8_t *src, size_t src_len, const rans_range *ranges, size_t n_symbols, int precision,
     size_t n, uint8_t *symbols);
 
+/* The same in pieces, each with a table of its own: states, RANS_STATES of them or 1, go on from piece to piece. Symbol i
+ * of a piece is state i mod n_states. An encoder puts the last piece first, and all before *last; it needs room for
+ * RANS_ROUND_BYTES more than it fills, down to `first`. A table whose one symbol has all slots takes no bytes: leave it
+ * out. */
+void fae_rans_states_start(uint32_t *states, size_t n_states);
+int fae_rans_put(const uint8_t *symbols, size_t n, const rans_range *ranges, int precision, size_t n_states,
+    uint32_t *states, uint8_t *first, uint8_t **last);
+uint8_t *fae_rans_states_put(const uint32_t *states, size_t n_states, uint8_t *next);
+int fae_rans_states_take(const uint8_t **src, const uint8_t *end, uint32_t *states, size_t n_states);
+int fae_rans_take(const rans_range *ranges, size_t n_symbols, int precision, const uint8_t **src, const uint8_t *end,
+    uint32_t *states, size_t n_states, size_t n, uint8_t *symbols);
+int fae_rans_states_finish(const uint8_t *src, const uint8_t *end, const uint32_t *states, size_t n_states);
+
 /* Whole rounds of RANS_STATES symbols, while RANS_ROUND_BYTES are left; the number of symbols. */
 size_t fae_rans_rounds_avx2(const rans_slots *slots, int precision, const uint8_t **src, const uint8_t *end,
     uint32_t *states, size_t n, uint8_t *symbols);

@@ -34,12 +34,11 @@ rans_push(uint32_t *state, rans_step step, int precision, uint8_t *next)
 }
 
 int
-fae_rans_encode_long(const uint8_t *symbols, size_t n, const rans_range *ranges, int precision, uint8_t *dst,
-    size_t dst_len, size_t *out_len)
+fae_rans_put(const uint8_t *symbols, size_t n, const rans_range *ranges, int precision, size_t n_states,
+    uint32_t *states, uint8_t *first, uint8_t **last)
 {
     rans_step steps[256];
-    uint32_t states[RANS_STATES];
-    uint8_t *next = dst + dst_len;
+    uint8_t *next = *last;
     int known = 1;
 
     memset(steps, 0, sizeof steps);
@@ -53,13 +52,10 @@ fae_rans_encode_long(const uint8_t *symbols, size_t n, const rans_range *ranges,
             steps[s].others = (uint16_t) ((1u << precision) - freq);
         }
     }
-    for (size_t lane = 0; lane < RANS_STATES; lane++) {
-        states[lane] = RANS_WORD_LOW;
-    }
     for (size_t i = n; i > 0;) {
-        size_t round = i % RANS_STATES ? i % RANS_STATES : RANS_STATES;
+        size_t round = i % n_states ? i % n_states : n_states;
 
-        if (next - dst < RANS_ROUND_BYTES + RANS_STATES_BYTES) {
+        if (next - first < RANS_ROUND_BYTES) {
             return FAE_ERR_CAPACITY;
         }
         i -= round;
@@ -70,18 +66,47 @@ fae_rans_encode_long(const uint8_t *symbols, size_t n, const rans_range *ranges,
             next = rans_push(&states[lane], step, precision, next);
         }
     }
-    if (!known) {
-        return FAE_ERR_SYMBOL;
-    }
-    if (next - dst < RANS_STATES_BYTES) {
+    *last = next;
+    return known ? 0 : FAE_ERR_SYMBOL;
+}
+
+int
+fae_rans_encode_long(const uint8_t *symbols, size_t n, const rans_range *ranges, int precision, uint8_t *dst,
+    size_t dst_len, size_t *out_len)
+{
+    uint32_t states[RANS_STATES];
+    uint8_t *next = dst + dst_len;
+    int err;
+
+    if (dst_len < RANS_STATES_BYTES) {
         return FAE_ERR_CAPACITY;
     }
-    for (size_t lane = RANS_STATES; lane-- > 0;) {
-        next = rans_put_word(rans_put_word(next, states[lane] >> 16), states[lane]);
+    fae_rans_states_start(states, RANS_STATES);
+    err = fae_rans_put(symbols, n, ranges, precision, RANS_STATES, states, dst + RANS_STATES_BYTES, &next);
+    if (err) {
+        return err;
     }
+    next = fae_rans_states_put(states, RANS_STATES, next);
     *out_len = (size_t) (dst + dst_len - next);
     memmove(dst, next, *out_len);
     return 0;
+}
+
+void
+fae_rans_states_start(uint32_t *states, size_t n_states)
+{
+    for (size_t lane = 0; lane < n_states; lane++) {
+        states[lane] = RANS_WORD_LOW;
+    }
+}
+
+uint8_t *
+fae_rans_states_put(const uint32_t *states, size_t n_states, uint8_t *next)
+{
+    for (size_t lane = n_states; lane-- > 0;) {
+        next = rans_put_word(rans_put_word(next, states[lane] >> 16), states[lane]);
+    }
+    return next;
 }
 
 /* ---- decoder ---------------------------------------------------------------------------------------------------- */
@@ -149,50 +174,76 @@ rans_rounds_scalar(const rans_slots *slots, int precision, const uint8_t **src, 
 }
 
 int
-fae_rans_decode_long(const uint8_t *src, size_t src_len, const rans_range *ranges, size_t n_symbols, int precision,
-    size_t n, uint8_t *symbols)
+fae_rans_states_take(const uint8_t **src, const uint8_t *end, uint32_t *states, size_t n_states)
 {
-    const uint8_t *end = src + src_len;
-    uint32_t states[RANS_STATES];
-    rans_slots slots;
-    size_t i;
-
-    if (src_len < RANS_STATES_BYTES) {
+    if ((size_t) (end - *src) < 4 * n_states) {
         return FAE_ERR_TRUNCATED;
     }
-    for (size_t lane = 0; lane < RANS_STATES; lane++, src += 4) {
-        states[lane] = rans_word(src) | rans_word(src + 2) << 16;
+    for (size_t lane = 0; lane < n_states; lane++, *src += 4) {
+        states[lane] = rans_word(*src) | rans_word(*src + 2) << 16;
         if (states[lane] < RANS_WORD_LOW) {
             return FAE_ERR_CORRUPT;
         }
     }
-    rans_fill_slots(ranges, n_symbols, precision, &slots);
-#if defined(__x86_64__)
-    if (fae_cpu_enabled() & FAE_CPU_AVX512) {
-        i = fae_rans_rounds_avx512(&slots, precision, &src, end, states, n, symbols);
-    } else if (fae_cpu_enabled() & FAE_CPU_AVX2) {
-        i = fae_rans_rounds_avx2(&slots, precision, &src, end, states, n, symbols);
-    } else
-#endif
-    {
-        i = rans_rounds_scalar(&slots, precision, &src, end, states, n, symbols);
-    }
-    for (; i < n; i++) { /* the end of the stream may be near */
-        uint32_t x = rans_take(&slots, precision, states[i % RANS_STATES], &symbols[i]);
+    return 0;
+}
 
-        if (x < RANS_WORD_LOW) {
-            if (end - src < 2) {
-                return FAE_ERR_TRUNCATED;
-            }
-            x = x << 16 | rans_word(src);
-            src += 2;
-        }
-        states[i % RANS_STATES] = x;
-    }
-    for (size_t lane = 0; lane < RANS_STATES; lane++) {
+int
+fae_rans_states_finish(const uint8_t *src, const uint8_t *end, const uint32_t *states, size_t n_states)
+{
+    for (size_t lane = 0; lane < n_states; lane++) {
         if (states[lane] != RANS_WORD_LOW) {
             return FAE_ERR_CORRUPT;
         }
     }
     return src == end ? 0 : FAE_ERR_CORRUPT;
+}
+
+int
+fae_rans_take(const rans_range *ranges, size_t n_symbols, int precision, const uint8_t **src, const uint8_t *end,
+    uint32_t *states, size_t n_states, size_t n, uint8_t *symbols)
+{
+    rans_slots slots;
+    size_t i = 0;
+
+    rans_fill_slots(ranges, n_symbols, precision, &slots);
+    if (n_states == RANS_STATES) {
+#if defined(__x86_64__)
+        if (fae_cpu_enabled() & FAE_CPU_AVX512) {
+            i = fae_rans_rounds_avx512(&slots, precision, src, end, states, n, symbols);
+        } else if (fae_cpu_enabled() & FAE_CPU_AVX2) {
+            i = fae_rans_rounds_avx2(&slots, precision, src, end, states, n, symbols);
+        } else
+#endif
+        {
+            i = rans_rounds_scalar(&slots, precision, src, end, states, n, symbols);
+        }
+    }
+    for (; i < n; i++) { /* the end of the stream may be near */
+        uint32_t x = rans_take(&slots, precision, states[i % n_states], &symbols[i]);
+
+        if (x < RANS_WORD_LOW) {
+            if (end - *src < 2) {
+                return FAE_ERR_TRUNCATED;
+            }
+            x = x << 16 | rans_word(*src);
+            *src += 2;
+        }
+        states[i % n_states] = x;
+    }
+    return 0;
+}
+
+int
+fae_rans_decode_long(const uint8_t *src, size_t src_len, const rans_range *ranges, size_t n_symbols, int precision,
+    size_t n, uint8_t *symbols)
+{
+    const uint8_t *end = src + src_len;
+    uint32_t states[RANS_STATES];
+    int err = fae_rans_states_take(&src, end, states, RANS_STATES);
+
+    if (!err) {
+        err = fae_rans_take(ranges, n_symbols, precision, &src, end, states, RANS_STATES, n, symbols);
+    }
+    return err ? err : fae_rans_states_finish(src, end, states, RANS_STATES);
 }

@@ -9,6 +9,7 @@ import numpy as np
 import reference_coders
 import reference_gaps
 import reference_pbwt
+import reference_runs
 
 from fastae.rans import FrequencyTable  # §2.2 has its own tests
 
@@ -231,7 +232,10 @@ def read_cells(data, latents, model):
     return bits
 
 
-def read_pbwt(data, columns, n_rows):
+SORTED = {2: reference_pbwt.decode, 3: reference_runs.decode}  # by predictor
+
+
+def read_sorted(data, columns, n_rows, decode):
     """§5.8: bits (n_columns, n_rows)."""
     source = Bytes(data)
     bits = [None] * len(columns)
@@ -239,7 +243,7 @@ def read_pbwt(data, columns, n_rows):
         members = [i for i, (_, _, kind, *_) in enumerate(columns) if (1 <= kind <= 126) == wanted]
         assert members or not stream
         if members:
-            for i, row_bits in zip(members, reference_pbwt.decode(stream, len(members), n_rows), strict=True):
+            for i, row_bits in zip(members, decode(stream, len(members), n_rows), strict=True):
                 bits[i] = row_bits
     return bits
 
@@ -292,8 +296,8 @@ def read_archive(data):
             payload, predictor, n_latents = index.sections[5, number, slab]
             if predictor == 0:
                 bits = read_gaps(payload, columns, n_rows)
-            elif predictor == 2:
-                bits = read_pbwt(payload, columns, n_rows)
+            elif predictor in SORTED:
+                bits = read_sorted(payload, columns, n_rows, SORTED[predictor])
             else:
                 latents = read_latents(payload[:n_latents], model, n_rows)
                 residual = Bytes(payload[n_latents:])

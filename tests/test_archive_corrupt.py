@@ -72,6 +72,11 @@ def by_pbwt(tmp_path_factory):
     return write_small(tmp_path_factory.mktemp("by_pbwt"), "pbwt")
 
 
+@pytest.fixture(scope="module")
+def by_runs(tmp_path_factory):
+    return write_small(tmp_path_factory.mktemp("by_runs"), "runs")
+
+
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "damaged.fae"
@@ -112,9 +117,11 @@ def test_a_flip_of_every_bit_is_refused(good, path):
     assert by_checksum > 7 * len(good)
 
 
-def test_a_flip_of_every_byte_of_blocks_by_pbwt_is_refused(by_pbwt, path):
-    for position in range(len(by_pbwt)):
-        flipped = bytearray(by_pbwt)
+@pytest.mark.parametrize("written", ["by_pbwt", "by_runs"])
+def test_a_flip_of_every_byte_of_sorted_blocks_is_refused(request, written, path):
+    good = request.getfixturevalue(written)
+    for position in range(len(good)):
+        flipped = bytearray(good)
         flipped[position] ^= 1 << position % 8
         path.write_bytes(flipped)
         with pytest.raises(FormatError), open_archive(path) as archive:
@@ -233,7 +240,8 @@ KINDS = {
 
 
 @pytest.mark.parametrize(
-    ("written", "kind"), [*(("good", kind) for kind in KINDS), ("by_pbwt", "columns"), ("by_pbwt", "block")]
+    ("written", "kind"),
+    [*(("good", kind) for kind in KINDS), ("by_pbwt", "columns"), ("by_pbwt", "block"), ("by_runs", "block")],
 )
 def test_hostile_sections_are_refused_or_decode(request, path, bounds, rng, written, kind):
     good = request.getfixturevalue(written)
@@ -427,7 +435,7 @@ def test_blocks_that_do_not_decode_are_never_written(path, monkeypatch):
         (candidates, "split", spoilt_split),
         (writer, "encode_sites", lambda sites: real_sites(Sites.numbered(len(sites)))),
     ):
-        for predictor in ("frequency", "autoencoder", "pbwt"):
+        for predictor in ("frequency", "autoencoder", "pbwt", "runs"):
             with monkeypatch.context() as patch:
                 patch.setattr(training, "MAX_EPOCHS", 5)
                 patch.setattr(module, name, spoilt)

@@ -33,7 +33,7 @@ def check_agrees(path):
     return plain
 
 
-@pytest.mark.parametrize("predictor", ["frequency", "autoencoder", "pbwt"])
+@pytest.mark.parametrize("predictor", ["frequency", "autoencoder", "pbwt", "runs"])
 @pytest.mark.parametrize("phased", [0.1, 0.8])
 def test_a_reader_written_from_the_format_agrees(tmp_path, predictor, phased, rng, monkeypatch):
     monkeypatch.setattr(training, "MAX_EPOCHS", 20)
@@ -68,9 +68,11 @@ def test_a_reader_written_from_the_format_agrees_on_shared_latents(tmp_path, rng
 # ---- golden files: never made again, never edited ----------------------------------------------------
 
 GOLDEN = Path(__file__).parent / "golden" / "archive-v0"
+KINDS = ("phased", "unphased", "pbwt_phased", "pbwt_unphased", "runs_phased", "runs_unphased")
+ORIGINALS = [*(f"{kind}.vcf" for kind in KINDS), "aligned.fa"]
 
 
-@pytest.mark.parametrize("name", ["phased", "unphased", "aligned", "pbwt_phased", "pbwt_unphased"])
+@pytest.mark.parametrize("name", [name.split(".")[0] for name in ORIGINALS])
 def test_golden_archives_decode_to_what_they_always_did(name, isa):
     want = np.load(GOLDEN / f"{name}.npz")
     with open_archive(GOLDEN / f"{name}.fae") as archive:
@@ -84,7 +86,7 @@ def test_golden_archives_decode_to_what_they_always_did(name, isa):
     check_agrees(GOLDEN / f"{name}.fae")
 
 
-@pytest.mark.parametrize("name", ["phased.vcf", "unphased.vcf", "aligned.fa", "pbwt_phased.vcf", "pbwt_unphased.vcf"])
+@pytest.mark.parametrize("name", ORIGINALS)
 def test_golden_archives_hold_the_files_they_were_made_from(name):
     with read_cohort(GOLDEN / name) as original, open_archive((GOLDEN / name).with_suffix(".fae")) as archive:
         assert first_difference(original, archive.read()) is None
@@ -99,5 +101,5 @@ def test_golden_archives_have_every_kind_of_block():
             flags |= {payload[0]} if kind == container.SITES else set()
             predictors |= {predictor} if kind == container.BLOCK else set()
             codebooks |= {n_latents > 0} if kind == container.MODEL else set()
-    assert (layouts, predictors, codebooks) == ({0, 1}, {0, 1, 2}, {False, True})
+    assert (layouts, predictors, codebooks) == ({0, 1, 2}, {0, 1, 2, 3}, {False, True})
     assert flags >= {1, 3}

@@ -223,3 +223,18 @@ def phase_refine(
     n_threads: int,
     found: NDArray[np.uint64],
 ) -> None: ...
+
+RUNS_MAX_ROWS: int
+
+def runs_encode(bits: U8, n_symbols: int, dst: U8) -> int: ...  # bytes, -1 = dst or n_symbols too small
+def runs_decode(
+    src: U8,
+    n_columns: int,
+    n_rows: int,
+    first: int,
+    rows: U32 | None,
+    places: I64,
+    values: I8,
+    over: bool,
+    out: I8,
+) -> None: ...  # columns first .. first + places.size - 1, out (n_places, rows or n_rows)

@@ -13,3 +13,4 @@ include "_core_coders.pxi"   # bits, rANS, integer decoder
 include "_core_gaps.pxi"     # the residual coder
 include "_core_pbwt.pxi"    # columns by the positional Burrows-Wheeler transform
 include "_core_phase.pxi"   # phasing, for compression
+include "_core_runs.pxi"    # the same, sooner read

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastae.archive.columns import SAMPLES, ColumnTable, split
 from fastae.archive.phasing import Effort, split_phased
-from fastae.archive.predictors import autoencoder, frequency, pbwt, training
+from fastae.archive.predictors import autoencoder, frequency, pbwt, runs, training
 from fastae.errors import InputError
 
 
@@ -132,7 +132,7 @@ def _by_frequency(bits: np.ndarray, table: ColumnTable) -> Block:
     return Block(frequency.NUMBER, b"", frequency.encode(bits, table))
 
 
-_SORTED = {pbwt.NAME: pbwt}  # predictors without use for rates
+_SORTED = {pbwt.NAME: pbwt, runs.NAME: runs}  # predictors without use for rates
 
 
 def _by_blocks(

@@ -6,9 +6,10 @@ from __future__ import annotations
 import numpy as np
 
 from fastae.archive.columns import ColumnTable, join
-from fastae.archive.predictors import autoencoder, frequency, pbwt
+from fastae.archive.predictors import autoencoder, frequency, pbwt, runs
 from fastae.errors import FormatError
 
+_SORTED = {pbwt.NUMBER: pbwt, runs.NUMBER: runs}  # predictors that decode some columns or rows by themselves
 MAX_BLOCK_CELLS = 1 << 28  # what one block may ask for in memory, be it bits of columns or calls
 
 
@@ -91,8 +92,8 @@ class WindowDecoder:
         """Bits of some columns and rows of a block."""
         n_rows = n_samples * self.table.rows_per_sample
         data = memoryview(payload)
-        if predictor == pbwt.NUMBER and n_latents == 0:
-            return pbwt.decode(data, self.table, n_rows, columns, rows)
+        if predictor in _SORTED and n_latents == 0:
+            return _SORTED[predictor].decode(data, self.table, n_rows, columns, rows)
         if predictor == frequency.NUMBER and n_latents == 0:
             matrix = frequency.decode(data, self.table, n_rows)
         else:
@@ -103,7 +104,7 @@ class WindowDecoder:
     def predicted_calls(self, payload: bytes, n_latents: int, predictor: int, n_samples: int) -> np.ndarray:
         """Calls as they would be if no error were corrected: from the latents and the columns' common bits alone."""
         n_rows = n_samples * self.table.rows_per_sample
-        if predictor == pbwt.NUMBER:  # whose columns' common bits nothing else says
+        if predictor in _SORTED:  # whose columns' common bits nothing else says
             matrix = self._bits(payload, n_latents, predictor, n_samples, slice(0, self.table.n_columns))
             matrix[:] = (2 * np.count_nonzero(matrix.view(bool), axis=1) > n_rows)[:, None]
             return join(self.table, matrix)[0]

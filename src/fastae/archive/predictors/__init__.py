@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The predictors a block can be coded with: one file each, chosen per block by measured bytes."""
 
-from fastae.archive.predictors import autoencoder, frequency, pbwt
+from fastae.archive.predictors import autoencoder, frequency, pbwt, runs
 
-PREDICTORS = {frequency.NAME: frequency.NUMBER, autoencoder.NAME: autoencoder.NUMBER, pbwt.NAME: pbwt.NUMBER}
+PREDICTORS = {module.NAME: module.NUMBER for module in (frequency, autoencoder, pbwt, runs)}
