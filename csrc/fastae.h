@@ -359,5 +359,24 @@ int fae_runs_decode(const uint8_t *src, size_t src_len, size_t n_columns, size_t
 int fae_runs_decode_rows(const uint8_t *src, size_t src_len, size_t n_columns, size_t n_rows, size_t first, size_t last,
     const uint32_t *rows, size_t n_wanted, const int64_t *places, const int8_t *values, int over, void *work,
     int8_t *out, size_t stride);
+/* ---- dosages by mosaics of the other samples (mosaic.c) -------------------------------------------------------------- */
+#define FAE_MOSAIC_SAMPLES 1024 /* in a block, at most: time is sites x samples^2 */
+
+#define FAE_MOSAIC_RARITIES 4 /* how rarely a sample is taken to go over from one like it to another */
+
+/* What occurs at a site. */
+#define FAE_MOSAIC_VARIES 1 /* dosages other than 0 */
+#define FAE_MOSAIC_MISSES 2 /* missing calls */
+
+/* Bytes of scratch, aligned as malloc does, for n_samples in 1..FAE_MOSAIC_SAMPLES. */
+size_t fae_mosaic_work(size_t n_samples);
+/* calls (n_sites, n_samples) of 0 to 2 and 3 (missing), as kinds (n_sites) has it -> dst[0..*out_len); rarity below
+ * FAE_MOSAIC_RARITIES. FAE_ERR_CAPACITY (try again with twice the buffer). */
+int fae_mosaic_encode(const uint8_t *calls, const uint8_t *kinds, size_t n_sites, size_t n_samples, unsigned rarity,
+    void *work, uint8_t *dst, size_t dst_len, size_t *out_len);
+/* Sites first..last-1 <= n_sites of such a stream -> calls (last - first, n_samples). Time is that of the sites before
+ * `last`. FAE_ERR_CORRUPT; FAE_ERR_TRUNCATED. The end of the stream is looked at only where last = n_sites. */
+int fae_mosaic_decode(const uint8_t *src, size_t src_len, const uint8_t *kinds, size_t n_sites, size_t n_samples,
+    size_t first, size_t last, void *work, uint8_t *calls);
 
 #endif

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import reference_coders
 import reference_gaps
+import reference_mosaic
 import reference_pbwt
 import reference_runs
 
@@ -248,6 +249,30 @@ def read_sorted(data, columns, n_rows, decode):
     return bits
 
 
+def read_mosaic(data, rows, columns, n_sites, n_rows):
+    """§5.11: bits (n_columns, n_rows)."""
+    source = Bytes(data)
+    spared = np.unpackbits(np.array(source.packed_array((n_sites + 7) // 8), np.uint8))[:n_sites]
+    stream = source.counted()
+    kinds, dosage_sites = [], []
+    for site in range(n_sites):
+        there = [kind for s, _, kind, *_ in columns if s == site and kind not in (0, 129)]
+        can = rows == 1 and set(there) <= {1, 127} and there.count(127) != 1
+        assert can or not spared[site]
+        if can and not spared[site] and there:
+            dosage_sites.append(site)
+            kinds.append((1 in there) + 2 * (127 in there))
+    assert kinds or not stream
+    calls = dict(zip(dosage_sites, reference_mosaic.decode(stream, kinds, n_rows) if kinds else [], strict=True))
+    rest = [i for i, (site, _, kind, *_) in enumerate(columns) if site not in calls or kind in (0, 129)]
+    left = read_sorted(source.rest(), [columns[i] for i in rest], n_rows, reference_pbwt.decode)
+    bits = dict(zip(rest, left, strict=True))
+    for i, (site, slot, kind, *_) in enumerate(columns):
+        if i not in bits:
+            bits[i] = np.isin(calls[site], 3 if kind == 127 else (1, 2) if slot else 2)
+    return [bits[i] for i in range(len(columns))]
+
+
 def read_calls(bits, rows, usual, columns, n_sites, n_samples, ploidy):
     """§5.4: calls (n_sites, n_samples, ploidy) and phase (n_sites, n_samples)."""
     calls = np.zeros((n_sites, n_samples, ploidy), np.int8)
@@ -298,6 +323,8 @@ def read_archive(data):
                 bits = read_gaps(payload, columns, n_rows)
             elif predictor in SORTED:
                 bits = read_sorted(payload, columns, n_rows, SORTED[predictor])
+            elif predictor == 4:
+                bits = read_mosaic(payload, rows, columns, window.n_sites, n_rows)
             else:
                 latents = read_latents(payload[:n_latents], model, n_rows)
                 residual = Bytes(payload[n_latents:])

@@ -33,7 +33,7 @@ def check_agrees(path):
     return plain
 
 
-@pytest.mark.parametrize("predictor", ["frequency", "autoencoder", "pbwt", "runs"])
+@pytest.mark.parametrize("predictor", ["frequency", "autoencoder", "pbwt", "runs", "mosaic"])
 @pytest.mark.parametrize("phased", [0.1, 0.8])
 def test_a_reader_written_from_the_format_agrees(tmp_path, predictor, phased, rng, monkeypatch):
     monkeypatch.setattr(training, "MAX_EPOCHS", 20)
@@ -68,7 +68,7 @@ def test_a_reader_written_from_the_format_agrees_on_shared_latents(tmp_path, rng
 # ---- golden files: never made again, never edited ----------------------------------------------------
 
 GOLDEN = Path(__file__).parent / "golden" / "archive-v0"
-KINDS = ("phased", "unphased", "pbwt_phased", "pbwt_unphased", "runs_phased", "runs_unphased")
+KINDS = ("phased", "unphased", "pbwt_phased", "pbwt_unphased", "runs_phased", "runs_unphased", "mosaic")
 ORIGINALS = [*(f"{kind}.vcf" for kind in KINDS), "aligned.fa"]
 
 
@@ -101,5 +101,5 @@ def test_golden_archives_have_every_kind_of_block():
             flags |= {payload[0]} if kind == container.SITES else set()
             predictors |= {predictor} if kind == container.BLOCK else set()
             codebooks |= {n_latents > 0} if kind == container.MODEL else set()
-    assert (layouts, predictors, codebooks) == ({0, 1, 2}, {0, 1, 2, 3}, {False, True})
+    assert (layouts, predictors, codebooks) == ({0, 1, 2}, {0, 1, 2, 3, 4}, {False, True})
     assert flags >= {1, 3}

@@ -16,7 +16,7 @@ from fastae.archive.presets import PRESETS, Preset
 from fastae.cohort import Cohort, CohortStream, Sites, first_difference
 from fastae.errors import FormatError, InputError
 
-PREDICTORS = ["auto", "frequency", "autoencoder", "pbwt", "runs"]
+PREDICTORS = ["auto", "frequency", "autoencoder", "pbwt", "runs", "mosaic"]
 
 
 @pytest.fixture(scope="module", autouse=True)

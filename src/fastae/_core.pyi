@@ -238,3 +238,11 @@ def runs_decode(
     over: bool,
     out: I8,
 ) -> None: ...  # columns first .. first + places.size - 1, out (n_places, rows or n_rows)
+
+# dosages by mosaics of the other samples: calls (n_sites, n_samples) of 0 to 2 and 3 (missing); kinds (n_sites) of what
+# occurs at a site, 1 (dosages other than 0) + 2 (missing calls)
+MOSAIC_MAX_SAMPLES: int
+MOSAIC_RARITIES: int
+
+def mosaic_encode(calls: U8, kinds: U8, rarity: int, dst: U8) -> int: ...  # bytes, -1 = dst too small
+def mosaic_decode(src: U8, kinds: U8, first: int, last: int, calls: U8) -> None: ...  # last - first sites

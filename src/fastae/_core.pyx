@@ -14,3 +14,4 @@ include "_core_gaps.pxi"     # the residual coder
 include "_core_pbwt.pxi"    # columns by the positional Burrows-Wheeler transform
 include "_core_phase.pxi"   # phasing, for compression
 include "_core_runs.pxi"    # the same, sooner read
+include "_core_mosaic.pxi"  # dosages by mosaics of the other samples

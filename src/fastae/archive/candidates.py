@@ -11,7 +11,7 @@ import numpy as np
 
 from fastae.archive.columns import SAMPLES, ColumnTable, split
 from fastae.archive.phasing import Effort, split_phased
-from fastae.archive.predictors import autoencoder, frequency, pbwt, runs, training
+from fastae.archive.predictors import autoencoder, frequency, mosaic, pbwt, runs, training
 from fastae.errors import InputError
 
 
@@ -103,7 +103,7 @@ def _as_called(window: WindowCalls, predictors: tuple[str, ...]) -> Iterable[Cod
 
 def _as_phased(window: WindowCalls, predictors: tuple[str, ...]) -> Iterable[Coding]:
     """Columns of haplotypes that unphased calls are made up of."""
-    others = tuple(name for name in predictors if name != autoencoder.NAME)
+    others = tuple(name for name in predictors if name not in (autoencoder.NAME, mosaic.NAME))
     if window.phasing is None or not others or not window.slabs or window.columns[0].rows != SAMPLES:
         return
     if 2 * window.slabs[0].stop <= pbwt.MAX_ROWS:
@@ -132,7 +132,7 @@ def _by_frequency(bits: np.ndarray, table: ColumnTable) -> Block:
     return Block(frequency.NUMBER, b"", frequency.encode(bits, table))
 
 
-_SORTED = {pbwt.NAME: pbwt, runs.NAME: runs}  # predictors without use for rates
+_SORTED = {pbwt.NAME: pbwt, runs.NAME: runs, mosaic.NAME: mosaic}  # predictors without use for rates
 
 
 def _by_blocks(
@@ -141,6 +141,8 @@ def _by_blocks(
     """The smallest block of each slab's rows; with the columns' rates only where they pay."""
     n_rows = rows[0].stop if rows else 0
     able = [_SORTED[name] for name in predictors if name in _SORTED and n_rows <= _SORTED[name].MAX_ROWS]
+    if mosaic in able and len(able) > 1 and not mosaic.is_promising(table, n_rows):
+        able.remove(mosaic)
     if not able and frequency.NAME in predictors:
         return Coding(table.to_bytes(), [_by_frequency(matrix[:, part], table) for part in rows])
     if not able and rows:

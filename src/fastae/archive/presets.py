@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastae.archive.phasing import Effort
-from fastae.archive.predictors import autoencoder, frequency, pbwt, runs
+from fastae.archive.predictors import autoencoder, frequency, mosaic, pbwt, runs
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,10 @@ class Preset:
 
 PRESETS = {
     "fast": Preset((runs.NAME, frequency.NAME), 8192, 32_767, 1 << 26, Effort(rounds=1, beam=4, n_nearest=8)),
-    "default": Preset((pbwt.NAME, frequency.NAME), 32_768, 32_767, 1 << 27, Effort()),
-    "max": Preset((pbwt.NAME, frequency.NAME), 65_536, 32_767, 1 << 28, Effort(rounds=4, beam=8, n_nearest=32)),
+    "default": Preset((pbwt.NAME, mosaic.NAME, frequency.NAME), 32_768, 32_767, 1 << 27, Effort()),
+    "max": Preset(
+        (pbwt.NAME, mosaic.NAME, frequency.NAME), 65_536, 32_767, 1 << 28, Effort(rounds=4, beam=8, n_nearest=32)
+    ),
 }
 FORCED = {  # by the name of a predictor that wants blocks of its own
     frequency.NAME: Preset((frequency.NAME,), 2048, 256, 1 << 27),

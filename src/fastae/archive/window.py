@@ -6,10 +6,12 @@ from __future__ import annotations
 import numpy as np
 
 from fastae.archive.columns import ColumnTable, join
-from fastae.archive.predictors import autoencoder, frequency, pbwt, runs
+from fastae.archive.predictors import autoencoder, frequency, mosaic, pbwt, runs
 from fastae.errors import FormatError
 
-_SORTED = {pbwt.NUMBER: pbwt, runs.NUMBER: runs}  # predictors that decode some columns or rows by themselves
+_SORTED = {
+    module.NUMBER: module for module in (pbwt, runs, mosaic)
+}  # predictors that decode some columns or rows by themselves
 MAX_BLOCK_CELLS = 1 << 28  # what one block may ask for in memory, be it bits of columns or calls
 
 

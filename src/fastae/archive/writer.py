@@ -52,7 +52,7 @@ def write_archive(
         An array is taken as `Cohort.from_arrays` does: int8 calls (variants, samples, ploidy), -1 missing, -2 fill.
     preset : {"fast", "default", "max"}
         ``"fast"`` reads a part soonest, ``"max"`` takes the fewest bytes.
-    predictor : {"auto", "frequency", "autoencoder", "pbwt", "runs"}
+    predictor : {"auto", "frequency", "autoencoder", "pbwt", "runs", "mosaic"}
         ``"auto"`` tries those of the preset and takes for each block the one of the fewest bytes; a name forces
         that one wherever a block has anything to predict.
     block_variants, block_samples : int
