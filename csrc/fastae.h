@@ -292,19 +292,27 @@ int fae_residual_decode(const uint8_t *src, size_t src_len, const uint8_t *class
     const uint8_t *rates, size_t n_contexts, uint8_t *history, uint8_t *bits);
 
 /* ---- columns by the positional Burrows-Wheeler transform (pbwt.c) --------------------------------------------------- */
-/* Bytes of scratch, aligned as malloc does, for n_rows rows; n_rows in 1..65535 throughout. */
-size_t fae_pbwt_work(size_t n_rows);
-/* bits (n_columns, n_rows), of each byte the lowest, -> dst[0..*out_len). shift in 0..2: lengths of matches are classed
- * times 2^shift. FAE_ERR_CAPACITY (try again with twice the buffer). */
-int fae_pbwt_encode(const uint8_t *bits, size_t n_columns, size_t n_rows, unsigned shift, void *work, uint8_t *dst,
-    size_t dst_len, size_t *out_len);
-/* Columns first..last-1 <= n_columns of such a stream -> bits (last - first, n_rows). Time is that of the columns before
- * `last`. FAE_ERR_CORRUPT; FAE_ERR_TRUNCATED. The end of the stream is looked at only where last = n_columns. */
-int fae_pbwt_decode(const uint8_t *src, size_t src_len, size_t n_columns, size_t n_rows, size_t first, size_t last,
-    void *work, uint8_t *bits);
-/* All columns of n_wanted rows, each below n_rows -> bits (n_columns, n_wanted). */
-int fae_pbwt_decode_rows(const uint8_t *src, size_t src_len, size_t n_columns, size_t n_rows, const uint32_t *rows,
-    size_t n_wanted, void *work, uint8_t *bits);
+/* A matrix of bits, and the column at which its wings start: one goes on to the last column, the other back to the first,
+ * and either has none where start is n_columns or 0. */
+typedef struct {
+    size_t n_columns;
+    size_t n_rows; /* 1..65535 */
+    size_t start;  /* 0..n_columns */
+} fae_pbwt_shape;
+
+/* Bytes of scratch, aligned as malloc does, where n_wanted rows are decoded (0: all, or encoding). */
+size_t fae_pbwt_work(const fae_pbwt_shape *shape, size_t n_wanted);
+/* bits (n_columns, n_rows), of each byte the lowest -> dst[0..*right_len) for the columns from start on, followed by
+ * dst[*right_len..*out_len) for those before it; a wing of no columns has no bytes. shift in 0..2: lengths of matches
+ * are classed times 2^shift. FAE_ERR_CAPACITY (try again with twice the buffer). */
+int fae_pbwt_encode(const uint8_t *bits, const fae_pbwt_shape *shape, unsigned shift, void *work, uint8_t *dst,
+    size_t dst_len, size_t *right_len, size_t *out_len);
+/* Columns first..last-1 <= n_columns of such bytes, right_len <= src_len -> bits (last - first, n_wanted): of the rows, each
+ * below n_rows, ascending and distinct, or where rows is NULL of all of them, n_wanted = 0. Time is that of the columns
+ * between start and those. FAE_ERR_CORRUPT; FAE_ERR_TRUNCATED. The end of a wing is looked at only where its last
+ * column is decoded. */
+int fae_pbwt_decode(const uint8_t *src, size_t right_len, size_t src_len, const fae_pbwt_shape *shape, size_t first,
+    size_t last, const uint32_t *rows, size_t n_wanted, void *work, uint8_t *bits);
 
 /* ---- phasing, for compression (phase.c, phase_beam.c) --------------------------------------------------------------- */
 /* What is known of a call, in columns of bits over haplotypes, two rows a sample: both bits; that they are a 0 and a 1, in

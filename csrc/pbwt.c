@@ -42,7 +42,19 @@ most_runs(unsigned minor_class, size_t n_rows)
     return (uint32_t) fae_min(most, n_rows / 2);
 }
 
-/* The state of a block between columns. Positions are numbers of rows in the present order. */
+/* Wings: columns are coded from `start` on, up to the last, and from the one before it back to the first. The second wing
+ * begins with what was learnt in the first `lead` columns of the first, and with the rows in the order that these columns
+ * leave when they are passed backwards. So it costs far less than a start from nothing, and neither wing needs all of
+ * the other. */
+#define LEAD_MOST 2048
+
+static inline size_t
+lead_of(const fae_pbwt_shape *shape)
+{
+    return shape->start == 0 ? 0 : fae_min(LEAD_MOST, (shape->n_columns - shape->start) / 4);
+}
+
+/* The state of a wing between columns. Positions are numbers of rows in the present order. */
 typedef struct {
     size_t n_rows;
     unsigned shift; /* lengths are counted in units of 2^-shift columns for their classes */
@@ -60,6 +72,15 @@ typedef struct {
     uint16_t *counts; /* (n_rows / WORD + 1, MATCHES) positions of each class before a word */
     uint8_t *bits; /* (n_rows) a column, or its minor alleles in the present order */
     pbwt_model *model;
+    pbwt_model *learnt; /* after the lead */
+    uint8_t *lead_bits; /* (n_kept, n_rows / 8) the lead's columns that changed the order, a bit for each row */
+    size_t n_kept;
+    const uint32_t *rows; /* (n_wanted) those that alone are decoded, ascending, or NULL: all of them */
+    size_t n_wanted;
+    uint16_t *place; /* (n_wanted) the positions at which there are wanted rows, ascending, */
+    uint16_t *wanted; /* and which of the wanted ones each is */
+    uint16_t *ones_place; /* those with a 1, on their way */
+    uint16_t *ones_wanted;
 } pbwt_state;
 
 #define SHIFTS 3
@@ -71,6 +92,13 @@ typedef struct {
 #define TIME_MOST 4096u
 #define TIME_STEP 3072u
 #define LENGTH_MOST (TIME_MOST - TIME_STEP - 1)
+
+/* Bytes that a column of the lead takes. */
+static inline size_t
+kept_size(size_t n_rows)
+{
+    return (n_rows + 7) / 8;
+}
 
 /* The next part of the work; without work, room is counted all the same. */
 static void *
@@ -84,13 +112,15 @@ work_take(uint8_t *work, size_t *used, size_t size)
 
 /* Lays the state out and returns the bytes that it takes. */
 static size_t
-state_place(pbwt_state *state, void *work, size_t n_rows)
+state_place(pbwt_state *state, void *work, const fae_pbwt_shape *shape, size_t n_wanted)
 {
+    size_t n_rows = shape->n_rows;
     size_t vector = (n_rows + SLACK) * sizeof(uint16_t);
     size_t used = 0;
 
     memset(state, 0, sizeof *state);
     state->n_rows = n_rows;
+    state->n_wanted = n_wanted;
     state->order = work_take(work, &used, vector);
     state->since = work_take(work, &used, vector);
     state->next_order = work_take(work, &used, vector);
@@ -102,18 +132,53 @@ state_place(pbwt_state *state, void *work, size_t n_rows)
     state->counts = work_take(work, &used, (n_rows / WORD + 1) * MATCHES * sizeof(uint16_t));
     state->bits = work_take(work, &used, n_rows + 1);
     state->model = work_take(work, &used, sizeof *state->model);
+    state->learnt = work_take(work, &used, lead_of(shape) > 0 ? sizeof *state->model : 0);
+    state->lead_bits = work_take(work, &used, lead_of(shape) * kept_size(n_rows));
+    state->place = work_take(work, &used, n_wanted * sizeof(uint16_t));
+    state->wanted = work_take(work, &used, n_wanted * sizeof(uint16_t));
+    state->ones_place = work_take(work, &used, n_wanted * sizeof(uint16_t));
+    state->ones_wanted = work_take(work, &used, n_wanted * sizeof(uint16_t));
     return used;
 }
 
+/* Rows in their own order, as before the first column. */
 static void
-state_start(pbwt_state *state, void *work, size_t n_rows)
+order_start(pbwt_state *state)
 {
-    state_place(state, work, n_rows);
-    for (size_t i = 0; i < n_rows; i++) {
+    for (size_t i = 0; i < state->n_rows; i++) {
         state->order[i] = (uint16_t) i;
         state->since[i] = 0;
     }
+    state->time = 0;
+    state->measured = 0;
+}
+
+static void
+state_start(pbwt_state *state, void *work, const fae_pbwt_shape *shape, const uint32_t *rows, size_t n_wanted)
+{
+    state_place(state, work, shape, n_wanted);
+    state->rows = rows;
+    order_start(state);
     model_reset(state->model);
+}
+
+/* The wanted rows, from where they are on followed by themselves. */
+static void
+follow_start(pbwt_state *state)
+{
+    size_t n = 0;
+
+    memset(state->bits, 0, state->n_rows);
+    for (size_t w = 0; w < state->n_wanted; w++) {
+        state->bits[state->rows[w]] = 1;
+        state->next_order[state->rows[w]] = (uint16_t) w;
+    }
+    for (size_t i = 0; i < state->n_rows; i++) {
+        if (state->bits[state->order[i]]) {
+            state->wanted[n] = state->next_order[state->order[i]];
+            state->place[n++] = (uint16_t) i;
+        }
+    }
 }
 
 static inline void
@@ -212,6 +277,15 @@ costs_ration(uint32_t *costs, uint32_t runs, uint32_t runs_left, size_t cells, s
     }
 }
 
+/* A wing: columns from its start on. */
+typedef struct {
+    size_t n_columns;
+    size_t lead; /* columns that are kept for the other one */
+    size_t from; /* those wanted, all where encoding */
+    size_t to;
+    ptrdiff_t step; /* bytes from a column to the next */
+} pbwt_wing;
+
 /* ---- bodies ----------------------------------------------------------------------------------------------------------- */
 
 #if defined(__x86_64__)
@@ -244,30 +318,23 @@ costs_ration(uint32_t *costs, uint32_t runs, uint32_t runs_left, size_t cells, s
 #endif
 
 size_t
-fae_pbwt_work(size_t n_rows)
+fae_pbwt_work(const fae_pbwt_shape *shape, size_t n_wanted)
 {
     pbwt_state state;
 
-    return state_place(&state, NULL, n_rows);
+    return state_place(&state, NULL, shape, n_wanted);
 }
 
 int
-fae_pbwt_encode(const uint8_t *bits, size_t n_columns, size_t n_rows, unsigned shift, void *work, uint8_t *dst,
-    size_t dst_len, size_t *out_len)
+fae_pbwt_encode(const uint8_t *bits, const fae_pbwt_shape *shape, unsigned shift, void *work, uint8_t *dst,
+    size_t dst_len, size_t *right_len, size_t *out_len)
 {
-    return PICK(encode)(bits, n_columns, n_rows, shift, work, dst, dst_len, out_len);
+    return PICK(encode)(bits, shape, shift, work, dst, dst_len, right_len, out_len);
 }
 
 int
-fae_pbwt_decode(const uint8_t *src, size_t src_len, size_t n_columns, size_t n_rows, size_t first, size_t last,
-    void *work, uint8_t *bits)
+fae_pbwt_decode(const uint8_t *src, size_t right_len, size_t src_len, const fae_pbwt_shape *shape, size_t first,
+    size_t last, const uint32_t *rows, size_t n_wanted, void *work, uint8_t *bits)
 {
-    return PICK(decode)(src, src_len, n_columns, n_rows, first, last, NULL, n_rows, work, bits);
-}
-
-int
-fae_pbwt_decode_rows(const uint8_t *src, size_t src_len, size_t n_columns, size_t n_rows, const uint32_t *rows,
-    size_t n_wanted, void *work, uint8_t *bits)
-{
-    return PICK(decode)(src, src_len, n_columns, n_rows, 0, n_columns, rows, n_wanted, work, bits);
+    return PICK(decode)(src, right_len, src_len, shape, first, last, rows, n_wanted, work, bits);
 }

@@ -254,17 +254,13 @@ ISA(expand)(const pbwt_state *state, const column_head *head, uint8_t *bits)
     }
 }
 
-/* The inverse: the edges of a column. */
+/* The edges of what state->bits has, after a first 0: a column in the present order. */
 static TARGET void
-ISA(find_edges)(pbwt_state *state, unsigned flipped, const uint8_t *bits)
+ISA(find_edges)(pbwt_state *state)
 {
-    uint8_t *minor = state->bits + 1; /* after a 0 that stands before the first row */
+    const uint8_t *minor = state->bits + 1;
     size_t n_edges = 0;
 
-    state->bits[0] = 0;
-    for (size_t i = 0; i < state->n_rows; i++) {
-        minor[i] = (uint8_t) ((bits[state->order[i]] & 1) ^ flipped);
-    }
     for (size_t i = 0; i < state->n_rows; i++) {
         if (minor[i] != state->bits[i]) {
             state->edges[n_edges++] = (uint16_t) i;
@@ -274,6 +270,17 @@ ISA(find_edges)(pbwt_state *state, unsigned flipped, const uint8_t *bits)
         state->edges[n_edges++] = (uint16_t) state->n_rows;
     }
     state->n_edges = n_edges;
+}
+
+/* The inverse of expand. */
+static TARGET void
+ISA(sort)(pbwt_state *state, unsigned flipped, const uint8_t *bits)
+{
+    state->bits[0] = 0;
+    for (size_t i = 0; i < state->n_rows; i++) {
+        state->bits[i + 1] = (uint8_t) ((bits[state->order[i]] & 1) ^ flipped);
+    }
+    ISA(find_edges)(state);
 }
 
 /* ---- the order ----------------------------------------------------------------------------------------------------------- */
@@ -288,9 +295,10 @@ ISA(copy)(uint16_t *to, const uint16_t *from, size_t n)
 }
 
 /* Rows with a 0 first, then those with a 1, else as they were. A row that comes to stand below another is like it since
- * the latest `since` of the rows from that one, exclusive, down to itself; the first of either is like nothing. */
+ * the latest `since` of the rows from that one, exclusive, down to itself; the first of either is like nothing. Where only
+ * some rows are followed, there is no order of all. */
 static TARGET void
-ISA(reorder)(pbwt_state *state, unsigned flipped)
+ISA(reorder)(pbwt_state *state, unsigned flipped, int of_all)
 {
     size_t filled[2] = { 0, 0 };
     uint16_t *order_to[2] = { state->next_order, state->ones_order };
@@ -316,7 +324,9 @@ ISA(reorder)(pbwt_state *state, unsigned flipped)
         if (n == 0) {
             continue;
         }
-        ISA(copy)(order_to[one] + filled[one], state->order + at, n);
+        if (of_all) {
+            ISA(copy)(order_to[one] + filled[one], state->order + at, n);
+        }
         ISA(copy)(since_to[one] + filled[one], since, n);
         if (since_to[one][filled[one]] < latest[one]) {
             since_to[one][filled[one]] = latest[one];
@@ -329,14 +339,59 @@ ISA(reorder)(pbwt_state *state, unsigned flipped)
         filled[one] += n;
         at = end;
     }
-    memcpy(state->next_order + filled[0], state->ones_order, filled[1] * sizeof(uint16_t));
+    if (of_all) {
+        memcpy(state->next_order + filled[0], state->ones_order, filled[1] * sizeof(uint16_t));
+        swap_vectors(&state->order, &state->next_order);
+    }
     memcpy(state->next_since + filled[0], state->ones_since, filled[1] * sizeof(uint16_t));
-    swap_vectors(&state->order, &state->next_order);
     swap_vectors(&state->since, &state->next_since);
     state->measured = 0;
 }
 
-/* ---- blocks ---------------------------------------------------------------------------------------------------------------- */
+/* ---- some rows ---------------------------------------------------------------------------------------------------------- */
+
+/* Writes a column for the wanted rows only, where `bits` is not NULL, and moves them if it changes the order: a row's
+ * new position among those of its bit is its old one less the rows of the other bit before it. */
+static TARGET void
+ISA(follow)(pbwt_state *state, const column_head *head, uint8_t *bits)
+{
+    const unsigned flipped = head->flipped;
+    const size_t n_zeros = flipped ? head->n_minor : state->n_rows - head->n_minor;
+    size_t edge = 0, minors = 0; /* edges up to a position, and minor alleles in the runs that ended before it */
+    size_t moved[2] = { 0, 0 };
+
+    if (head->n_minor <= 1) {
+        for (size_t w = 0; bits != NULL && w < state->n_wanted; w++) {
+            bits[w] = (uint8_t) (flipped ^ (head->n_minor == 1 && state->rows[w] == head->row));
+        }
+        return;
+    }
+    for (size_t w = 0; w < state->n_wanted; w++) {
+        const uint16_t wanted = state->wanted[w];
+        size_t position = state->place[w];
+        unsigned minor, bit;
+
+        for (; edge < state->n_edges && state->edges[edge] <= position; edge++) {
+            minors += edge & 1 ? (size_t) (state->edges[edge] - state->edges[edge - 1]) : 0;
+        }
+        minor = edge & 1;
+        bit = minor ^ flipped;
+        if (bits != NULL) {
+            bits[wanted] = (uint8_t) bit;
+        }
+        if (head->n_minor >= REORDERING) {
+            size_t before = minors + (minor ? position - state->edges[edge - 1] : 0);
+
+            position = (minor ? before : position - before) + (bit ? n_zeros : 0);
+            (bit ? state->ones_place : state->place)[moved[bit]] = (uint16_t) position;
+            (bit ? state->ones_wanted : state->wanted)[moved[bit]++] = wanted;
+        }
+    }
+    memcpy(state->place + moved[0], state->ones_place, moved[1] * sizeof(uint16_t));
+    memcpy(state->wanted + moved[0], state->ones_wanted, moved[1] * sizeof(uint16_t));
+}
+
+/* ---- wings  ---------------------------------------------------------------------------------------------------------------- */
 
 /* Codes the column that `head` and, if it has more than one minor allele, state->edges describe, or finds both. */
 static TARGET int
@@ -359,60 +414,115 @@ ISA(column)(pbwt_state *state, range_coder *coder, column_head *head)
     return err;
 }
 
+/* A column of the lead, for the wing that goes backwards. */
+static TARGET void
+ISA(keep)(pbwt_state *state, const column_head *head)
+{
+    uint8_t *kept = state->lead_bits + state->n_kept++ * kept_size(state->n_rows);
+
+    ISA(expand)(state, head, state->bits);
+    memset(kept, 0, kept_size(state->n_rows));
+    for (size_t i = 0; i < state->n_rows; i++) {
+        kept[i / 8] = (uint8_t) (kept[i / 8] | state->bits[i] << (i % 8));
+    }
+}
+
+/* After a column. */
+static TARGET void
+ISA(pass)(pbwt_state *state, const pbwt_wing *wing, size_t column, const column_head *head, int of_all)
+{
+    const int leads = column < wing->lead;
+
+    if (head->n_minor >= REORDERING) {
+        if (leads) {
+            ISA(keep)(state, head);
+        }
+        ISA(reorder)(state, head->flipped, of_all || leads);
+    }
+    if (column + 1 == wing->lead) {
+        memcpy(state->learnt, state->model, sizeof *state->model);
+    }
+}
+
+/* From the end of a wing to the start of the other: passes the kept columns backwards. */
+static TARGET void
+ISA(turn)(pbwt_state *state, size_t lead)
+{
+    order_start(state);
+    while (state->n_kept > 0) {
+        const uint8_t *kept = state->lead_bits + --state->n_kept * kept_size(state->n_rows);
+
+        state->bits[0] = 0;
+        for (size_t i = 0; i < state->n_rows; i++) {
+            state->bits[i + 1] = kept[state->order[i] / 8] >> (state->order[i] % 8) & 1;
+        }
+        ISA(find_edges)(state);
+        ISA(reorder)(state, 0, 1);
+    }
+    if (lead > 0) {
+        memcpy(state->model, state->learnt, sizeof *state->model);
+    } else {
+        model_reset(state->model);
+    }
+}
+
 static TARGET int
-ISA(encode)(const uint8_t *bits, size_t n_columns, size_t n_rows, unsigned shift, void *work, uint8_t *dst,
+ISA(encode_wing)(pbwt_state *state, const pbwt_wing *wing, const uint8_t *bits, unsigned shift, uint8_t *dst,
     size_t dst_len, size_t *out_len)
 {
-    pbwt_state state;
     range_coder coder;
 
-    state_start(&state, work, n_rows);
+    *out_len = 0;
+    if (wing->n_columns == 0) {
+        return 0;
+    }
     coder_start_encoding(&coder, dst, dst_len);
-    state.shift = coder_uniform(&coder, SHIFTS, shift);
-    for (size_t column = 0; column < n_columns; column++, bits += n_rows) {
+    state->shift = coder_uniform(&coder, SHIFTS, shift);
+    for (size_t column = 0; column < wing->n_columns; column++, bits += wing->step) {
         column_head head = { 0 };
         uint32_t n_ones = 0;
         int err;
 
-        for (size_t i = 0; i < n_rows; i++) {
+        for (size_t i = 0; i < state->n_rows; i++) {
             n_ones += bits[i] & 1;
         }
-        head.flipped = 2 * n_ones > n_rows;
-        head.n_minor = head.flipped ? (uint32_t) n_rows - n_ones : n_ones;
+        head.flipped = 2 * n_ones > state->n_rows;
+        head.n_minor = head.flipped ? (uint32_t) state->n_rows - n_ones : n_ones;
         if (head.n_minor == 1) {
             while ((bits[head.row] & 1) == head.flipped) {
                 head.row++;
             }
         } else if (head.n_minor > 1) {
-            ISA(find_edges)(&state, head.flipped, bits);
-            head.n_runs = (uint32_t) (state.n_edges / 2);
+            ISA(sort)(state, head.flipped, bits);
+            head.n_runs = (uint32_t) (state->n_edges / 2);
         }
-        err = ISA(column)(&state, &coder, &head);
+        err = ISA(column)(state, &coder, &head);
         if (err || coder.at > dst_len) {
             return err ? err : FAE_ERR_CAPACITY;
         }
-        if (head.n_minor >= REORDERING) {
-            ISA(reorder)(&state, head.flipped);
-        }
+        ISA(pass)(state, wing, column, &head, 1);
     }
     return coder_finish_encoding(&coder, out_len);
 }
 
-/* Columns first .. last - 1 of all rows, in order, where `rows` is NULL, else of those rows. */
 static TARGET int
-ISA(decode)(const uint8_t *src, size_t src_len, size_t n_columns, size_t n_rows, size_t first, size_t last,
-    const uint32_t *rows, size_t n_wanted, void *work, uint8_t *bits)
+ISA(decode_wing)(pbwt_state *state, const pbwt_wing *wing, const uint8_t *src, size_t src_len, uint8_t *bits)
 {
-    const int all = rows == NULL && n_wanted == n_rows;
-    pbwt_state state;
+    const size_t n_columns = fae_max(wing->to, wing->lead);
     range_coder coder;
 
-    state_start(&state, work, n_rows);
+    if (n_columns == 0) {
+        return wing->n_columns == 0 && src_len > 0 ? FAE_ERR_CORRUPT : 0;
+    }
+    if (state->rows != NULL) {
+        follow_start(state);
+    }
     coder_start_decoding(&coder, src, src_len);
-    state.shift = coder_uniform(&coder, SHIFTS, 0);
-    for (size_t column = 0; column < last; column++) {
+    state->shift = coder_uniform(&coder, SHIFTS, 0);
+    for (size_t column = 0; column < n_columns; column++) {
+        uint8_t *to = column >= wing->from && column < wing->to ? bits : NULL;
         column_head head = { 0 };
-        int err = ISA(column)(&state, &coder, &head);
+        int err = ISA(column)(state, &coder, &head);
 
         if (err || coder.corrupt) {
             return err ? err : FAE_ERR_CORRUPT;
@@ -420,18 +530,68 @@ ISA(decode)(const uint8_t *src, size_t src_len, size_t n_columns, size_t n_rows,
         if (coder.at - 8 > src_len) {
             return FAE_ERR_TRUNCATED;
         }
-        if (column >= first && all) {
-            ISA(expand)(&state, &head, bits);
-            bits += n_wanted;
-        } else if (column >= first) {
-            ISA(expand)(&state, &head, state.bits);
-            for (size_t i = 0; i < n_wanted; i++) {
-                *bits++ = state.bits[rows[i]];
-            }
+        if (state->rows != NULL) {
+            ISA(follow)(state, &head, to);
+        } else if (to != NULL) {
+            ISA(expand)(state, &head, to);
         }
-        if (head.n_minor >= REORDERING) {
-            ISA(reorder)(&state, head.flipped);
-        }
+        bits = to != NULL ? to + wing->step : bits;
+        ISA(pass)(state, wing, column, &head, state->rows == NULL);
     }
-    return last == n_columns ? coder_finish_decoding(&coder) : 0;
+    return n_columns == wing->n_columns ? coder_finish_decoding(&coder) : 0;
+}
+
+/* ---- blocks ---------------------------------------------------------------------------------------------------------------- */
+
+static TARGET int
+ISA(encode)(const uint8_t *bits, const fae_pbwt_shape *shape, unsigned shift, void *work, uint8_t *dst, size_t dst_len,
+    size_t *right_len, size_t *out_len)
+{
+    const ptrdiff_t row = (ptrdiff_t) shape->n_rows;
+    const size_t start = shape->start;
+    pbwt_state state;
+    pbwt_wing right = { shape->n_columns - start, lead_of(shape), 0, 0, row }, left = { start, 0, 0, 0, -row };
+    size_t left_len = 0;
+    int err;
+
+    state_start(&state, work, shape, NULL, 0);
+    err = ISA(encode_wing)(&state, &right, bits + start * shape->n_rows, shift, dst, dst_len, right_len);
+    if (!err && start > 0) {
+        ISA(turn)(&state, right.lead);
+        err = ISA(encode_wing)(&state, &left, bits + (start - 1) * shape->n_rows, shift, dst + *right_len,
+            dst_len - *right_len, &left_len);
+    }
+    *out_len = *right_len + left_len;
+    return err;
+}
+
+static TARGET int
+ISA(decode)(const uint8_t *src, size_t right_len, size_t src_len, const fae_pbwt_shape *shape, size_t first,
+    size_t last, const uint32_t *rows, size_t n_wanted, void *work, uint8_t *bits)
+{
+    const size_t row = rows == NULL ? shape->n_rows : n_wanted;
+    const size_t start = shape->start, first_right = fae_max(first, start), last_left = fae_min(last, start);
+    pbwt_state state;
+    pbwt_wing right = { shape->n_columns - start, 0, 0, 0, (ptrdiff_t) row },
+              left = { start, 0, 0, 0, -(ptrdiff_t) row };
+    int err;
+
+    if (first_right < last) {
+        right.from = first_right - start;
+        right.to = last - start;
+    }
+    if (first < last_left) {
+        left.from = start - last_left;
+        left.to = start - first;
+        right.lead = lead_of(shape);
+    }
+    state_start(&state, work, shape, rows, n_wanted);
+    err = ISA(decode_wing)(
+        &state, &right, src, right_len, first_right < last ? bits + (first_right - first) * row : NULL);
+    if (!err && left.to > 0) {
+        ISA(turn)(&state, right.lead);
+        err =
+            ISA(decode_wing)(&state, &left, src + right_len, src_len - right_len, bits + (last_left - first - 1) * row);
+    }
+    return err;
 }

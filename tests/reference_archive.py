@@ -233,7 +233,13 @@ def read_cells(data, latents, model):
     return bits
 
 
-SORTED = {2: reference_pbwt.decode, 3: reference_runs.decode}  # by predictor
+def read_wings(data, n_columns, n_rows):
+    source = Bytes(data)
+    start = source.varint()
+    return reference_pbwt.decode(source.counted(), source.rest(), n_columns, n_rows, start)
+
+
+SORTED = {2: read_wings, 3: reference_runs.decode}  # by predictor
 
 
 def read_sorted(data, columns, n_rows, decode):

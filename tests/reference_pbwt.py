@@ -5,6 +5,8 @@ A `Block` takes one column after the other through the same steps, whether a `De
 `Encoder` is told. Cells are looked at one by one, and nothing is counted ahead.
 """
 
+import copy
+
 import numpy as np
 
 COST_LEAST, SEGMENT = 8, 1 << 26
@@ -175,13 +177,15 @@ def relation(first, other, twice):
 
 
 class Block:
-    def __init__(self, n_rows, coder, shift=0):
-        self.n_rows, self.coder = n_rows, coder
-        self.shift = uniform(coder, 3, shift)
+    def __init__(self, n_rows):
+        self.n_rows = n_rows
         self.order, self.since, self.time = np.arange(n_rows), np.zeros(n_rows, int), 0
         self.classes, self.octaves = Tree(), [Tree() for _ in range(12)]
         self.flips = [Bit(2**27, 2) for _ in range(12)]
         self.rates, self.mixed = {}, {}
+
+    def begin(self, coder, shift=0):
+        self.coder, self.shift = coder, uniform(coder, 3, shift)
 
     def rate_of(self, levels, context):
         """That of the first level; at first use a faint copy of that of the next."""
@@ -348,20 +352,55 @@ class Block:
         self.order = np.array([*parts[0][0], *parts[1][0]])
         self.since = np.array([*parts[0][1], *parts[1][1]])
 
+    def turn(self, lead):
+        """A block for the other wing, which has learnt from this one, and passes its lead backwards."""
+        other = copy.deepcopy(self)
+        other.order, other.since, other.time = np.arange(self.n_rows), np.zeros(self.n_rows, int), 0
+        for bits in lead[::-1]:
+            if min(bits.sum(), self.n_rows - bits.sum()) >= 6:
+                other.reorder(bits)
+        return other
 
-def encode(columns, shift=0):
-    """The stream of a matrix (n_columns, n_rows) of 0 and 1."""
-    coder = Encoder()
-    block = Block(columns.shape[1], coder, shift)
-    for column in columns:
-        assert (block.column(column) == column).all()
-    return coder.finish()
+
+def n_leading(n_columns, start):
+    return min(2048, (n_columns - start) // 4)
 
 
-def decode(data, n_columns, n_rows):
+def encode(columns, start=0, shift=0):
+    """The two wings of a matrix (n_columns, n_rows) of 0 and 1."""
+    wings = []
+    n_lead = n_leading(len(columns), start)
+    block = left = Block(columns.shape[1])
+    for columns_of_wing in (columns[start:], columns[:start][::-1]):
+        coder = Encoder()
+        if len(columns_of_wing):
+            block.begin(coder, shift)
+        for i, column in enumerate(columns_of_wing):
+            if not wings and i == n_lead:
+                left = block.turn(columns[start : start + n_lead])
+            assert (block.column(column) == column).all()
+        wings.append(coder.finish())
+        block = left
+    return tuple(wings)
+
+
+def decode(right, left, n_columns, n_rows, start):
     """For good streams."""
-    coder = Decoder(bytes(data))
-    block = Block(n_rows, coder)
-    columns = [block.column() for _ in range(n_columns)]
-    assert coder.is_done()
-    return np.array(columns, np.uint8).reshape(n_columns, n_rows)
+    columns = np.empty((n_columns, n_rows), np.uint8)
+    n_lead = n_leading(n_columns, start)
+    block = Block(n_rows)
+    turned = block
+    for data, order in ((right, range(start, n_columns)), (left, range(start)[::-1])):
+        if not order:
+            assert not data
+            block = turned
+            continue
+        coder = Decoder(bytes(data))
+        block.begin(coder)
+        for i in order:
+            if i == start + n_lead:
+                turned = block.turn(columns[start:i])
+            columns[i] = block.column()
+        assert coder.is_done()
+        block = turned
+    return columns

@@ -13,19 +13,18 @@ from hypothesis import strategies as st
 from fastae import _core, open_archive, write_archive
 from fastae.archive import container
 from fastae.archive.columns import split
+from fastae.archive.container import ByteReader
 from fastae.archive.predictors import pbwt
 from fastae.errors import FormatError
 
 
-def block_of(cohort):
-    """(table, bits, residual) of a cohort as one block."""
-    table, matrix = split(cohort.call_genotype, cohort.call_genotype_phased)
-    return table, matrix, pbwt.encode(matrix, table)
-
-
-@pytest.fixture(scope="module", params=[0.1, 0.9], ids=["unphased", "phased"])
+@pytest.fixture(scope="module", params=[(0.1, 0), (0.9, 0), (0.9, 1 << 26)], ids=["unphased", "phased", "one_way"])
 def block(request):
-    return block_of(cohorts.mixed(np.random.default_rng(3), 60, 40, phased=request.param))
+    """(table, bits, residual) of a cohort as one block."""
+    phased, one_way_cells = request.param
+    cohort = cohorts.mixed(np.random.default_rng(3), 60, 40, phased=phased)
+    table, matrix = split(cohort.call_genotype, cohort.call_genotype_phased)
+    return table, matrix, pbwt.encode(matrix, table, one_way_cells)
 
 
 @given(st.data())
@@ -40,25 +39,13 @@ def test_any_columns_and_rows_are_those_of_the_whole(block, data):
     np.testing.assert_array_equal(part, matrix[columns] if rows is None else matrix[columns][:, rows])
 
 
-def test_few_rows_are_followed_without_decoding_the_others(block, monkeypatch):
-    table, matrix, residual = block
-    monkeypatch.delattr(_core, "pbwt_decode")
-    monkeypatch.setattr(pbwt, "FOLLOWED_ROWS", 12)
-    for n in (1, 2, pbwt.FOLLOWED_ROWS):
-        rows = np.arange(n) * 2
-        part = pbwt.decode(residual, table, matrix.shape[1], slice(0, len(matrix)), rows)
-        np.testing.assert_array_equal(part, matrix[:, rows])
-    with pytest.raises(AttributeError):
-        pbwt.decode(residual, table, matrix.shape[1], slice(0, len(matrix)), np.arange(pbwt.FOLLOWED_ROWS + 1))
-
-
 def test_columns_behind_the_last_wanted_one_are_not_decoded(block, monkeypatch):
     table, matrix, residual = block
     real, ends = _core.pbwt_decode, []
 
-    def decode(src, n_columns, n_rows, first, last, bits):
-        ends.append((first, last))
-        real(src, n_columns, n_rows, first, last, bits)
+    def decode(*args):
+        ends.append(args[5:7])
+        real(*args)
 
     monkeypatch.setattr(_core, "pbwt_decode", decode)
     pbwt.decode(residual, table, matrix.shape[1], slice(10, 20), np.arange(3))
@@ -66,16 +53,29 @@ def test_columns_behind_the_last_wanted_one_are_not_decoded(block, monkeypatch):
     assert ends == [pair for pair in (tuple(n_alleles), (10 - n_alleles[0], 20 - n_alleles[1])) if pair[0] < pair[1]]
 
 
+def test_blocks_start_where_they_are_read_soonest_or_smallest(block):
+    table, matrix, _ = block
+    n_alleles = int(np.count_nonzero(table.is_allele))
+    starts = {}
+    for one_way_cells in (0, matrix.size):
+        stream = ByteReader(memoryview(pbwt.encode(matrix, table, one_way_cells)), "block")
+        stream.count()
+        starts[one_way_cells] = stream.varint()
+    assert starts[0] == n_alleles // 2
+    assert starts[matrix.size] in (0, n_alleles)
+    assert len(pbwt.encode(matrix, table, matrix.size)) <= len(pbwt.encode(matrix, table, 0))
+
+
 def test_what_is_missing_leaves_the_stream_of_alleles_as_it_was(block):
-    table, matrix, residual = block
+    table, matrix, _ = block
     at = table.is_allele
     assert not at.all()
     alone = dataclasses.replace(
         table, site=table.site[at], slot=table.slot[at], kind=table.kind[at], rate=table.rate[at]
     )
-    alleles = pbwt.encode(matrix[at], alone)
-    assert residual.startswith(alleles)
-    assert len(residual) > len(alleles)
+    alleles, both = (pbwt.encode(*what, matrix.size) for what in ((matrix[at], alone), (matrix, table)))
+    assert both.startswith(alleles)
+    assert len(both) > len(alleles)
 
 
 def test_bytes_for_columns_that_are_not_there_are_refused(block):
@@ -90,7 +90,7 @@ def test_bytes_for_columns_that_are_not_there_are_refused(block):
         pbwt.decode(residual, table, 65536, slice(0, 1), None)
 
 
-@pytest.mark.parametrize("cut", [1, 2, 5])
+@pytest.mark.parametrize("cut", [2, 5, 9])
 def test_a_stream_that_is_cut_or_goes_on_is_refused(block, cut):
     table, matrix, residual = block
     whole = slice(0, len(matrix))

@@ -17,24 +17,29 @@ from fastae.errors import FormatError
 SIZES = [1, 2, 3, 5, 11, 12, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 191, 193, 1000]
 
 
-def encode(columns, room=None, shift=0):
-    """The stream, or None if it does not fit in `room` bytes."""
+def encode_wings(columns, start, shift=0, room=None):
+    """The streams of the columns from `start` on and of those before it, or None if they do not fit in `room` bytes."""
     dst = np.empty(2 * columns.size + 64 if room is None else room, np.uint8)
-    used = _core.pbwt_encode(columns, shift, dst)
-    return dst[:used].tobytes() if used >= 0 else None
+    used = _core.pbwt_encode(columns, start, shift, dst)
+    return None if used is None else (dst[: used[0]].tobytes(), dst[used[0] : used[1]].tobytes())
 
 
-def decode(stream, shape, first=0, last=None):
+def decode_wings(wings, shape, start, first=0, last=None, rows=None):
     last = shape[0] if last is None else last
-    columns = np.empty((last - first, shape[1]), np.uint8)
-    _core.pbwt_decode(np.frombuffer(stream, np.uint8), *shape, first, last, columns)
+    columns = np.full((last - first, shape[1] if rows is None else len(rows)), 2, np.uint8)
+    rows = None if rows is None else np.array(rows, np.uint32)
+    src = np.frombuffer(b"".join(wings), np.uint8)
+    _core.pbwt_decode(src, len(wings[0]), *shape, start, first, last, rows, columns)
     return columns
 
 
-def decode_rows(stream, shape, rows):
-    columns = np.empty((shape[0], len(rows)), np.uint8)
-    _core.pbwt_decode_rows(np.frombuffer(stream, np.uint8), *shape, np.array(rows, np.uint32), columns)
-    return columns
+def encode(columns, room=None):
+    wings = encode_wings(columns, 0, room=room)
+    return None if wings is None else wings[0]
+
+
+def decode(stream, shape, first=0, last=None, rows=None):
+    return decode_wings((stream, b""), shape, 0, first, last, rows)
 
 
 def haplotypes(rng, n_columns, n_rows, n_founders=8, switch=0.02, mutation=0.001):
@@ -53,18 +58,18 @@ def noise(rng, n_columns, n_rows, p):
 
 
 @functools.cache
-def stream_of_twin(data, shape, shift):
+def wings_of_twin(data, shape, start, shift):
     """What the twin writes, and reads again: once for all code paths."""
     columns = np.frombuffer(data, np.uint8).reshape(shape)
-    stream = reference.encode(columns, shift)
-    np.testing.assert_array_equal(reference.decode(stream, *shape), columns)
-    return stream
+    wings = reference.encode(columns, start, shift)
+    np.testing.assert_array_equal(reference.decode(*wings, *shape, start), columns)
+    return wings
 
 
-def agrees(columns, shift=0):
-    stream = encode(columns, shift=shift)
-    assert stream == stream_of_twin(columns.tobytes(), columns.shape, shift)
-    np.testing.assert_array_equal(decode(stream, columns.shape), columns)
+def agrees(columns, start=0, shift=0):
+    wings = encode_wings(columns, start, shift)
+    assert wings == wings_of_twin(columns.tobytes(), columns.shape, start, shift)
+    np.testing.assert_array_equal(decode_wings(wings, columns.shape, start), columns)
 
 
 @pytest.mark.parametrize("n_rows", SIZES)
@@ -76,7 +81,7 @@ def test_columns_agree_with_reference(n_rows, isa, rng):
 
 @pytest.mark.parametrize("shift", range(_core.PBWT_SHIFTS))
 def test_long_matches_agree_with_reference(isa, rng, shift):
-    agrees(haplotypes(rng, 900, 60, n_founders=4, switch=0.0005, mutation=0.0002), shift)
+    agrees(haplotypes(rng, 900, 60, n_founders=4, switch=0.0005, mutation=0.0002), 0, shift)
 
 
 def test_all_frequencies_agree_with_reference(isa, rng):
@@ -125,7 +130,7 @@ def test_any_columns_come_back(n_columns, n_rows, p, seed):
     for columns in (noise(rng, n_columns, n_rows, p), haplotypes(rng, n_columns, n_rows, mutation=p / 10)):
         stream = encode(columns)
         np.testing.assert_array_equal(decode(stream, columns.shape), columns)
-        assert stream == reference.encode(columns)
+        assert (stream, b"") == reference.encode(columns)
 
 
 def test_some_columns_are_those_of_all(isa, rng):
@@ -139,8 +144,42 @@ def test_some_columns_are_those_of_all(isa, rng):
 def test_some_rows_are_those_of_all(isa, rng):
     columns = haplotypes(rng, 300, 70)
     stream = encode(columns)
-    for rows in ([], [0], [69], [5, 5, 3], list(range(70)), rng.permutation(70)[:30].tolist()):
-        np.testing.assert_array_equal(decode_rows(stream, columns.shape, rows), columns[:, rows])
+    for rows in ([], [0], [69], [3, 5], list(range(70)), sorted(rng.permutation(70)[:30].tolist())):
+        np.testing.assert_array_equal(decode(stream, columns.shape, rows=rows), columns[:, rows])
+        np.testing.assert_array_equal(decode(stream, columns.shape, 100, 200, rows), columns[100:200, rows])
+
+
+@pytest.mark.parametrize("n_columns", [1, 2, 5, 9, 50])
+def test_wings_agree_with_reference(n_columns, isa, rng):
+    """From any start, the first and the last columns among them; and any part of any rows comes back."""
+    columns = haplotypes(rng, n_columns, 45, switch=0.1)
+    for start in sorted({0, 1, 2, n_columns // 2, n_columns - 1, n_columns} & set(range(n_columns + 1))):
+        agrees(columns, start)
+        wings = encode_wings(columns, start)
+        for first, last in [(0, 1), (n_columns - 1, n_columns), (n_columns // 3, n_columns), (0, n_columns // 2)]:
+            part = columns[first:last]
+            np.testing.assert_array_equal(decode_wings(wings, columns.shape, start, first, last), part)
+            for rows in ([44], [0, 7, 8, 30]):
+                found = decode_wings(wings, columns.shape, start, first, last, rows)
+                np.testing.assert_array_equal(found, part[:, rows])
+
+
+@pytest.mark.parametrize("shift", [0, 2])
+def test_wings_with_the_longest_lead_agree_with_reference(isa, rng, shift):
+    agrees(haplotypes(rng, 9000, 10, switch=0.01), 500, shift)
+
+
+def test_second_wing_takes_less_than_a_start_from_nothing(rng):
+    """And columns of one wing are read from the lead and that wing alone: the rest may be anything."""
+    columns = haplotypes(rng, 3000, 400, n_founders=60, switch=0.002)
+    right, left = encode_wings(columns, 1500)
+    alone = encode(np.ascontiguousarray(columns[:1500][::-1]))
+    assert len(right + left) < len(right) + 0.97 * len(alone)
+    for cut, part in (((right, b""), slice(1500, 3000)), ((right[: len(right) // 2], left), slice(0, 1500))):
+        np.testing.assert_array_equal(decode_wings(cut, columns.shape, 1500, part.start, part.stop), columns[part])
+    for cut in ((right[:-1], left), (right, left[:-1]), (right, left + b"\0")):
+        with pytest.raises(FormatError):
+            decode_wings(cut, columns.shape, 1500)
 
 
 def test_no_columns_and_zeros_are_no_bytes(isa):
@@ -205,7 +244,7 @@ def test_truncated_and_longer_streams_are_refused_or_those_of_other_bits(isa, rn
         with pytest.raises(FormatError, match="corrupt"):
             decode(stream + more, columns.shape)
         with pytest.raises(FormatError, match="corrupt"):
-            decode_rows(stream + more, columns.shape, [3])
+            decode(stream + more, columns.shape, rows=[3])
 
 
 def test_flipped_streams_are_refused_or_those_of_other_bits(isa, rng):
@@ -237,12 +276,19 @@ def test_faces_refuse(rng):
         with pytest.raises(ValueError, match="1 to 65535"):
             encode(np.zeros(shape, np.uint8), 10)
     with pytest.raises(ValueError, match="a shift of 3 was given, it is less than 3"):
-        encode(columns, shift=3)
+        encode_wings(columns, 0, shift=3)
+    with pytest.raises(ValueError, match="wings are to start at column 7 of 6"):
+        encode_wings(columns, 7)
     with pytest.raises(ValueError, match="columns 3 to 7 of 6 are wanted"):
         decode(stream, (6, 30), 3, 7)
+    source = np.frombuffer(stream, np.uint8)
     with pytest.raises(ValueError, match="bits has 6 values, 5 are needed"):
-        _core.pbwt_decode(np.frombuffer(stream, np.uint8), 6, 30, 1, 6, columns)
+        _core.pbwt_decode(source, len(stream), 6, 30, 0, 1, 6, None, columns)
     with pytest.raises(ValueError, match="a column of bits has 30 values, 29 are needed"):
-        _core.pbwt_decode(np.frombuffer(stream, np.uint8), 6, 29, 0, 6, columns)
-    with pytest.raises(ValueError, match="row 30 is wanted, there are 30"):
-        decode_rows(stream, (6, 30), [2, 30])
+        _core.pbwt_decode(source, len(stream), 6, 29, 0, 0, 6, None, columns)
+    with pytest.raises(ValueError, match="bytes of the columns from 0 on are wanted"):
+        _core.pbwt_decode(source, len(stream) + 1, 6, 30, 0, 0, 6, None, columns)
+    with pytest.raises(ValueError, match="row 30 is wanted as number 1; they ascend, and there are 30"):
+        decode(stream, (6, 30), rows=[2, 30])
+    with pytest.raises(ValueError, match="row 5 is wanted as number 2; they ascend"):
+        decode(stream, (6, 30), rows=[2, 5, 5])

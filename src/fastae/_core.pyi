@@ -195,13 +195,20 @@ def residual_decode(src: U8, classes: U8, rates: U8, history: U8, bits: U8) -> N
 PBWT_MAX_ROWS: int
 PBWT_SHIFTS: int
 
-def pbwt_encode(bits: U8, shift: int, dst: U8) -> int: ...  # bytes, -1 = dst too small
+def pbwt_encode(
+    bits: U8, start: int, shift: int, dst: U8
+) -> tuple[int, int] | None: ...  # bytes of the columns from start on, of all; None = dst too small
 def pbwt_decode(
-    src: U8, n_columns: int, n_rows: int, first: int, last: int, bits: U8
-) -> None: ...  # last - first columns
-def pbwt_decode_rows(
-    src: U8, n_columns: int, n_rows: int, rows: U32, bits: U8
-) -> None: ...  # bits (n_columns, rows.size)
+    src: U8,
+    right_len: int,
+    n_columns: int,
+    n_rows: int,
+    start: int,
+    first: int,
+    last: int,
+    rows: U32 | None,
+    bits: U8,
+) -> None: ...  # bits (last - first, n_rows or rows.size)
 
 PHASE_KNOWN: int
 PHASE_SWAPPABLE: int

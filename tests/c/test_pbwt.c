@@ -2,22 +2,25 @@
  * Columns of bits with buffers of exactly the size asked for: sizes at the ends of words, encoders without room, streams
  * damaged or of noise, and the numbers in which every cell must get an interval. */
 #include "check.h"
+#include "internal.h"
 #include "pbwt_model.h"
 
 typedef struct {
-    size_t n_columns, n_rows, len;
+    size_t n_columns, n_rows, right_len, len;
+    fae_pbwt_shape shape;
     uint8_t *bits;
     uint8_t *stream; /* of its own size */
     unsigned shift;
-    void *work;
+    void *work; /* to encode, or decode all rows */
 } example;
 
 /* Columns whose rows mostly go on as in the one before; some are noise, some nearly all ones. */
 static example
 example_make(size_t n_columns, size_t n_rows)
 {
-    example e = { n_columns, n_rows, 0, check_alloc(n_columns * n_rows), NULL, check_random(3),
-        check_alloc(fae_pbwt_work(n_rows)) };
+    size_t start = check_random(2) ? 0 : check_random((uint32_t) n_columns + 1);
+    example e = { n_columns, n_rows, 0, 0, { n_columns, n_rows, start }, check_alloc(n_columns * n_rows), NULL,
+        check_random(3), NULL };
     size_t room = 2 * n_columns * n_rows + 64;
     uint8_t *dst = check_alloc(room);
 
@@ -30,7 +33,8 @@ example_make(size_t n_columns, size_t n_rows)
             e.bits[c * n_rows + i] = (uint8_t) ((i * (c % 7 + 1) / 40 + noise + flip) & 1);
         }
     }
-    CHECK(fae_pbwt_encode(e.bits, n_columns, n_rows, e.shift, e.work, dst, room, &e.len) == 0);
+    e.work = check_alloc(fae_pbwt_work(&e.shape, 0));
+    CHECK(fae_pbwt_encode(e.bits, &e.shape, e.shift, e.work, dst, room, &e.right_len, &e.len) == 0);
     e.stream = check_copy(dst, e.len);
     free(dst);
     return e;
@@ -44,6 +48,12 @@ example_free(example *e)
     free(e->work);
 }
 
+static int
+example_decode(const example *e, const uint8_t *stream, size_t right_len, size_t len, uint8_t *bits)
+{
+    return fae_pbwt_decode(stream, right_len, len, &e->shape, 0, e->n_columns, NULL, 0, e->work, bits);
+}
+
 static void
 test_sizes(void)
 {
@@ -53,21 +63,25 @@ test_sizes(void)
         size_t n_rows = ROWS[r];
         example e = example_make(n_rows > 1000 ? 12 : 40, n_rows);
         size_t first = e.n_columns / 3, last = e.n_columns - 2;
+        size_t n_wanted = fae_min(3, n_rows);
         uint8_t *back = check_alloc(e.n_columns * n_rows), *some = check_alloc((last - first) * n_rows);
-        uint32_t *rows = check_alloc(3 * sizeof *rows);
-        uint8_t *of_rows = check_alloc(3 * e.n_columns);
+        uint32_t *rows = check_alloc(n_wanted * sizeof *rows);
+        uint8_t *of_rows = check_alloc(n_wanted * (last - first));
+        void *work = check_alloc(fae_pbwt_work(&e.shape, n_wanted));
 
-        CHECK(fae_pbwt_decode(e.stream, e.len, e.n_columns, n_rows, 0, e.n_columns, e.work, back) == 0);
+        CHECK(example_decode(&e, e.stream, e.right_len, e.len, back) == 0);
         CHECK(memcmp(back, e.bits, e.n_columns * n_rows) == 0);
-        CHECK(fae_pbwt_decode(e.stream, e.len, e.n_columns, n_rows, first, last, e.work, some) == 0);
+        CHECK(fae_pbwt_decode(e.stream, e.right_len, e.len, &e.shape, first, last, NULL, 0, e.work, some) == 0);
         CHECK(memcmp(some, e.bits + first * n_rows, (last - first) * n_rows) == 0);
-        for (size_t i = 0; i < 3; i++) {
-            rows[i] = check_random((uint32_t) n_rows);
+        for (size_t i = 0; i < n_wanted; i++) {
+            rows[i] =
+                (uint32_t) (n_rows - n_wanted + i - (i == 0 ? check_random((uint32_t) (n_rows - n_wanted + 1)) : 0));
         }
-        CHECK(fae_pbwt_decode_rows(e.stream, e.len, e.n_columns, n_rows, rows, 3, e.work, of_rows) == 0);
-        for (size_t i = 0; i < 3 * e.n_columns; i++) {
-            CHECK(of_rows[i] == e.bits[i / 3 * n_rows + rows[i % 3]]);
+        CHECK(fae_pbwt_decode(e.stream, e.right_len, e.len, &e.shape, first, last, rows, n_wanted, work, of_rows) == 0);
+        for (size_t i = 0; i < n_wanted * (last - first); i++) {
+            CHECK(of_rows[i] == e.bits[(first + i / n_wanted) * n_rows + rows[i % n_wanted]]);
         }
+        free(work);
         free(back);
         free(some);
         free(rows);
@@ -83,8 +97,8 @@ test_encoder_without_room(void)
 
     for (size_t room = 0; room <= e.len; room++) {
         uint8_t *dst = check_alloc(room);
-        size_t len;
-        int err = fae_pbwt_encode(e.bits, e.n_columns, e.n_rows, e.shift, e.work, dst, room, &len);
+        size_t right_len, len;
+        int err = fae_pbwt_encode(e.bits, &e.shape, e.shift, e.work, dst, room, &right_len, &len);
 
         CHECK(err == (room < e.len ? FAE_ERR_CAPACITY : 0));
         CHECK(room < e.len || memcmp(dst, e.stream, e.len) == 0);
@@ -107,7 +121,9 @@ test_damage_and_noise(void)
         for (size_t i = 0; round % 3 == 0 && i < len; i++) {
             bad[i] = (uint8_t) check_random(256);
         }
-        if (fae_pbwt_decode(bad, len, e.n_columns, n_rows, 0, e.n_columns, e.work, back) == 0) {
+        if (example_decode(
+                &e, bad, check_random(4) ? fae_min(e.right_len, len) : check_random((uint32_t) len + 1), len, back)
+            == 0) {
             for (size_t i = 0; i < e.n_columns * n_rows; i++) {
                 CHECK(back[i] <= 1);
             }

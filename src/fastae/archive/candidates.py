@@ -49,6 +49,8 @@ class WindowCalls:
     phased : ndarray of bool, shape (n_sites, n_samples)
     slab_samples : int
         Most samples of a block.
+    one_way_cells : int
+        Bits of a block that a reader may have to pass to those it wants, if it has so many.
     seed : tuple of int
     check_stop : function
         Raises where the work is to end; called between its parts.
@@ -61,6 +63,7 @@ class WindowCalls:
     calls: np.ndarray
     phased: np.ndarray
     slab_samples: int
+    one_way_cells: int
     seed: tuple[int, int]
     check_stop: Callable[[], None]
     phasing: Effort | None = None
@@ -156,7 +159,8 @@ def _by_blocks(
         bits, found = matrix[:, part], []
         for module in able:
             window.check_stop()
-            found.append(Block(module.NUMBER, b"", module.encode(bits, table)))
+            options = {"one_way_cells": window.one_way_cells} if module is pbwt else {}
+            found.append(Block(module.NUMBER, b"", module.encode(bits, table, **options)))
         best = min(found, key=lambda block: block.size)
         by_sorting.append(best)
         if frequency.NAME in predictors and frequency.least_bytes(bits) < best.size:

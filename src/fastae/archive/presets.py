@@ -25,6 +25,8 @@ class Preset:
         Sites times twice the samples of a window, which bounds memory.
     phasing : Effort or None
         With which unphased calls are phased to be smaller; None: not at all.
+    one_way_cells : int
+        Of a block, if pbwt is to begin it at its start or end; one of more cells begins in its middle.
     """
 
     predictors: tuple[str, ...]
@@ -32,6 +34,7 @@ class Preset:
     most_samples: int
     most_cells: int
     phasing: Effort | None = None
+    one_way_cells: int = pbwt.ONE_WAY_CELLS
 
     def block_shape(self, n_samples: int) -> tuple[int, int]:
         """Sites and samples of a block, slabs being of about one size."""
@@ -42,9 +45,14 @@ class Preset:
 
 PRESETS = {
     "fast": Preset((runs.NAME, frequency.NAME), 8192, 32_767, 1 << 26, Effort(rounds=1, beam=4, n_nearest=8)),
-    "default": Preset((pbwt.NAME, mosaic.NAME, frequency.NAME), 32_768, 32_767, 1 << 27, Effort()),
+    "default": Preset((pbwt.NAME, mosaic.NAME, frequency.NAME), 32_768, 32_767, 3 << 26, Effort()),
     "max": Preset(
-        (pbwt.NAME, mosaic.NAME, frequency.NAME), 65_536, 32_767, 1 << 28, Effort(rounds=4, beam=8, n_nearest=32)
+        (pbwt.NAME, mosaic.NAME, frequency.NAME),
+        65_536,
+        32_767,
+        1 << 28,
+        Effort(rounds=4, beam=8, n_nearest=32),
+        one_way_cells=1 << 28,
     ),
 }
 FORCED = {  # by the name of a predictor that wants blocks of its own

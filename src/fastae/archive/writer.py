@@ -199,9 +199,8 @@ def _code_window(
     check_stop: Callable[[], None],
 ) -> list[_Coded]:
     """The window; or its halves, if it is more than a reader, which must not trust a file, would take memory for."""
-    window = WindowCalls(
-        cohort.call_genotype, cohort.call_genotype_phased, slab_samples, seed, check_stop, plan.phasing, n_threads
-    )
+    calls, phased = cohort.call_genotype, cohort.call_genotype_phased
+    window = WindowCalls(calls, phased, slab_samples, plan.one_way_cells, seed, check_stop, plan.phasing, n_threads)
     if not _is_readable(window.columns[0], window.calls.size, min(slab_samples, cohort.n_samples)):
         del window
         half = cohort.n_variants // 2

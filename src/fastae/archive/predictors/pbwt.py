@@ -13,19 +13,32 @@ import numpy as np
 
 from fastae import _core
 from fastae.archive.columns import ColumnTable
-from fastae.archive.container import ByteReader, counted
+from fastae.archive.container import ByteReader, counted, varint
 from fastae.errors import FormatError
 
 NUMBER, NAME = 2, "pbwt"
 
 MAX_ROWS = (1 << 16) - 1  # of a block
-FOLLOWED_ROWS = 128  # up to so many are followed by themselves, so that memory holds no others
+ONE_WAY_CELLS = 1 << 26  # about 50 ms of decoding
 
 
-def encode(matrix: np.ndarray, table: ColumnTable) -> bytes:
-    """Residual bytes of a block's bits, (n_columns, n_rows) with at most MAX_ROWS rows."""
-    alleles, others = _streams(table)
-    return counted(_encode(matrix, alleles)) + _encode(matrix, others)
+def encode(matrix: np.ndarray, table: ColumnTable, one_way_cells: int = ONE_WAY_CELLS) -> bytes:
+    """Residual bytes of a block's bits, (n_columns, n_rows) with at most MAX_ROWS rows.
+
+    Parameters
+    ----------
+    matrix : ndarray of uint8
+    table : ColumnTable
+    one_way_cells : int
+        Bits that a reader may have to pass before it comes to those it wants. More of them are coded from their middle
+        on, to both sides, so that it passes half of them at most; which takes more bytes.
+
+    Returns
+    -------
+    bytes
+    """
+    alleles, others = (_encode(matrix, members, one_way_cells) for members in _streams(table))
+    return counted(alleles) + others
 
 
 def decode(
@@ -40,7 +53,7 @@ def decode(
     n_rows : int
         Of the block.
     columns : slice
-        From one column to another; those before them are decoded, too, those behind are not.
+        From one column to another; those from where a wing starts to them are decoded, too, others are not.
     rows : ndarray of int64, optional
         Ascending; all, if left out.
 
@@ -75,33 +88,46 @@ def _streams(table: ColumnTable) -> tuple[np.ndarray, np.ndarray]:
     return np.flatnonzero(table.is_allele), np.flatnonzero(~table.is_allele)
 
 
-def _encode(matrix: np.ndarray, members: np.ndarray) -> bytes:
+def _encode(matrix: np.ndarray, members: np.ndarray, one_way_cells: int) -> bytes:
+    """Where the wings start, those to the right and those to the left."""
     if not len(members):
         return b""
     bits = np.ascontiguousarray(matrix if len(members) == len(matrix) else matrix[members])
+    starts = [0, len(bits)] if bits.size <= one_way_cells else [len(bits) // 2]
     room = 1024 + bits.size // 16
     streams: list[bytes] = []
     while not streams:
         out = np.empty(room, np.uint8)
-        for shift in range(_core.PBWT_SHIFTS):
-            used = _core.pbwt_encode(bits, shift, out)
-            streams += [out[:used].tobytes()] if used >= 0 else []
+        shifts = range(_core.PBWT_SHIFTS)
+        for start in starts:
+            found = [(_encode_from(bits, start, shift, out), shift) for shift in shifts]
+            stream, shift = min(found, key=lambda pair: len(pair[0]) or room)
+            streams += [stream] if stream else []
+            shifts = range(shift, shift + 1)  # which hardly depends on the direction
         room *= 2
     return min(streams, key=len)
+
+
+def _encode_from(bits: np.ndarray, start: int, shift: int, out: np.ndarray) -> bytes:
+    """Nothing where there is not room enough."""
+    used = _core.pbwt_encode(bits, start, shift, out)
+    if used is None:
+        return b""
+    right, both = used
+    return varint(start) + counted(out[:right].tobytes()) + out[right:both].tobytes()
 
 
 def _decode(stream: memoryview, n_columns: int, n_rows: int, wanted: slice, rows: np.ndarray | None) -> np.ndarray:
     if not n_columns and len(stream):
         raise FormatError("a block has bytes for columns that its window does not have: the archive is corrupt")
-    n_wanted = n_rows if rows is None else len(rows)
-    if wanted.start == wanted.stop or not n_wanted:
-        return np.empty((wanted.stop - wanted.start, n_wanted), np.uint8)
-    source = np.frombuffer(stream, np.uint8)
-    # rows are followed through all columns, which is in vain where the wanted ones are among the first
-    if rows is not None and len(rows) <= FOLLOWED_ROWS and 2 * wanted.stop > n_columns:
-        bits = np.empty((n_columns, len(rows)), np.uint8)
-        _core.pbwt_decode_rows(source, n_columns, n_rows, rows.astype(np.uint32), bits)
-        return bits[wanted]
-    bits = np.empty((wanted.stop - wanted.start, n_rows), np.uint8)
-    _core.pbwt_decode(source, n_columns, n_rows, wanted.start, wanted.stop, bits)
-    return bits if rows is None else bits[:, rows]
+    bits = np.empty((wanted.stop - wanted.start, n_rows if rows is None else len(rows)), np.uint8)
+    if bits.size:
+        reader = ByteReader(stream, "block")
+        start, n_right = reader.varint(n_columns), reader.count()
+        source = np.frombuffer(reader.take(reader.left), np.uint8)
+        if n_right > len(source):
+            raise FormatError("a block ends too early: the archive is corrupt")
+        if rows is not None:
+            rows = rows.astype(np.uint32)
+        _core.pbwt_decode(source, n_right, n_columns, n_rows, start, wanted.start, wanted.stop, rows, bits)
+    return bits
