@@ -68,6 +68,8 @@ typedef void fae_gemm_body(size_t m, size_t n, size_t k, const float *a, size_t 
 void fae_gemm_amx(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col, const float *b,
     size_t b_row, size_t b_col, const float *bias, int accumulate, int then, const float *h, float *c, size_t c_row,
     fae_gemm_body *otherwise);
+int fae_gemm_jvp_amx(size_t m, size_t n, size_t k, const float *x, const float *x_dot, const float *params,
+    const float *params_dot, int then, float *y, const float *h, float *y_dot, fae_gemm_body *otherwise);
 
 /* Measured, one core, GF/s of the AVX-512 body and of this one for (m, n, k), A by rows and B by columns (f), by rows (r),
  * or A by columns and B by rows (w), in one run:

@@ -23,6 +23,7 @@
 #define TILE ((size_t) SIDE * STEP) /* its numbers */
 #define PARTS ((size_t) 3)
 #define PAIR (2 * SIDE)             /* C is made in squares of two tiles by two */
+#define AHEAD 8 /* lines: time for those to be split to come from memory */
 #define DEPTH 256                   /* that is split at once */
 #define HELD ((size_t) 1 << 15)    /* numbers of one operand that are held, while PAIR lines of the other pass */
 
@@ -34,7 +35,7 @@
 
 /* Rows of A or columns of B are an operand's lines; one of the strides, from line to line and along the depth, is 1. */
 typedef struct {
-    const float *x;
+    const float *x[2]; /* the operand, and its tangent, laid out alike; either may be NULL */
     size_t n_lines, line, deep;
     int is_b;
 } amx_operand;
@@ -43,8 +44,7 @@ typedef struct {
 INLINE __m512i
 amx_upper(__m512i low, __m512i high)
 {
-    return _mm512_ternarylogic_epi32(
-        _mm512_srli_epi32(low, 16), high, _mm512_set1_epi32((int) 0xffff0000), 0xf8); /* low | (high & upper) */
+    return _mm512_mask_alignr_epi8(high, 0x3333333333333333, low, low, 2); /* bytes 2 and 3 of low where 0 and 1 are */
 }
 
 /* x less its upper half, which is itself rounded towards zero to 8 bits. */
@@ -150,28 +150,94 @@ amx_greatest(__m512i numbers)
     return _mm512_reduce_max_epu32(_mm512_max_epu32(_mm512_and_si512(numbers, low), _mm512_srli_epi32(numbers, 16)));
 }
 
-/* Lines first .. first + lines - 1 of depths p .. p + depth - 1: tiles (line, depth), each of PARTS; and their greatest
- * exponent e, as in a float's bits: of 2^(e - 127). */
-FAE_AMX_TARGET static void
-amx_split_block(
-    const amx_operand *from, size_t first, size_t lines, size_t p, size_t depth, uint16_t *parts, unsigned *exponent)
+/* Tiles (line, depth), each of PARTS, of `lines` by `depth` numbers from x on; and their greatest exponent e, as in a
+ * float's bits: of 2^(e - 127). */
+FAE_AMX_TARGET static unsigned
+amx_split_lines(const amx_operand *from, const float *x, size_t lines, size_t depth, uint16_t *parts)
 {
     __m512i most = _mm512_setzero_si512();
 
     for (size_t i = 0; i < lines; i += SIDE) {
         for (size_t q = 0; q < depth; q += STEP) {
-            const float *x = from->x + (first + i) * from->line + (p + q) * from->deep;
+            const float *corner = x + i * from->line + q * from->deep;
 
             if (lines - i >= SIDE && depth - q >= STEP) { /* the same with constants */
-                amx_split_tile(from, x, SIDE, STEP, &most, parts);
+                amx_split_tile(from, corner, SIDE, STEP, &most, parts);
             } else {
-                amx_split_tile(from, x, (ptrdiff_t) (lines - i), (ptrdiff_t) (depth - q), &most, parts);
+                amx_split_tile(from, corner, (ptrdiff_t) (lines - i), (ptrdiff_t) (depth - q), &most, parts);
             }
             parts += PARTS * TILE;
         }
     }
-    *exponent = amx_greatest(most) >> 8;
     fae_amx_stored(parts);
+    return amx_greatest(most) >> 8;
+}
+
+/* Lines first .. first + lines - 1 of depths p .. p + depth - 1 of the operand, and `apart` from them of its tangent. */
+static unsigned
+amx_split_block(
+    const amx_operand *from, size_t first, size_t lines, size_t p, size_t depth, uint16_t *parts, size_t apart)
+{
+    unsigned most = 0;
+
+    for (size_t dot = 0; dot < 2; dot++) {
+        if (from->x[dot] != NULL) {
+            const float *x = from->x[dot] + first * from->line + p * from->deep;
+            unsigned exponent = amx_split_lines(from, x, lines, depth, parts + dot * apart);
+            most = exponent > most ? exponent : most;
+        }
+    }
+    return most;
+}
+
+/* Up to PAIR lines of an operand that are to be split. */
+typedef struct {
+    const amx_operand *from;
+    int in_pieces; /* of lines, which must lie as in tiles */
+    size_t first, lines, p, depth;
+    uint16_t *parts;
+    size_t apart;
+    size_t done, q; /* lines, of the operand and then of its tangent; and depths of the next one */
+    __m512i most;
+} amx_splitting;
+
+/* So many more pieces of STEP numbers, or what is left. */
+FAE_AMX_TARGET static __attribute__((noinline)) void
+amx_split_some(amx_splitting *split, size_t count)
+{
+    size_t steps = (split->depth + STEP - 1) / STEP;
+
+    while (count > 0 && split->done < 2 * PAIR) {
+        size_t i = split->done % PAIR, dot = split->done / PAIR, q = split->q;
+
+        if (split->from->x[dot] != NULL && i / SIDE * SIDE < split->lines) {
+            const float *x = split->from->x[dot] + (split->first + i) * split->from->line + split->p + q;
+            size_t left = i < split->lines ? split->depth - q : 0;
+            __mmask32 mask = left < STEP ? (__mmask32) ((1u << left) - 1) : 0xffffffff;
+
+            __builtin_prefetch(x + AHEAD * split->from->line);
+            __builtin_prefetch(x + AHEAD * split->from->line + SIDE);
+            amx_split(_mm512_maskz_loadu_ps((__mmask16) mask, x),
+                _mm512_maskz_loadu_ps((__mmask16) (mask >> SIDE), x + SIDE), &split->most,
+                split->parts + dot * split->apart + (i / SIDE * steps + q / STEP) * PARTS * TILE + i % SIDE * STEP);
+            split->q = q + STEP < split->depth ? q + STEP : 0;
+            count--;
+        }
+        split->done += split->q == 0;
+    }
+    fae_amx_stored(split->parts);
+}
+
+/* All that is left; their greatest exponent. */
+FAE_AMX_TARGET static unsigned
+amx_split_rest(amx_splitting *split)
+{
+    if (!split->in_pieces) {
+        return amx_split_block(
+            split->from, split->first, split->lines, split->p, split->depth, split->parts, split->apart);
+    }
+    amx_split_some(split, SIZE_MAX);
+    return amx_greatest(split->most) >> 8;
 }
 
 /* Up to PAIR rows by PAIR columns of C that wait to be written: c = sums + bias unless NULL, + c itself if
@@ -181,19 +247,22 @@ typedef struct {
     const float *bias;
     float *c;
     size_t rows, columns, c_row, done;
+    __mmask16 masks[2];
     int accumulate, then;
-    const float *h;    /* rows as those of c */
+    const float *h; /* rows as those of c */
     const float *next; /* the square that waits after this one: time for its lines to come from memory */
 } amx_storing;
 
 INLINE void
 amx_store_row(amx_storing *store)
 {
+    size_t at = store->done * store->c_row;
     const float *sums = store->sums + store->done / SIDE * (2 * SIDE * SIDE) + store->done % SIDE * SIDE;
-    float *c = store->c + store->done * store->c_row;
+    float *c = store->c + at;
 
-    for (size_t j = 0; j < store->columns; j += SIDE) {
-        __mmask16 mask = (__mmask16) ((1u << fae_min(store->columns - j, SIDE)) - 1);
+    for (size_t half = 0; half * SIDE < store->columns; half++) {
+        size_t j = half * SIDE;
+        __mmask16 mask = store->masks[half];
         __m512 start = store->bias == NULL ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(mask, store->bias + j);
         __m512 sum = _mm512_loadu_ps(sums + j * SIDE);
 
@@ -204,13 +273,13 @@ amx_store_row(amx_storing *store)
         if (store->then == FAE_TANH) {
             sum = (__m512) tanh_amx_f32((vec_amx_f32) sum);
         } else if (store->then == FAE_TANH_SLOPE) {
-            __m512 h = _mm512_maskz_loadu_ps(mask, store->h + store->done * store->c_row + j);
+            __m512 h = _mm512_maskz_loadu_ps(mask, store->h + at + j);
             sum = _mm512_mul_ps(sum, _mm512_fnmadd_ps(h, h, _mm512_set1_ps(1)));
         }
         _mm512_mask_storeu_ps(c + j, mask, sum);
     }
-    __builtin_prefetch(store->next + store->done * store->c_row, 0, 2);
-    __builtin_prefetch(store->next + store->done * store->c_row + SIDE, 0, 2);
+    __builtin_prefetch(store->next + at, 0, 2);
+    __builtin_prefetch(store->next + at + SIDE, 0, 2);
     store->done++;
 }
 
@@ -223,13 +292,26 @@ amx_store_rows(amx_storing *store, size_t count)
     }
 }
 
-/* Whether sums of up to DEPTH products of numbers with these greatest exponents do not overflow, and no number is infinite
- * or NaN: the sums stay below DEPTH 2^(a - 126) 2^(b - 126) <= 2^126. */
+/* Whether sums of up to 2 DEPTH products of numbers with these greatest exponents do not overflow, and no number is
+ * infinite or NaN: the sums stay below 2 DEPTH 2^(a - 126) 2^(b - 126) <= 2^126. */
 INLINE int
 amx_fits(unsigned a, unsigned b)
 {
-    return a < 255 && b < 255 && a + b <= 2 * 126 + 126 - 8;
+    return a < 255 && b < 255 && a + b <= 2 * 126 + 126 - 9;
 }
+
+/* Products that are summed. */
+typedef struct {
+    size_t count;
+    const uint16_t *a[2], *b[2];
+} amx_terms;
+
+/* What the vector units do beside the products: writing the sums before and splitting lines that come after. */
+typedef struct {
+    amx_storing store;
+    amx_splitting split;
+    size_t split_pieces; /* after a group of products */
+} amx_beside;
 
 #define LOAD_A(part)                                                                                                   \
     _tile_loadd(4, a + (part) * TILE, FAE_TILE_BYTES);                                                                 \
@@ -252,37 +334,43 @@ amx_fits(unsigned a, unsigned b)
     if (rows == 2 && columns == 2) {                                                                                   \
         _tile_dpbf16ps(3, 5, 7);                                                                                       \
     }                                                                                                                  \
-    amx_store_rows(store, store_rows);
+    amx_store_rows(&beside->store, store_rows);                                                                        \
+    amx_split_some(&beside->split, beside->split_pieces);
 
 #define GROUPS 6 /* of products in a step */
 
 /* Up to PAIR rows by PAIR columns of C. Consecutive products share an operand. The vector units, idle meanwhile, write
  * the sums before: some rows after every group of products. */
 INLINE void
-amx_multiply(int rows, int columns, size_t steps, const uint16_t *a, const uint16_t *b, amx_storing *store, float *sums)
+amx_multiply(int rows, int columns, size_t steps, const amx_terms *terms, amx_beside *beside, float *sums)
 {
-    size_t next = steps * PARTS * TILE, store_rows = (PAIR + GROUPS * steps - 1) / (GROUPS * steps);
+    size_t next = steps * PARTS * TILE, groups = GROUPS * steps * terms->count;
+    size_t store_rows = (PAIR + groups - 1) / groups;
 
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
-    for (size_t s = 0; s < steps; s++) {
-        LOAD_A(0)
-        LOAD_B(2)
-        MULTIPLY
-        LOAD_B(1)
-        MULTIPLY
-        LOAD_A(1)
-        MULTIPLY
-        LOAD_B(0)
-        MULTIPLY
-        LOAD_A(2)
-        MULTIPLY
-        LOAD_A(0)
-        MULTIPLY
-        a += PARTS * TILE;
-        b += PARTS * TILE;
+    for (size_t term = 0; term < terms->count; term++) {
+        const uint16_t *a = terms->a[term], *b = terms->b[term];
+
+        for (size_t s = 0; s < steps; s++) {
+            LOAD_A(0)
+            LOAD_B(2)
+            MULTIPLY
+            LOAD_B(1)
+            MULTIPLY
+            LOAD_A(1)
+            MULTIPLY
+            LOAD_B(0)
+            MULTIPLY
+            LOAD_A(2)
+            MULTIPLY
+            LOAD_A(0)
+            MULTIPLY
+            a += PARTS * TILE;
+            b += PARTS * TILE;
+        }
     }
     _tile_stored(0, sums, FAE_TILE_BYTES);
     _tile_stored(1, sums + SIDE * SIDE, FAE_TILE_BYTES);
@@ -291,76 +379,207 @@ amx_multiply(int rows, int columns, size_t steps, const uint16_t *a, const uint1
 }
 
 FAE_AMX_TARGET static void
-amx_square(
-    size_t rows, size_t columns, size_t steps, const uint16_t *a, const uint16_t *b, amx_storing *store, float *sums)
+amx_square(size_t rows, size_t columns, size_t steps, const amx_terms *terms, amx_beside *beside, float *sums)
 {
     if (rows > SIDE && columns > SIDE) {
-        amx_multiply(2, 2, steps, a, b, store, sums);
+        amx_multiply(2, 2, steps, terms, beside, sums);
     } else if (rows > SIDE) {
-        amx_multiply(2, 1, steps, a, b, store, sums);
+        amx_multiply(2, 1, steps, terms, beside, sums);
     } else if (columns > SIDE) {
-        amx_multiply(1, 2, steps, a, b, store, sums);
+        amx_multiply(1, 2, steps, terms, beside, sums);
     } else {
-        amx_multiply(1, 1, steps, a, b, store, sums);
+        amx_multiply(1, 1, steps, terms, beside, sums);
     }
-    amx_store_rows(store, PAIR);
+    amx_store_rows(&beside->store, PAIR);
 }
 
-FAE_AMX_TARGET void
-fae_gemm_amx(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col, const float *b, size_t b_row,
-    size_t b_col, const float *bias, int accumulate, int then, const float *h, float *c, size_t c_row,
-    fae_gemm_body *otherwise)
+/* Sums of products and what is to become of them, as fae_gemm says it. Factors of the terms are numbers of the x of an
+ * operand. */
+typedef struct {
+    size_t n_terms, a[2], b[2];
+    const float *bias;
+    int accumulate, then;
+    const float *h;
+    float *c;
+} amx_result;
+
+/* One or two results of operands that are split once for both. */
+typedef struct {
+    size_t k;
+    amx_operand a, b;
+    size_t n_results, c_row;
+    amx_result results[2];
+    fae_gemm_body *otherwise;
+} amx_job;
+
+/* The result from row i and column j on; `first` and `last` tell whether it begins and ends with this depth. */
+static amx_result
+amx_part(const amx_job *job, size_t r, size_t i, size_t j, int first, int last)
 {
-    _Alignas(64) uint16_t held_parts[PARTS * HELD], panel[PARTS * PAIR * DEPTH];
+    amx_result part = job->results[r];
+
+    part.bias = first && part.bias != NULL ? part.bias + j : NULL;
+    part.accumulate = !first || part.accumulate;
+    part.then = last ? part.then : FAE_IDENTITY;
+    part.h = part.then == FAE_TANH_SLOPE ? part.h + i * job->c_row + j : NULL;
+    part.c += i * job->c_row + j;
+    return part;
+}
+
+/* Up to PAIR lines from `first` on, none of them split yet. In pieces where tangents give many products to split beside;
+ * with fewer it is slower than by tiles. */
+static amx_splitting
+amx_next_lines(const amx_job *job, const amx_operand *from, size_t first, size_t p, size_t depth, uint16_t *parts)
+{
+    return (amx_splitting){ .from = from,
+        .in_pieces = job->n_results > 1 && from->deep == 1 && !from->is_b,
+        .first = first,
+        .lines = first < from->n_lines ? fae_min(from->n_lines - first, PAIR) : 0,
+        .p = p,
+        .depth = depth,
+        .parts = parts,
+        .apart = PARTS * PAIR * DEPTH };
+}
+
+/* Of the lines that pass next, so many pieces that they are done when the products with `lines` held ones are. */
+static size_t
+amx_pieces(const amx_job *job, size_t lines, size_t steps)
+{
+    size_t groups = 0, pieces = 2 * PAIR * steps;
+
+    for (size_t r = 0; r < job->n_results; r++) {
+        groups += GROUPS * steps * job->results[r].n_terms * ((lines + PAIR - 1) / PAIR);
+    }
+    return (pieces + groups - 1) / groups;
+}
+
+/* The first `count` of 16. */
+INLINE __mmask16
+amx_mask(size_t count)
+{
+    return (__mmask16) (count < SIDE ? (1u << count) - 1 : 0xffff);
+}
+
+static void
+amx_otherwise(
+    const amx_job *job, const amx_result *part, size_t i, size_t rows, size_t j, size_t columns, size_t p, size_t depth)
+{
+    const amx_operand *a = &job->a, *b = &job->b;
+
+    for (size_t t = 0; t < part->n_terms; t++) {
+        int first = t == 0, last = t + 1 == part->n_terms;
+        job->otherwise(rows, columns, depth, a->x[part->a[t]] + i * a->line + p * a->deep, a->line, a->deep,
+            b->x[part->b[t]] + p * b->deep + j * b->line, b->deep, b->line, first ? part->bias : NULL,
+            first ? part->accumulate : 1, last ? part->then : FAE_IDENTITY, part->h, part->c, job->c_row);
+    }
+}
+
+/* Returns whether all numbers are below 2^103, and so neither infinite nor NaN. */
+FAE_AMX_TARGET static int
+amx_run(const amx_job *job)
+{
+    _Alignas(64) uint16_t held_parts[2 * PARTS * HELD], panels[2][2 * PARTS * PAIR * DEPTH];
     _Alignas(64) float sums[2][4 * SIDE * SIDE];
-    amx_operand sides[2] = { { a, m, a_row, a_col, 0 }, { b, n, b_col, b_row, 1 } };
+    size_t m = job->a.n_lines, n = job->b.n_lines, k = job->k;
     size_t held_lines = HELD / fae_min(DEPTH, (k + STEP - 1) / STEP * STEP) / PAIR * PAIR;
     int hold_b =
         m * ((n - 1) / held_lines) <= n * ((m - 1) / held_lines); /* for every block held, the other passes once */
-    const amx_operand *held = &sides[hold_b], *passing = &sides[!hold_b];
-    amx_storing store = { .sums = sums[1] };
+    const amx_operand *held = hold_b ? &job->b : &job->a, *passing = hold_b ? &job->a : &job->b;
+    amx_beside beside = { .store = { .sums = sums[1] } };
+    unsigned most = 0;
 
     fae_amx_begin();
     for (size_t p = 0; p < k; p += DEPTH) {
         size_t depth = fae_min(k - p, DEPTH), steps = (depth + STEP - 1) / STEP;
-        int add = accumulate || p > 0, finish = p + DEPTH < k ? FAE_IDENTITY : then;
 
         for (size_t first = 0; first < held->n_lines; first += held_lines) {
             size_t lines = fae_min(held->n_lines - first, held_lines);
-            unsigned held_exponent, exponent;
+            unsigned held_exponent = amx_split_block(held, first, lines, p, depth, held_parts, PARTS * HELD);
 
-            amx_split_block(held, first, lines, p, depth, held_parts, &held_exponent);
+            most = held_exponent > most ? held_exponent : most;
+            beside.split = amx_next_lines(job, passing, 0, p, depth, panels[0]);
             for (size_t line = 0; line < passing->n_lines; line += PAIR) {
-                size_t width = fae_min(passing->n_lines - line, PAIR);
-                size_t i = hold_b ? line : first, j = hold_b ? first : line;
-                const float *start = p > 0 || bias == NULL ? NULL : bias + j;
-                const float *slopes = finish == FAE_TANH_SLOPE ? h + i * c_row + j : NULL;
+                const uint16_t *panel = beside.split.parts;
+                unsigned exponent = amx_split_rest(&beside.split);
+                size_t width = beside.split.lines;
 
-                amx_split_block(passing, line, width, p, depth, panel, &exponent);
+                most = exponent > most ? exponent : most;
+                beside.split =
+                    amx_next_lines(job, passing, line + PAIR, p, depth, panel == panels[0] ? panels[1] : panels[0]);
+                beside.split_pieces = beside.split.in_pieces ? amx_pieces(job, lines, steps) : 0;
                 if (!amx_fits(held_exponent, exponent)) {
-                    amx_store_rows(&store, PAIR);
-                    otherwise(hold_b ? width : lines, hold_b ? lines : width, depth, a + i * a_row + p * a_col, a_row,
-                        a_col, b + p * b_row + j * b_col, b_row, b_col, start, add, finish, slopes, c + i * c_row + j,
-                        c_row);
+                    amx_store_rows(&beside.store, PAIR);
+                    for (size_t r = 0; r < job->n_results; r++) {
+                        size_t i = hold_b ? line : first, j = hold_b ? first : line;
+                        amx_result part = amx_part(job, r, i, j, p == 0, p + depth == k);
+                        amx_otherwise(job, &part, i, hold_b ? width : lines, j, hold_b ? lines : width, p, depth);
+                    }
                     continue;
                 }
                 for (size_t at = 0; at < lines; at += PAIR) {
                     const uint16_t *strip = held_parts + at / SIDE * steps * PARTS * TILE;
-                    size_t strip_width = fae_min(lines - at, PAIR), right = hold_b ? at : 0, down = at - right;
+                    size_t strip_width = fae_min(lines - at, PAIR);
+                    size_t i = hold_b ? line : first + at, j = hold_b ? first + at : line;
                     size_t rows = hold_b ? width : strip_width, columns = hold_b ? strip_width : width;
-                    float *to = store.sums == sums[0] ? sums[1] : sums[0];
 
-                    store.next = c + (i + down) * c_row + j + right;
-                    amx_square(rows, columns, steps, hold_b ? panel : strip, hold_b ? strip : panel, &store, to);
-                    store = (amx_storing){ to, start == NULL ? NULL : start + right, c + (i + down) * c_row + j + right,
-                        rows, columns, c_row, 0, add, finish, slopes == NULL ? NULL : slopes + down * c_row + right,
-                        store.next };
+                    for (size_t r = 0; r < job->n_results; r++) {
+                        amx_result part = amx_part(job, r, i, j, p == 0, p + depth == k);
+                        float *to = beside.store.sums == sums[0] ? sums[1] : sums[0];
+                        amx_terms terms = { .count = part.n_terms };
+
+                        for (size_t t = 0; t < part.n_terms; t++) {
+                            terms.a[t] =
+                                hold_b ? panel + part.a[t] * PARTS * PAIR * DEPTH : strip + part.a[t] * PARTS * HELD;
+                            terms.b[t] =
+                                hold_b ? strip + part.b[t] * PARTS * HELD : panel + part.b[t] * PARTS * PAIR * DEPTH;
+                        }
+                        beside.store.next = part.c;
+                        amx_square(rows, columns, steps, &terms, &beside, to);
+                        beside.store = (amx_storing){ to, part.bias, part.c, rows, columns, job->c_row, 0,
+                            { amx_mask(columns), amx_mask(columns < SIDE ? 0 : columns - SIDE) }, part.accumulate,
+                            part.then, part.h, part.c };
+                    }
                 }
             }
         }
     }
-    amx_store_rows(&store, PAIR);
+    amx_store_rows(&beside.store, PAIR);
     fae_amx_end();
+    return most < 255;
+}
+
+void
+fae_gemm_amx(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col, const float *b, size_t b_row,
+    size_t b_col, const float *bias, int accumulate, int then, const float *h, float *c, size_t c_row,
+    fae_gemm_body *otherwise)
+{
+    amx_job job = { k, { { a, NULL }, m, a_row, a_col, 0 }, { { b, NULL }, n, b_col, b_row, 1 }, 1, c_row,
+        { { 1, { 0 }, { 0 }, bias, accumulate, then, h, c } }, otherwise };
+
+    amx_run(&job);
+}
+
+int
+fae_gemm_jvp_amx(size_t m, size_t n, size_t k, const float *x, const float *x_dot, const float *params,
+    const float *params_dot, int then, float *y, const float *h, float *y_dot, fae_gemm_body *otherwise)
+{
+    const float *bias_dot = params_dot == NULL ? NULL : params_dot + n * k;
+    amx_result value = { 1, { 0 }, { 0 }, params + n * k, 0, then, NULL, y };
+    amx_result dot = { 0, { 0 }, { 0 }, bias_dot, 0, then == FAE_TANH ? FAE_TANH_SLOPE : FAE_IDENTITY, h, y_dot };
+    amx_job job = { k, { { x, x_dot }, m, k, 1, 0 }, { { params, params_dot }, n, k, 1, 1 }, 0, n, { { 0 } },
+        otherwise };
+
+    if (x_dot != NULL) {
+        dot.a[dot.n_terms++] = 1;
+    }
+    if (params_dot != NULL) {
+        dot.b[dot.n_terms++] = 1;
+    }
+    if (y != NULL) {
+        job.results[job.n_results++] = value;
+    }
+    job.results[job.n_results++] = dot;
+    return amx_run(&job);
 }
 
 #endif

@@ -79,25 +79,30 @@ FAE_DECLARE_SLAB(double, f64)
 /* C (m, n) = A B, + bias (n) in every row unless NULL, + C itself if `accumulate`. A(i, p) = a[i * a_row + p * a_col]
  * and B(p, j) = b[p * b_row + j * b_col], one of the two strides being 1; rows of C are c_row apart. Then C = tanh(C)
  * where `then` is FAE_TANH, or C = C (1 - h^2) where it is FAE_TANH_SLOPE, with h laid out as C. */
-#define FAE_DECLARE_VECTOR(REAL, T)                                                                                    \
-    void fae_gemm_##T(size_t m, size_t n, size_t k, const REAL *a, size_t a_row, size_t a_col, const REAL *b,          \
-        size_t b_row, size_t b_col, const REAL *bias, int accumulate, int then, const REAL *h, REAL *c, size_t c_row); \
-    /* 1 if none of n numbers is NaN or infinite, else 0 */                                                            \
-    int fae_vector_is_finite_##T(size_t n, const REAL *x);                                                             \
-    /* sum (n) += x (n) */                                                                                             \
-    void fae_vector_add_##T(size_t n, const REAL *x, REAL *sum);                                                       \
-    /* to (n) = from (1 - h^2), the derivative of tanh where its value is h; to may be from */                         \
-    void fae_vector_chain_##T(size_t n, const REAL *h, const REAL *from, REAL *to);                                    \
-    /* sums (d) = column sums of a (n, d), + sums itself if `accumulate` */                                            \
-    void fae_vector_column_sums_##T(size_t n, size_t d, const REAL *a, int accumulate, REAL *sums);                    \
-    /* out (d, k, n) = w (d, k; rows w_row apart) times the row of scale (d, n; rows scale_row apart) */               \
-    void fae_vector_hop_##T(size_t d, size_t k, size_t n, const REAL *w, const REAL *from, const REAL *to,             \
-        size_t scale_row, REAL *out, size_t out_row);                                                                  \
-    /* t (d, k, n; rows t_row apart) *= scale (d, n; rows scale_row apart), the same for every k */                    \
-    void fae_vector_scale_##T(                                                                                         \
-        size_t d, size_t k, size_t n, const REAL *scale, size_t scale_row, REAL *t, size_t t_row);                     \
-    /* out (k, n; rows out_row apart) = sum over d of c (d, n; rows c_row apart) * t (d, k, n; rows t_row apart) */    \
-    void fae_vector_contract_##T(size_t d, size_t k, size_t n, const REAL *c, size_t c_row, const REAL *t,             \
+#define FAE_DECLARE_VECTOR(REAL, T)                                                                                           \
+    void fae_gemm_##T(size_t m, size_t n, size_t k, const REAL *a, size_t a_row, size_t a_col, const REAL *b,                 \
+        size_t b_row, size_t b_col, const REAL *bias, int accumulate, int then, const REAL *h, REAL *c, size_t c_row);        \
+    /* A dense layer and a tangent: y (m, n) = f(x W^T + b), y_dot = f'(..) (x_dot W^T + x W_dot^T + b_dot), with params    \
+     * W (n, k) and b (n), and f by `then`. Either tangent may be NULL, not both. Where y is known it is NULL; h is y all  \
+     * the same. Returns 1 if neither x nor x_dot holds NaN or infinity, 0 where nobody looked. */ \
+    int fae_gemm_jvp_##T(size_t m, size_t n, size_t k, const REAL *x, const REAL *x_dot, const REAL *params,                  \
+        const REAL *params_dot, int then, REAL *y, const REAL *h, REAL *y_dot);                                               \
+    /* 1 if none of n numbers is NaN or infinite, else 0 */                                                                   \
+    int fae_vector_is_finite_##T(size_t n, const REAL *x);                                                                    \
+    /* sum (n) += x (n) */                                                                                                    \
+    void fae_vector_add_##T(size_t n, const REAL *x, REAL *sum);                                                              \
+    /* to (n) = from (1 - h^2), the derivative of tanh where its value is h; to may be from */                                \
+    void fae_vector_chain_##T(size_t n, const REAL *h, const REAL *from, REAL *to);                                           \
+    /* sums (d) = column sums of a (n, d), + sums itself if `accumulate` */                                                   \
+    void fae_vector_column_sums_##T(size_t n, size_t d, const REAL *a, int accumulate, REAL *sums);                           \
+    /* out (d, k, n) = w (d, k; rows w_row apart) times the row of scale (d, n; rows scale_row apart) */                      \
+    void fae_vector_hop_##T(size_t d, size_t k, size_t n, const REAL *w, const REAL *from, const REAL *to,                    \
+        size_t scale_row, REAL *out, size_t out_row);                                                                         \
+    /* t (d, k, n; rows t_row apart) *= scale (d, n; rows scale_row apart), the same for every k */                           \
+    void fae_vector_scale_##T(                                                                                                \
+        size_t d, size_t k, size_t n, const REAL *scale, size_t scale_row, REAL *t, size_t t_row);                            \
+    /* out (k, n; rows out_row apart) = sum over d of c (d, n; rows c_row apart) * t (d, k, n; rows t_row apart) */           \
+    void fae_vector_contract_##T(size_t d, size_t k, size_t n, const REAL *c, size_t c_row, const REAL *t,                    \
         size_t t_row, REAL *out, size_t out_row);
 
 FAE_DECLARE_VECTOR(float, f32)

@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define STACK_BYTES ((size_t) 1 << 20) /* of a helper: bodies keep a quarter of it there, systems may give less */
+#define STACK_BYTES ((size_t) 1 << 21) /* of a helper: bodies keep a quarter of it there, systems may give less */
 
 typedef struct {
     atomic_size_t next; /* the first part that nobody has taken */

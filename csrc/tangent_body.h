@@ -12,11 +12,19 @@ typedef struct {
     atomic_int *infinite;   /* where to tell that x or x_dot is not finite; NULL where h is given */
 } FN(tangent_job);
 
-/* k tangents from tangent `t` on, of `rows` examples from example `first` on; k = 1 unless rows = n. The primal's layers
- * before the last are in h, of h_n examples of which this slab begins at h_first; the last is y (rows, d_L). */
-static void
-FN(tangent_rows)(const FN(tangent_job) * job, size_t t, size_t k, size_t first, size_t rows, const REAL *h, size_t h_n,
-    size_t h_first, const REAL *y, REAL *scratch)
+/* The primal of a slab: its layers but the last in h, of h_n examples of which the slab begins at h_first, the last in y
+ * (rows, d_L). They are made on the way, into made_h and made_y, which are the same memory, where these are not NULL. */
+typedef struct {
+    const REAL *h, *y;
+    size_t h_n, h_first;
+    REAL *made_h, *made_y;
+} FN(tangent_primal);
+
+/* k tangents from tangent `t` on, of `rows` examples from example `first` on; k = 1 unless rows = n, and where the primal
+ * is made. Returns 1 if neither x nor x_dot holds NaN or infinity there, 0 where nobody looked. */
+static int
+FN(tangent_rows)(const FN(tangent_job) * job, size_t t, size_t k, size_t first, size_t rows, FN(tangent_primal) primal,
+    REAL *scratch)
 {
     const fae_stack *stack = job->stack;
     size_t n_params = fae_stack_n_params(stack), half = k * rows * fae_stack_width(stack);
@@ -24,35 +32,46 @@ FN(tangent_rows)(const FN(tangent_job) * job, size_t t, size_t k, size_t first, 
     const REAL *params = job->params, *input = job->x + first * d_0;
     const REAL *params_dot = job->params_dot == NULL ? NULL : job->params_dot + t * n_params;
     const REAL *input_dot = job->x_dot == NULL ? NULL : job->x_dot + (t * job->n + first) * d_0; /* NULL while zero */
+    int finite = 0;
 
     for (size_t l = 0; l < stack->n_layers; l++) {
         size_t d_in = (size_t) stack->sizes[l], d_out = (size_t) stack->sizes[l + 1];
-        int last = l + 1 == stack->n_layers;
-        const REAL *output = last ? y : h + h_first * d_out;
+        int last = l + 1 == stack->n_layers, then = stack->activations[l];
+        const REAL *output = last ? primal.y : primal.h + primal.h_first * d_out;
+        REAL *made = last ? primal.made_y : primal.made_h;
         REAL *output_dot = last ? job->y_dot + (t * job->n + first) * d_last : scratch + l % 2 * half;
-        int then = stack->activations[l] == FAE_TANH ? FAE_TANH_SLOPE : FAE_IDENTITY;
-        /* one tangent: a product ends with the slope. More share the product, but not h. */
-        int at_once = k == 1 && params_dot == NULL ? then : FAE_IDENTITY;
 
-        if (input_dot != NULL) { /* W h_dot */
-            FN(fae_gemm)(k * rows, d_out, d_in, input_dot, d_in, 1, params, 1, d_in, NULL, 0, at_once, output,
-                output_dot, d_out);
-        }
-        for (size_t i = 0; i < k && params_dot != NULL; i++) { /* W_dot h + b_dot */
-            const REAL *w_dot = params_dot + i * n_params;
-            FN(fae_gemm)(rows, d_out, d_in, input, d_in, 1, w_dot, 1, d_in, w_dot + d_out * d_in, input_dot != NULL,
-                then, output, output_dot + i * rows * d_out, d_out);
-        }
-        for (size_t i = 0; i < k && params_dot == NULL && at_once != then; i++) {
-            REAL *cells = output_dot + i * rows * d_out;
-            FN(fae_vector_chain)(rows * d_out, output, cells, cells);
+        if (k == 1) {
+            int seen = FN(fae_gemm_jvp)(
+                rows, d_out, d_in, input, input_dot, params, params_dot, then, made, output, output_dot);
+            finite |= l == 0 && seen;
+        } else {
+            int slope = then == FAE_TANH ? FAE_TANH_SLOPE : FAE_IDENTITY;
+
+            if (input_dot != NULL) { /* W h_dot */
+                FN(fae_gemm)(k * rows, d_out, d_in, input_dot, d_in, 1, params, 1, d_in, NULL, 0, FAE_IDENTITY, NULL,
+                    output_dot, d_out);
+            }
+            for (size_t i = 0; i < k; i++) {
+                REAL *cells = output_dot + i * rows * d_out;
+
+                if (params_dot != NULL) { /* W_dot h + b_dot */
+                    const REAL *w_dot = params_dot + i * n_params;
+                    FN(fae_gemm)(rows, d_out, d_in, input, d_in, 1, w_dot, 1, d_in, w_dot + d_out * d_in,
+                        input_dot != NULL, slope, output, cells, d_out);
+                } else if (then == FAE_TANH) {
+                    FN(fae_vector_chain)(rows * d_out, output, cells, cells);
+                }
+            }
         }
         params += d_out * (d_in + 1);
         params_dot = params_dot == NULL ? NULL : params_dot + d_out * (d_in + 1);
         input = output;
         input_dot = output_dot;
-        h += h_n * d_out;
+        primal.h += primal.h_n * d_out;
+        primal.made_h = primal.made_h == NULL ? NULL : primal.made_h + primal.h_n * d_out;
     }
+    return finite;
 }
 
 static void
@@ -66,27 +85,36 @@ FN(tangent_part)(const void *context, size_t part, size_t thread)
     if (job->h == NULL) {
         REAL *scratch = job->work + thread * jvp_scratch(stack, n, job->k);
         REAL *h = scratch + tangent_scratch(stack, n, job->k), *y = job->y + first * d_last;
-        int infinite;
+        const REAL *x = job->x + first * d_0;
+        FN(tangent_primal) primal = { h, y, rows, 0, NULL, NULL };
+        int finite = 1;
 
-        FN(fae_stack_slab)(stack, job->params, job->x + first * d_0, rows, 0, rows, h, NULL, y);
-        infinite = !FN(fae_vector_is_finite)(rows * d_0, job->x + first * d_0);
+        if (job->k == 1) { /* what a product of the primal is made from serves its tangent, too */
+            primal.made_h = h;
+            primal.made_y = y;
+        } else {
+            FN(fae_stack_slab)(stack, job->params, x, rows, 0, rows, h, NULL, y);
+            finite = FN(fae_vector_is_finite)(rows * d_0, x);
+        }
         for (size_t t = 0; t < job->k; t += group) {
             size_t k = fae_min(group, job->k - t);
+            const REAL *x_dot = job->x_dot == NULL ? NULL : job->x_dot + (t * n + first) * d_0;
 
-            if (job->x_dot != NULL) {
-                infinite |= !FN(fae_vector_is_finite)(k * rows * d_0, job->x_dot + (t * n + first) * d_0);
+            if (!FN(tangent_rows)(job, t, k, first, rows, primal, scratch)) {
+                finite &= job->k > 1 || FN(fae_vector_is_finite)(rows * d_0, x);
+                finite &= x_dot == NULL || FN(fae_vector_is_finite)(k * rows * d_0, x_dot);
             }
-            FN(tangent_rows)(job, t, k, first, rows, h, rows, 0, y, scratch);
         }
-        if (infinite) {
+        if (!finite) {
             atomic_store_explicit(job->infinite, 1, memory_order_relaxed);
         }
     } else {
         REAL *scratch = job->work + thread * tangent_scratch(stack, n, job->k);
         const REAL *y = job->h + n * (fae_stack_n_outputs(stack) - d_last) + first * d_last;
+        FN(tangent_primal) primal = { job->h, y, n, first, NULL, NULL };
 
         for (size_t t = 0; t < job->k; t += group) {
-            FN(tangent_rows)(job, t, fae_min(group, job->k - t), first, rows, job->h, n, first, y, scratch);
+            FN(tangent_rows)(job, t, fae_min(group, job->k - t), first, rows, primal, scratch);
         }
     }
 }

@@ -32,6 +32,30 @@ FN(fae_gemm)(size_t m, size_t n, size_t k, const REAL *a, size_t a_row, size_t a
 }
 
 int
+FN(fae_gemm_jvp)(size_t m, size_t n, size_t k, const REAL *x, const REAL *x_dot, const REAL *params,
+    const REAL *params_dot, int then, REAL *y, const REAL *h, REAL *y_dot)
+{
+    int slope = then == FAE_TANH ? FAE_TANH_SLOPE : FAE_IDENTITY;
+
+#if REAL_BITS == 32 && defined(FAE_AMX)
+    if (fae_cpu_enabled() & FAE_CPU_AMX_BF16 && fae_gemm_amx_pays(m, n, k)) {
+        return fae_gemm_jvp_amx(m, n, k, x, x_dot, params, params_dot, then, y, h, y_dot, gemm_by_vectors_f32);
+    }
+#endif
+    if (y != NULL) {
+        FN(gemm_by_vectors)(m, n, k, x, k, 1, params, 1, k, params + n * k, 0, then, NULL, y, n);
+    }
+    if (x_dot != NULL) {
+        FN(gemm_by_vectors)(
+            m, n, k, x_dot, k, 1, params, 1, k, NULL, 0, params_dot == NULL ? slope : FAE_IDENTITY, h, y_dot, n);
+    }
+    if (params_dot != NULL) {
+        FN(gemm_by_vectors)(m, n, k, x, k, 1, params_dot, 1, k, params_dot + n * k, x_dot != NULL, slope, h, y_dot, n);
+    }
+    return 0;
+}
+
+int
 FN(fae_vector_is_finite)(size_t n, const REAL *x)
 {
     return FAE_PICK(vector_is_finite)(n, x);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Large products, most of float32: a layer without activation is one, its reverse mode two more, in other orders of strides."""
+"""Large products, most of float32: a layer without activation is one, its reverse mode two more, in other orders of
+strides, and its forward mode two that are summed."""
 
 import numpy as np
 import pytest
@@ -119,6 +120,76 @@ def test_numbers_at_the_ends_of_float32_are_as_in_scalar_code(value, where, isa,
         finite = sure & np.isfinite(want)
         error = np.abs(got[finite].astype(np.float64) - want[finite])
         assert np.all(error <= 8 * ULP * scale[finite] + 70 * 2.0**-149)
+
+
+def with_tangents(x, w, bias, x_dot, w_dot, bias_dot):
+    """The layer and its tangent by forward mode; of a tangent with one part held fixed, None stands for it."""
+    kernel = _core.Stack(np.array([w.shape[1], w.shape[0]]), np.zeros(1, np.int32))
+    params_dot = None if w_dot is None else np.concatenate([w_dot.ravel(), bias_dot])
+    return kernel.jvp(np.concatenate([w.ravel(), bias]), x, params_dot, x_dot)
+
+
+@pytest.mark.parametrize("moving", ["both", "x", "params"])
+@pytest.mark.parametrize("shape", [*SHAPES, (300, 600, 600)], ids=lambda shape: "x".join(map(str, shape)))
+def test_tangents_have_the_error_of_float32(shape, moving, isa, rng):
+    (x, w, bias, _), (x_dot, w_dot, bias_dot, _) = draw_layer(rng, shape), draw_layer(rng, shape, "rows")
+    x_dot, w_dot, bias_dot = x_dot * (moving != "params"), w_dot * (moving != "x"), bias_dot * (moving != "x")
+    exact = [array.astype(np.float64) for array in (x, w, x_dot, w_dot, bias_dot)]
+    wanted, scale = (a @ e.T + c @ b.T + d for a, b, c, e, d in (map(f, exact) for f in (np.asarray, np.abs)))
+    y, y_dot = with_tangents(
+        x, w, bias, x_dot if moving != "params" else None, w_dot if moving != "x" else None, bias_dot
+    )
+    assert np.all(np.abs(y_dot - wanted) <= ULP * (4 + 0.5 * np.sqrt(2 * shape[1])) * scale)
+    kernel = _core.Stack(np.array([w.shape[1], w.shape[0]]), np.zeros(1, np.int32))
+    np.testing.assert_array_equal(y, kernel.predict(np.concatenate([w.ravel(), bias]), x))
+
+
+@pytest.mark.skipif("amx" not in ISAS, reason="this machine has no AMX")
+@pytest.mark.parametrize("shape", [(256, 512, 128), (256, 64, 512)])
+def test_tangents_by_amx_are_as_accurate_as_by_fma(shape, scaling, rng):
+    (x, w, bias, _), (x_dot, w_dot, bias_dot, _) = draw_layer(rng, shape, scaling), draw_layer(rng, shape, scaling)
+    exact = [array.astype(np.float64) for array in (x, w, x_dot, w_dot, bias_dot)]
+    wanted, scale = (a @ e.T + c @ b.T + d for a, b, c, e, d in (map(f, exact) for f in (np.asarray, np.abs)))
+    errors = []
+    for mask in (0xFFFFFFFF, ~_core.CPU_FEATURES["amx_bf16"] & 0xFFFFFFFF):
+        _core.cpu_set_mask(mask)
+        errors.append(np.abs(with_tangents(x, w, bias, x_dot, w_dot, bias_dot)[1] - wanted) / scale)
+    _core.cpu_set_mask(0xFFFFFFFF)
+    amx, fma = errors
+    assert not np.array_equal(amx, fma)
+    assert amx.max() <= 2 * fma.max()
+    assert np.sqrt((amx**2).mean()) <= np.sqrt((fma**2).mean())
+
+
+@pytest.mark.parametrize("value", [1e30, -3e38, 1e-41])
+def test_tangents_at_the_ends_of_float32_stay_in_their_rows(value, isa, rng):
+    (x, w, bias, _), (x_dot, w_dot, bias_dot, _) = draw_layer(rng, (200, 70, 90)), draw_layer(rng, (200, 70, 90))
+    _, plain = with_tangents(x, w, bias, x_dot, w_dot, bias_dot)
+    x_dot[100, 20] = value
+    exact = [array.astype(np.float64) for array in (x, w, x_dot, w_dot, bias_dot)]
+    wanted, scale = (a @ e.T + c @ b.T + d for a, b, c, e, d in (map(f, exact) for f in (np.asarray, np.abs)))
+    with np.errstate(over="ignore"):
+        _, y_dot = with_tangents(x, w, bias, x_dot, w_dot, bias_dot)
+    sure = scale < 3e38
+    assert sure.sum() >= 199 * 90
+    assert np.all(np.abs(y_dot - wanted)[sure] <= 16 * ULP * scale[sure])
+    np.testing.assert_array_equal(y_dot[:96], plain[:96])  # the next 32 may be made by another body
+    np.testing.assert_array_equal(y_dot[128:], plain[128:])
+
+
+@pytest.mark.parametrize("where", ["x", "x_dot", "params", "params_dot"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_one_number_that_is_not_finite_is_found_among_many(where, value, isa, rng):
+    kernel = _core.Stack(np.array([100, 70, 40]), np.ones(2, np.int32))
+    shapes = {"params": kernel.n_params, "x": (600, 100), "params_dot": kernel.n_params, "x_dot": (600, 100)}
+    arrays = {name: draw(rng, shape, "plain") for name, shape in shapes.items()}
+    kernel.jvp(*arrays.values())
+    for at in (0, arrays[where].size // 2, arrays[where].size - 1):
+        before = arrays[where].flat[at]
+        arrays[where].flat[at] = value
+        with pytest.raises(ValueError, match=f"^{where} holds NaN or infinity"):
+            kernel.jvp(*arrays.values())
+        arrays[where].flat[at] = before
 
 
 def test_a_row_does_not_depend_on_the_others(isa, rng):
