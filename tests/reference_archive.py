@@ -271,7 +271,7 @@ def read_mosaic(data, rows, columns, n_sites, n_rows):
     assert kinds or not stream
     calls = dict(zip(dosage_sites, reference_mosaic.decode(stream, kinds, n_rows) if kinds else [], strict=True))
     rest = [i for i, (site, _, kind, *_) in enumerate(columns) if site not in calls or kind in (0, 129)]
-    left = read_sorted(source.rest(), [columns[i] for i in rest], n_rows, reference_pbwt.decode)
+    left = read_sorted(source.rest(), [columns[i] for i in rest], n_rows, read_wings)
     bits = dict(zip(rest, left, strict=True))
     for i, (site, slot, kind, *_) in enumerate(columns):
         if i not in bits:
