@@ -243,13 +243,14 @@ typedef struct {
     const int32_t *shifts;      /* n_layers - 1 */
 } fae_intdec;
 
-/* Bytes of scratch for any number of rows. */
-size_t fae_intdec_work(const fae_intdec *decoder);
+/* Bytes of scratch. */
+size_t fae_intdec_work(const fae_intdec *decoder, size_t n, size_t n_threads);
 /* 0, or FAE_ERR_TABLE where sums could overflow int32, or a shift, multiplier, size or latent_bits is out of range: call
  * it once on parameters that come from a file. */
 int fae_intdec_check(const fae_intdec *decoder);
 /* codes (n, d_0) -> scores (n, d_L) of a decoder that was checked. FAE_ERR_SYMBOL if a code has more bits. */
-int fae_intdec_forward(const fae_intdec *decoder, const uint8_t *codes, size_t n, void *work, int32_t *scores);
+int fae_intdec_forward(
+    const fae_intdec *decoder, const uint8_t *codes, size_t n, size_t n_threads, void *work, int32_t *scores);
 
 /* ---- gaps between rare events (gaps.c) ------------------------------------------------------------------------- */
 /* The residual coder. Cells are grouped in classes of (nearly) one probability of an event; a class's events are coded

@@ -23,6 +23,7 @@ const int8_t fae_intdec_tanh[256 + 3] = { -127, -127, -127, -127, -127, -127, -1
 
 #define INTDEC_MAX_SIZE 65536
 #define INTDEC_ALIGN 64
+#define INTDEC_PART (5 * INTDEC_ROWS)
 
 static int32_t
 intdec_top(const fae_intdec *decoder)
@@ -130,20 +131,46 @@ intdec_whole(size_t n, size_t unit)
     return (n + unit - 1) / unit * unit;
 }
 
+/* Rows are shared out in parts of INTDEC_PART. */
+static size_t
+intdec_parts(size_t n)
+{
+    return (n + INTDEC_PART - 1) / INTDEC_PART;
+}
+
 /* Bytes of the widest layer's inputs in any body: int16 in 4 of them, or bytes in 64. */
 static size_t
 intdec_widest(const fae_intdec *decoder)
 {
     int64_t most = 0;
 
-    for (size_t l = 0; l <= decoder->n_layers; l++) {
+    for (size_t l = 0; l < decoder->n_layers; l++) {
         most = decoder->sizes[l] > most ? decoder->sizes[l] : most;
     }
     return 2 * intdec_whole((size_t) most, 64);
 }
 
+/* Bytes of a thread's inputs and sums. */
+static size_t
+intdec_scratch(const fae_intdec *decoder)
+{
+    return INTDEC_ROWS * intdec_widest(decoder) * (1 + sizeof(int32_t) / 2);
+}
+
+/* Threads worth starting for n rows: each must have a part, and work beside which its start is nothing. */
+static size_t
+intdec_threads(const fae_intdec *decoder, size_t n, size_t n_threads)
+{
+    size_t n_weights = 0;
+
+    for (size_t l = 0; l < decoder->n_layers; l++) {
+        n_weights += (size_t) decoder->sizes[l] * (size_t) decoder->sizes[l + 1];
+    }
+    return fae_max(1, fae_min(fae_min(n_threads, FAE_THREADS_MAX), fae_min(intdec_parts(n), n * n_weights >> 22)));
+}
+
 size_t
-fae_intdec_work(const fae_intdec *decoder)
+fae_intdec_work(const fae_intdec *decoder, size_t n, size_t n_threads)
 {
     size_t n_layers = decoder->n_layers;
     size_t size = INTDEC_ALIGN + intdec_whole(n_layers * sizeof(intdec_layer), INTDEC_ALIGN);
@@ -153,50 +180,71 @@ fae_intdec_work(const fae_intdec *decoder)
 
         size += intdec_whole((size_t) decoder->sizes[l + 1], INTDEC_BLOCK) * (2 * inputs + sizeof(int32_t));
     }
-    return size + INTDEC_ROWS * intdec_widest(decoder) * (1 + sizeof(int32_t) / 2); /* inputs, sums */
+    return size + intdec_threads(decoder, n, n_threads) * intdec_scratch(decoder);
 }
 
-/* Packs layer l, whose weights and biases these are, and folds into the biases what the inputs leave out. */
+/* Weights (d_out, d_in) to blocks of zeros, a row of inputs for each of 16 outputs side by side. */
+static void
+intdec_pack_blocks(
+    const int8_t *weights, size_t d_in, size_t d_out, size_t n_groups, intdec_inputs inputs, uint8_t *blocks)
+{
+    size_t per_group = inputs == INTDEC_INT16 ? 2 : 4, whole = d_in / per_group * per_group;
+
+    for (size_t i = 0; i < d_out; i++, weights += d_in) {
+        uint8_t *to = blocks + (i / INTDEC_BLOCK * n_groups * INTDEC_BLOCK + i % INTDEC_BLOCK) * 4;
+        size_t j = 0;
+
+        for (; j < whole && inputs == INTDEC_INT16; j += 2, to += INTDEC_GROUP_BYTES) {
+            int16_t pair[2] = { weights[j], weights[j + 1] };
+
+            memcpy(to, pair, sizeof pair);
+        }
+        for (; j < whole; j += 4, to += INTDEC_GROUP_BYTES) {
+            memcpy(to, weights + j, 4);
+        }
+        if (inputs == INTDEC_INT16 && j < d_in) {
+            int16_t one = weights[j];
+
+            memcpy(to, &one, sizeof one);
+        } else {
+            memcpy(to, weights + j, d_in - j);
+        }
+    }
+}
+
+/* Packs layer l, whose weights and biases these are, and folds into the biases what the inputs leave out: the body
+ * itself, which has begun, sums its rows, as products with ones. h is scratch for INTDEC_ROWS rows. */
 static void
 intdec_pack(const fae_intdec *decoder, size_t l, const int8_t *weights, const int32_t *biases, const intdec_body *body,
-    intdec_layer *layer, uint8_t *blocks, int32_t *folded)
+    intdec_layer *layer, uint8_t *blocks, int32_t *folded, uint8_t *h)
 {
     size_t per_group = body->inputs == INTDEC_INT16 ? 2 : 4;
     size_t d_in = (size_t) decoder->sizes[l], d_out = (size_t) decoder->sizes[l + 1];
     size_t n_blocks = (d_out + INTDEC_BLOCK - 1) / INTDEC_BLOCK;
     int twice = l == 0 && decoder->latent_bits == 8 && body->inputs != INTDEC_INT16;
-    int32_t zero = 0; /* what a byte of 0 stands for */
+    int32_t zero = l == 0 ? -intdec_top(decoder) : -128; /* what a byte of 0 stands for */
 
-    if (body->inputs != INTDEC_INT16) {
-        zero = l == 0 ? -intdec_top(decoder) : -128;
-        zero += body->inputs == INTDEC_INT8 ? 128 << twice : 0;
-    }
+    zero += body->inputs == INTDEC_INT8 ? 128 << twice : 0;
     layer->n_groups = intdec_whole((d_in + per_group - 1) / per_group, body->groups);
     layer->d_in = d_in;
-    layer->d_out = l + 1 < decoder->n_layers ? n_blocks * INTDEC_BLOCK : d_out;
-    layer->twice = twice;
+    layer->d_out = d_out;
+    layer->twice = 0;
     layer->blocks = blocks;
     layer->biases = folded;
     memset(blocks, 0, n_blocks * layer->n_groups * INTDEC_GROUP_BYTES);
     memset(folded, 0, n_blocks * INTDEC_BLOCK * sizeof *folded);
-    for (size_t i = 0; i < d_out; i++, weights += d_in) {
-        uint8_t *to = blocks + (i / INTDEC_BLOCK * layer->n_groups * INTDEC_BLOCK + i % INTDEC_BLOCK) * 4;
-        int32_t sum = 0;
-
-        for (size_t j = 0; j < d_in; j++) {
-            sum += weights[j];
-        }
-        folded[i] = (int32_t) ((uint32_t) biases[i] + (uint32_t) zero * (uint32_t) sum);
-        for (size_t j = 0; j < d_in; j += per_group, to += INTDEC_GROUP_BYTES) {
-            if (per_group == 4) {
-                memcpy(to, weights + j, fae_min(d_in - j, 4));
-            } else {
-                int16_t pair[2] = { weights[j], j + 1 < d_in ? weights[j + 1] : 0 };
-
-                memcpy(to, pair, sizeof pair);
-            }
+    intdec_pack_blocks(weights, d_in, d_out, layer->n_groups, body->inputs, blocks);
+    if (body->inputs == INTDEC_INT16) {
+        memcpy(folded, biases, d_out * sizeof *folded);
+    } else {
+        memset(h, 1, d_in);
+        body->affine(layer, h, intdec_widest(decoder), 1, folded, d_out); /* reads a block's biases before it stores */
+        for (size_t i = 0; i < d_out; i++) {
+            folded[i] = (int32_t) ((uint32_t) biases[i] + (uint32_t) zero * (uint32_t) folded[i]);
         }
     }
+    layer->d_out = l + 1 < decoder->n_layers ? n_blocks * INTDEC_BLOCK : d_out;
+    layer->twice = twice;
     if (l + 1 < decoder->n_layers) {
         int64_t multiplier = decoder->multipliers[l], shift = decoder->shifts[l];
 
@@ -236,44 +284,82 @@ intdec_load(const fae_intdec *decoder, const uint8_t *codes, size_t n, intdec_in
     }
 }
 
+typedef struct {
+    const intdec_body *body; /* NULL for the scalar one */
+    const fae_intdec *decoder;
+    const intdec_layer *layers;
+    const uint8_t *codes;
+    size_t n;
+    uint8_t *scratch; /* of all threads */
+    int32_t *scores;
+} intdec_job;
+
+/* Rows of a part, INTDEC_ROWS of them through all layers at a time. h of rows that do not count, and what fills rows up,
+ * is looked at too. */
 static void
-intdec_forward_simd(
-    const intdec_body *body, const fae_intdec *decoder, const uint8_t *codes, size_t n, uint8_t *work, int32_t *scores)
+intdec_part_simd(const intdec_job *job, size_t first, size_t n, uint8_t *h, int32_t *sums)
 {
-    size_t n_layers = decoder->n_layers, widest = intdec_widest(decoder);
-    intdec_layer *layers = (intdec_layer *) (void *) work;
-    uint8_t *next = work + intdec_whole(n_layers * sizeof *layers, INTDEC_ALIGN), *h;
-    int32_t *sums, *folded;
-    const int8_t *weights = decoder->weights;
-    const int32_t *biases = decoder->biases;
+    const intdec_body *body = job->body;
+    const intdec_layer *last = job->layers + job->decoder->n_layers - 1;
+    size_t widest = intdec_widest(job->decoder);
 
-    h = next;
-    sums = (int32_t *) (void *) (h + INTDEC_ROWS * widest);
-    next = (uint8_t *) (sums + INTDEC_ROWS * widest / 2);
-    for (size_t l = 0; l < n_layers; l++) { /* blocks of all layers, each a multiple of INTDEC_ALIGN bytes */
-        size_t d_in = (size_t) decoder->sizes[l], d_out = (size_t) decoder->sizes[l + 1];
-
-        folded = (int32_t *) (void *) next;
-        next += intdec_whole(d_out, INTDEC_BLOCK) * sizeof *folded;
-        intdec_pack(decoder, l, weights, biases, body, &layers[l], next, folded);
-        next += intdec_whole(d_out, INTDEC_BLOCK) * layers[l].n_groups * 4;
-        weights += d_in * d_out;
-        biases += d_out;
-    }
-    memset(h, 0, INTDEC_ROWS * widest); /* bodies look at rows that do not count as well */
+    memset(h, 0, INTDEC_ROWS * widest);
     if (body->begin) {
         body->begin();
     }
-    for (size_t row = 0; row < n; row += INTDEC_ROWS) {
-        const intdec_layer *last = &layers[n_layers - 1];
-        size_t rows = fae_min(n - row, INTDEC_ROWS);
+    for (size_t row = first; row < first + n; row += INTDEC_ROWS) {
+        size_t rows = fae_min(first + n - row, INTDEC_ROWS);
 
-        intdec_load(decoder, codes + row * layers[0].d_in, rows, body->inputs, h, widest);
-        for (const intdec_layer *layer = layers; layer < last; layer++) {
+        intdec_load(job->decoder, job->codes + row * job->layers->d_in, rows, body->inputs, h, widest);
+        for (const intdec_layer *layer = job->layers; layer < last; layer++) {
             body->affine(layer, h, widest, rows, sums, layer->d_out);
             body->activate(layer, sums, rows, h, widest);
         }
-        body->affine(last, h, widest, rows, scores + row * last->d_out, last->d_out);
+        body->affine(last, h, widest, rows, job->scores + row * last->d_out, last->d_out);
+    }
+    if (body->end) {
+        body->end();
+    }
+}
+
+static void
+intdec_part(const void *context, size_t part, size_t thread)
+{
+    const intdec_job *job = context;
+    const fae_intdec *decoder = job->decoder;
+    size_t first = part * INTDEC_PART, n = fae_min(job->n - first, INTDEC_PART);
+    uint8_t *h = job->scratch + thread * intdec_scratch(decoder);
+    int32_t *sums = (int32_t *) (void *) (h + INTDEC_ROWS * intdec_widest(decoder));
+
+    if (job->body != NULL) {
+        intdec_part_simd(job, first, n, h, sums);
+    } else {
+        intdec_forward_scalar(decoder, job->codes + first * (size_t) decoder->sizes[0], n, sums, (int16_t *) (void *) h,
+            job->scores + first * (size_t) decoder->sizes[decoder->n_layers]);
+    }
+}
+
+/* Packs all layers to `layers` and behind them; h is scratch of one thread. */
+static void
+intdec_pack_all(const fae_intdec *decoder, const intdec_body *body, intdec_layer *layers, uint8_t *h)
+{
+    uint8_t *next = (uint8_t *) layers + intdec_whole(decoder->n_layers * sizeof *layers, INTDEC_ALIGN);
+    const int8_t *weights = decoder->weights;
+    const int32_t *biases = decoder->biases;
+
+    memset(h, 0, INTDEC_ROWS * intdec_widest(decoder));
+    if (body->begin) {
+        body->begin();
+    }
+    for (size_t l = 0; l < decoder->n_layers; l++) { /* blocks of all layers, each a multiple of INTDEC_ALIGN bytes */
+        size_t d_in = (size_t) decoder->sizes[l], d_out = (size_t) decoder->sizes[l + 1];
+        int32_t *folded = (int32_t *) (void *) next;
+
+        next += intdec_whole(d_out, INTDEC_BLOCK) * sizeof *folded;
+        intdec_pack(decoder, l, weights, biases, body, &layers[l], next, folded, h);
+        next += intdec_whole(d_out, INTDEC_BLOCK) * layers[l].n_groups * 4;
+        weights += d_in * d_out;
+        biases += d_out;
     }
     if (body->end) {
         body->end();
@@ -297,9 +383,12 @@ intdec_suits_amx(const fae_intdec *decoder, size_t n)
 #endif
 
 int
-fae_intdec_forward(const fae_intdec *decoder, const uint8_t *codes, size_t n, void *work, int32_t *scores)
+fae_intdec_forward(
+    const fae_intdec *decoder, const uint8_t *codes, size_t n, size_t n_threads, void *work, int32_t *scores)
 {
-    uint8_t *aligned = (uint8_t *) work + (INTDEC_ALIGN - (uintptr_t) work % INTDEC_ALIGN) % INTDEC_ALIGN;
+    size_t threads = intdec_threads(decoder, n, n_threads);
+    uint8_t *scratch = (uint8_t *) work + (INTDEC_ALIGN - (uintptr_t) work % INTDEC_ALIGN) % INTDEC_ALIGN;
+    intdec_layer *layers = (intdec_layer *) (void *) (scratch + threads * intdec_scratch(decoder));
     const intdec_body *body = NULL;
     uint8_t seen = 0;
 
@@ -325,13 +414,10 @@ fae_intdec_forward(const fae_intdec *decoder, const uint8_t *codes, size_t n, vo
         body = &fae_intdec_dotprod;
     }
 #endif
-    if (body == NULL) {
-        int32_t *sums = (int32_t *) (void *) aligned;
-
-        intdec_forward_scalar(
-            decoder, codes, n, sums, (int16_t *) (void *) (sums + intdec_widest(decoder) / 2), scores);
-    } else {
-        intdec_forward_simd(body, decoder, codes, n, aligned, scores);
+    if (body != NULL) {
+        intdec_pack_all(decoder, body, layers, scratch);
     }
+    fae_parallel(
+        intdec_parts(n), threads, intdec_part, &(intdec_job){ body, decoder, layers, codes, n, scratch, scores });
     return 0;
 }

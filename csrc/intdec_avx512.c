@@ -10,7 +10,9 @@
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2")))
 #define INLINE TARGET static inline __attribute__((always_inline))
 
-#define INTDEC_L1 20480 /* bytes of weights */
+#define INTDEC_L1 20480     /* bytes of weights */
+#define INTDEC_FEW_GROUPS                                                                                              \
+    8 /* products with no more cost less than storing their sums: the lines of these are asked for */
 
 /* Four blocks of a row. Named and not an array: compilers keep it in registers without fail. */
 typedef struct {
@@ -81,6 +83,14 @@ intdec_tile_vnni(const intdec_layer *layer, const uint8_t *h, size_t h_row, size
     intdec_vectors biases = intdec_load_vectors(layer->biases + block * INTDEC_BLOCK, 64, n_blocks);
     intdec_vectors row_0 = biases, row_1 = biases, row_2 = biases, row_3 = biases;
 
+    for (size_t r = 4; r < fae_min(n, 8) && n_blocks > 1 && n_groups <= INTDEC_FEW_GROUPS; r++) {
+        const int32_t *to = sums + r * sums_row + block * INTDEC_BLOCK;
+
+        __builtin_prefetch(to, 1);
+        __builtin_prefetch(to + 16, 1);
+        __builtin_prefetch(to + 32, 1);
+        __builtin_prefetch(to + 48, 1);
+    }
     for (int times = 0; times <= layer->twice; times++) {
         for (size_t g = 0; g < n_groups; g++) {
             intdec_vectors weights = intdec_load_vectors(w + g * INTDEC_GROUP_BYTES, block_bytes, n_blocks);

@@ -244,7 +244,7 @@ def test_core_refuses_work_and_scores_of_the_wrong_size():
     arrays = [getattr(decoder, name) for name in GOOD]
     core = _core.IntDecoderArrays(*arrays, 2)
     codes, scores = np.zeros((2, 1), np.uint8), np.zeros((2, 1), np.int32)
-    work = np.zeros(core.work(), np.uint8)
+    work = np.zeros(core.work(2), np.uint8)
     core.forward(codes, work, scores)
     for bad_work, bad_scores, bad_codes, message in [
         (work[:-1], scores, codes, "work must be"),
@@ -268,6 +268,17 @@ def test_scores_are_written_to_out_wherever_it_lies(isa, rng):
         assert out[-1] == 0
     with pytest.raises(ValueError, match="out must be"):
         decoder.scores(codes, out=np.zeros((50, 37)))
+
+
+def test_scores_do_not_depend_on_the_threads(isa, rng):
+    decoder = IntDecoder.from_float(random_decoder(rng, [64, 90, 201]), latent_bits=3)
+    codes = random_codes(rng, 1301, decoder, 3)
+    scores = decoder.scores(codes)
+    np.testing.assert_array_equal(scores[::13], reference.intdec_scores(decoder, codes[::13]))
+    for n_threads in (2, 3, 8):
+        np.testing.assert_array_equal(decoder.scores(codes, n_threads=n_threads), scores)
+    with pytest.raises(ValueError, match="n_threads must be 1 or more, got 0"):
+        decoder.scores(codes, n_threads=0)
 
 
 def test_a_decoder_can_be_pickled(rng):

@@ -169,8 +169,9 @@ class IntDecoderArrays:
     def __init__(
         self, sizes: I64, weights: I8, biases: I32, multipliers: I32, shifts: I32, latent_bits: int
     ) -> None: ...
-    def work(self) -> int: ...  # bytes
-    def forward(self, codes: U8, work: U8, scores: I32) -> None: ...  # codes (n, d_0); scores (n, d_L), written
+    def work(self, n: int, n_threads: int = 1) -> int: ...  # bytes
+    # codes (n, d_0); scores (n, d_L), written
+    def forward(self, codes: U8, work: U8, scores: I32, n_threads: int = 1) -> None: ...
 
 # gaps: events of all classes (positions, one class after the other), counts, n_cells, rates: one per class
 GAPS_N_RATES: int  # rate r is a probability of 2^(-(r+1)/4)

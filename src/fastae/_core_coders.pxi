@@ -19,9 +19,10 @@ cdef extern from "fastae.h" nogil:
         const int32_t *biases
         const int32_t *multipliers
         const int32_t *shifts
-    size_t fae_intdec_work(const fae_intdec *decoder)
+    size_t fae_intdec_work(const fae_intdec *decoder, size_t n, size_t n_threads)
     int fae_intdec_check(const fae_intdec *decoder)
-    int fae_intdec_forward(const fae_intdec *decoder, const uint8_t *codes, size_t n, void *work, int32_t *scores)
+    int fae_intdec_forward(const fae_intdec *decoder, const uint8_t *codes, size_t n, size_t n_threads, void *work,
+                           int32_t *scores)
 
 cdef uint8_t _no_bytes = 0   # what the pointers of empty arrays point to
 
@@ -139,22 +140,22 @@ cdef class IntDecoderArrays:
         return IntDecoderArrays, (self.sizes.base, self.weights.base, self.biases.base, self.multipliers.base,
                                   self.shifts.base, self.c.latent_bits)
 
-    def work(self):
-        """Bytes of scratch that forward needs."""
-        return fae_intdec_work(&self.c)
+    def work(self, size_t n, n_threads=1):
+        """Bytes of scratch that forward needs for n rows."""
+        return fae_intdec_work(&self.c, n, thread_count(n_threads))
 
-    def forward(self, const uint8_t[:, ::1] codes, uint8_t[::1] work, int32_t[:, ::1] scores):
-        cdef size_t n = codes.shape[0]
+    def forward(self, const uint8_t[:, ::1] codes, uint8_t[::1] work, int32_t[:, ::1] scores, n_threads=1):
+        cdef size_t n = codes.shape[0], threads = thread_count(n_threads), needed = fae_intdec_work(&self.c, n, threads)
         cdef int64_t d_last = self.c.sizes[self.c.n_layers]
         cdef int err
         if codes.shape[1] != self.c.sizes[0]:
             raise ValueError(f"codes has {codes.shape[1]} columns, the decoder takes {self.c.sizes[0]}")
         if <size_t> scores.shape[0] != n or scores.shape[1] != d_last:
             raise ValueError(f"scores has shape ({scores.shape[0]}, {scores.shape[1]}), expected ({n}, {d_last})")
-        if <size_t> work.shape[0] < fae_intdec_work(&self.c):
-            raise ValueError(f"work must be {fae_intdec_work(&self.c)} bytes, got {work.shape[0]}")
+        if <size_t> work.shape[0] < needed:
+            raise ValueError(f"work must be {needed} bytes, got {work.shape[0]}")
         if n == 0:
             return
         with nogil:
-            err = fae_intdec_forward(&self.c, &codes[0, 0], n, &work[0], &scores[0, 0])
+            err = fae_intdec_forward(&self.c, &codes[0, 0], n, threads, &work[0], &scores[0, 0])
         check(err)

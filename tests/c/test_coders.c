@@ -158,20 +158,20 @@ test_intdec(void)
             codes[i] = (uint8_t) check_random(1u << decoder.latent_bits);
         }
         CHECK(fae_intdec_check(&decoder) == 0);
-        work = check_alloc(fae_intdec_work(&decoder));
-        CHECK(fae_intdec_forward(&decoder, codes, n, work, scores) == 0);
+        work = check_alloc(fae_intdec_work(&decoder, n, 1));
+        CHECK(fae_intdec_forward(&decoder, codes, n, 1, work, scores) == 0);
         free(work);
         for (size_t row = 0; row < n; row++) { /* rows do not depend on each other, and one body is like another */
-            work = check_alloc(fae_intdec_work(&decoder));
+            work = check_alloc(fae_intdec_work(&decoder, 1, 1));
             fae_cpu_set_mask(row % 2 ? UINT32_MAX : 0);
-            CHECK(fae_intdec_forward(&decoder, codes + row * d_in, 1, work, again + row * d_out) == 0);
+            CHECK(fae_intdec_forward(&decoder, codes + row * d_in, 1, 1, work, again + row * d_out) == 0);
             free(work);
         }
         CHECK(n == 0 || memcmp(scores, again, n * d_out * sizeof *scores) == 0);
         if (n && decoder.latent_bits < 8) {
             codes[check_random((uint32_t) (n * d_in))] = (uint8_t) (1u << decoder.latent_bits);
-            work = check_alloc(fae_intdec_work(&decoder));
-            CHECK(fae_intdec_forward(&decoder, codes, n, work, scores) == FAE_ERR_SYMBOL);
+            work = check_alloc(fae_intdec_work(&decoder, n, 1));
+            CHECK(fae_intdec_forward(&decoder, codes, n, 1, work, scores) == FAE_ERR_SYMBOL);
             free(work);
         }
         biases[check_random((uint32_t) n_biases)] = INT32_MIN;
