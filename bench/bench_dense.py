@@ -16,9 +16,9 @@ import json
 import numpy as np
 from common import pin_threads, print_header, print_race, race
 from rivals import N_TANGENTS, RATE, Task, make_rivals, versions
-from scipy.linalg.blas import sgemm
+from scipy.linalg.blas import dgemm, sgemm
 
-from fastae import GRADIENT_MODES, HAPLOTYPE, Chain, Decoder, DenseStack, Encoder, HammingLoss, Trainer, jvp
+from fastae import GRADIENT_MODES, HAPLOTYPE, Chain, Decoder, DenseStack, Encoder, HammingLoss, Trainer, _core, jvp
 
 SMALL = [10, 8, 6, 4, 3], [3, 6, 10]
 LARGE = [512, 128, 64, 32, 16], [16, 64, 512]
@@ -105,17 +105,18 @@ def _arrays(found):
 
 def blas_functions(x, weights):
     """x W^T by the BLAS of NumPy and by that of SciPy, which may be another; no copies are made."""
-    y = np.empty((len(x), len(weights)), np.float32)
+    y = np.empty((len(x), len(weights)), x.dtype)
+    gemm = sgemm if x.dtype == np.float32 else dgemm
 
     def by_scipy():  # column-major: what it writes is y's transpose
-        sgemm(1.0, weights.T, x.T, c=y.T, trans_a=True, overwrite_c=True)
+        gemm(1.0, weights.T, x.T, c=y.T, trans_a=True, overwrite_c=True)
 
     return {"NumPy's BLAS": lambda: np.matmul(x, weights.T, out=y), "SciPy's BLAS": by_scipy}
 
 
-def matrices(n, d_out, d_in):
+def matrices(n, d_out, d_in, dtype=np.float32):
     rng = np.random.default_rng(0)
-    return [rng.normal(size=shape).astype(np.float32) for shape in ((n, d_in), (d_out, d_in))]
+    return [rng.normal(size=shape).astype(dtype) for shape in ((n, d_in), (d_out, d_in))]
 
 
 def reference_rate(n_threads):
@@ -125,14 +126,14 @@ def reference_rate(n_threads):
     return 2 * size**3 / seconds
 
 
-def bench_product(n, d_out, d_in, n_threads):
+def bench_product(name, n, d_out, d_in, dtype, n_threads):
     """One layer without activation, x W^T + b, against the product x W^T alone: where does BLAS win?"""
-    x, weights = matrices(n, d_out, d_in)
-    layer = DenseStack([d_in, d_out], ["identity"], np.append(weights, np.zeros(d_out, np.float32)))
+    x, weights = matrices(n, d_out, d_in, dtype)
+    layer = DenseStack([d_in, d_out], ["identity"], np.append(weights, np.zeros(d_out, dtype)))
     h = layer.forward(x, n_threads=n_threads)
     np.testing.assert_allclose(layer.output(h), x @ weights.T, atol=1e-3 * np.sqrt(d_in))
     print_race(
-        "matrix product",
+        name,
         {"sizes": f"{d_in}-{d_out}", "batch": n},
         lambda: layer.forward(x, h, n_threads=n_threads),  # into memory that is there, as BLAS
         blas_functions(x, weights),
@@ -153,7 +154,12 @@ def main():
     for network in NETWORKS if n_threads == 1 else [n for n in NETWORKS if n[-1] >= 256]:
         Course(*network, n_threads).run(rate)
     for product in PRODUCTS:
-        bench_product(*product, n_threads)
+        bench_product("matrix product", *product, np.float32, n_threads)
+    _core.cpu_set_mask(~_core.CPU_FEATURES["amx_bf16"] & 0xFFFFFFFF)  # as BLAS, which multiplies floats on no tiles
+    for dtype in (np.float32, np.float64):
+        for product in PRODUCTS:
+            bench_product(f"matrix product, {np.dtype(dtype).name}, no tiles", *product, dtype, n_threads)
+    _core.cpu_set_mask(0xFFFFFFFF)
 
 
 if __name__ == "__main__":

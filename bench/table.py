@@ -192,7 +192,7 @@ def full_text(runs):
         known = alone if header["threads"] > 1 else {}
         roofline = [case for case in cases if "fraction" in case]
         timed = [case for case in cases if "seconds" in case and case not in roofline]
-        products = [case for case in timed if case["name"] == "matrix product"]
+        products = [case for case in timed if case["name"].startswith("matrix product")]
         dense = [case for case in timed if _is_dense(case) and case not in products]
         others = [case for case in timed if case not in products and case not in dense]
         parts += [all_rivals_table(group, known) for group in (dense, products) if group]
