@@ -68,7 +68,7 @@ def test_a_reader_written_from_the_format_agrees_on_shared_latents(tmp_path, rng
 # ---- golden files: never made again, never edited ----------------------------------------------------
 
 GOLDEN = Path(__file__).parent / "golden" / "archive-v0"
-KINDS = ("phased", "unphased", "pbwt_phased", "pbwt_unphased", "runs_phased", "runs_unphased", "mosaic")
+KINDS = ("phased", "unphased", "pbwt_phased", "pbwt_unphased", "runs_phased", "runs_unphased", "mosaic", "unordered")
 ORIGINALS = [*(f"{kind}.vcf" for kind in KINDS), "aligned.fa"]
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from fastae.archive import open_archive, write_archive
+from fastae.archive.columns import UNORDERED
 from fastae.cli import main
 from fastae.io import read_fasta, read_vcf
 from fastae.io.fasta import fasta_symbols
@@ -88,3 +89,20 @@ def test_calls_of_a_real_cohort_are_those_that_cyvcf2_reads():
             block.sites.pos[row],
             block.sites.ref[row],
         )
+
+
+def test_a_real_unphased_cohort_is_phased_small_and_comes_back_as_cyvcf2_reads_it(tmp_path):
+    cyvcf2 = pytest.importorskip("cyvcf2")
+    path = data_file("kg3_chr20_1M_eur203_unphased.vcf.gz")
+    with read_vcf(path, drop_format=True) as stream:
+        write_archive(tmp_path / "a.fae", stream, preset="fast")
+    with open_archive(tmp_path / "a.fae") as archive:
+        assert archive.info()["bytes"]["genotypes"] < 80_000
+        assert archive._decoder(0).table.rows == UNORDERED
+        cohort = archive.read()
+    for calls, phased, variant in zip(
+        cohort.call_genotype, cohort.call_genotype_phased, cyvcf2.VCF(str(path)), strict=True
+    ):
+        genotypes = variant.genotype.array()
+        assert np.array_equal(calls, genotypes[:, :2])
+        assert np.array_equal(phased, genotypes[:, 2])
