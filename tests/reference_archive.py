@@ -139,7 +139,16 @@ def read_columns(data, n_sites):
     phase = source.packed_array((n_sites + 7) // 8)
     low, high = source.packed_array(n_sites), source.packed_array(n_sites)
     site = [i for i in range(n_sites) for _ in range(low[i] + 256 * high[i])]
-    slot, kind, rate = (source.packed_array(len(site)) for _ in range(3))
+    place = {}  # of the columns in the arrays of slots and kinds
+    counts = [site.count(i) for i in range(n_sites)]
+    for count in sorted(set(counts)):
+        for which in range(count):
+            for i in range(n_sites):
+                if counts[i] == count:
+                    place[i, which] = len(place)
+    order = [place[i, which] for i in range(n_sites) for which in range(counts[i])]
+    slot, kind = ([array[at] for at in order] for array in (source.packed_array(len(site)) for _ in range(2)))
+    rate = source.packed_array(len(site))
     assert source.rest() == b""
     usual = [phase[i // 8] >> 7 - i % 8 & 1 for i in range(n_sites)]
     return rows, usual, [(s, t, k, r & 127, r >> 7) for s, t, k, r in zip(site, slot, kind, rate, strict=True)]

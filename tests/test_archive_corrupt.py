@@ -339,7 +339,7 @@ def test_blocks_by_pbwt_of_few_bytes_and_many_columns_are_refused_soon(by_pbwt, 
     """Whatever a stream runs out of or has left, 32 people and a few bytes are no work for long."""
     for per_site, stream in ((60, b""), (60, b"\0"), (60, b"\3abc"), (0, b"\0"), (0, b"\1a"), (0, b"\0a")):
         counts = [per_site, per_site]
-        kinds = np.tile(np.arange(1, per_site + 1), 65536)
+        kinds = np.repeat(np.arange(1, per_site + 1), 65536)
         columns = b"\0" + packed([0, 0], counts, [0, 0], [0, 0], kinds, [0, 0])
         changed = {container.COLUMNS: columns, container.BLOCK: stream}
         path.write_bytes(with_sections(by_pbwt, path, changed, n_sites=65536))
@@ -348,7 +348,7 @@ def test_blocks_by_pbwt_of_few_bytes_and_many_columns_are_refused_soon(by_pbwt, 
 
 
 def test_decoders_of_too_many_weights_are_refused_before_they_take_memory(good, path, bounds):
-    kinds = np.tile(np.arange(1, 31), 65536)
+    kinds = np.repeat(np.arange(1, 31), 65536)
     columns = b"\0" + packed([0, 0], [30, 30], [0, 0], [0, 0], kinds, [3, 3])
     for n_hidden in (1, 16):
         model = bytes([99, 1, n_hidden]) + b"\xff\x1f" * (n_hidden + 1) + b"\1\1" * n_hidden + b"\0\1" * 100

@@ -105,7 +105,8 @@ class ColumnTable:
     def to_bytes(self) -> bytes:
         per_site = np.bincount(self.site, minlength=self.n_sites).astype(np.uint16)
         arrays = (np.packbits(self.phased), per_site.astype(np.uint8), (per_site >> 8).astype(np.uint8))
-        return bytes([self.rows]) + b"".join(map(pack_array, (*arrays, self.slot, self.kind, self.rate)))
+        alike = _order_of_alike(self.site, per_site)
+        return bytes([self.rows]) + b"".join(map(pack_array, (*arrays, self.slot[alike], self.kind[alike], self.rate)))
 
     @classmethod
     def from_bytes(cls, data: bytes, n_sites: int, ploidy: int) -> ColumnTable:
@@ -118,14 +119,17 @@ class ColumnTable:
         n_columns = int(per_site.sum())
         if rows > UNORDERED or (rows != HAPLOTYPES and ploidy != 2) or n_columns > MAX_COLUMNS:
             raise FormatError(f"the {what} is not one that a window can have: the archive is corrupt")
-        slot, kind, rate = (unpack_array(reader, n_columns) for _ in range(3))
+        site = np.repeat(np.arange(n_sites), per_site)
+        slot, kind = np.empty(n_columns, np.uint8), np.empty(n_columns, np.uint8)
+        alike = _order_of_alike(site, per_site)
+        slot[alike], kind[alike], rate = (unpack_array(reader, n_columns) for _ in range(3))
         reader.finish()
         table = cls(
             n_sites=n_sites,
             ploidy=ploidy,
             rows=rows,
             phased=np.unpackbits(phased, count=n_sites).astype(bool),
-            site=np.repeat(np.arange(n_sites), per_site),
+            site=site,
             slot=slot,
             kind=kind,
             rate=rate,
@@ -135,6 +139,12 @@ class ColumnTable:
         if n_columns and (slot.max() > (rows == SAMPLES) or kind.max() > most or (np.diff(key) <= 0).any()):
             raise FormatError(f"the {what} is out of order: the archive is corrupt")
         return table
+
+
+def _order_of_alike(site: np.ndarray, per_site: np.ndarray) -> np.ndarray:
+    """How slots and kinds are stored: by the number of columns of their site, then by which of them a column is."""
+    first = np.cumsum(per_site, dtype=np.int64) - per_site
+    return np.lexsort((np.arange(len(site)) - first[site], per_site[site]))
 
 
 def split(calls: np.ndarray, phased: np.ndarray, rows: int | None = None) -> tuple[ColumnTable, np.ndarray]:

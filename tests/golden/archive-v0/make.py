@@ -66,7 +66,7 @@ def main():
     founders = rng.choice(list("ACGT"), (3, 100))
     rows = ["".join(founders[i % 3]).replace("GG", "N-") for i in range(12)]
     (HERE / "aligned.fa").write_text("".join(f">s{i}\n{row[:60]}\n{row[60:]}\n" for i, row in enumerate(rows)))
-    write_golden("aligned", read_fasta(HERE / "aligned.fa"), predictor="auto", block_samples=5)
+    write_golden("aligned", read_fasta(HERE / "aligned.fa"), predictor="frequency", block_samples=5)
 
 
 if __name__ == "__main__":
