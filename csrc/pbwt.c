@@ -14,7 +14,7 @@
 #include <string.h>
 
 #define REORDERING 6 /* columns of so many minor alleles or more change the order of rows */
-#define WORD 64 /* cells whose classes are counted together */
+#define WORD 16 /* cells whose classes are counted together: few enough to look at one by one */
 
 /* ---- columns -------------------------------------------------------------------------------------------------------- */
 
