@@ -277,8 +277,7 @@ typedef struct {
     size_t n_rows;
     cursor symbols[N_CONTEXTS];
     bit_reader bits;
-    uint32_t base[SYMBOLS]; /* of numbers: the least that a symbol stands for, and how many bits follow it */
-    uint8_t extra[SYMBOLS];
+    uint32_t numbers[SYMBOLS];    /* the least number that a symbol stands for << 8 | how many bits follow it */
     uint16_t *order, *next_order; /* (n_rows) the row at each position */
     uint16_t *minor_rows;         /* (n_rows) those with the minor allele */
     uint16_t *edges;              /* (n_rows + 1) */
@@ -690,27 +689,18 @@ symbols_read(runs_state *state, const uint8_t *src, size_t src_len, size_t n_col
 static void
 numbers_start(runs_state *state)
 {
-    for (unsigned s = 0; s < SYMBOLS; s++) {
-        unsigned rest = s < 8 ? 0 : s / 4 - 1;
+    for (uint32_t s = 0; s < SYMBOLS; s++) {
+        uint32_t rest = s < 8 ? 0 : s / 4 - 1;
 
-        state->base[s] = s < 8 ? s : (4 + s % 4) << rest;
-        state->extra[s] = (uint8_t) rest;
+        state->numbers[s] = (s < 8 ? s : (4 + s % 4) << rest) << 8 | rest;
     }
 }
 
-/* The next symbol of a context, which the caller knows to be there. */
+/* gap_class of the number that a symbol begins. */
 static inline unsigned
-symbol_take(cursor *symbols)
+gap_class_of_symbol(unsigned symbol)
 {
-    return *symbols->next++;
-}
-
-static inline uint32_t
-number_take(runs_state *state, cursor *symbols)
-{
-    unsigned symbol = symbol_take(symbols);
-
-    return state->base[symbol] + bits_take(&state->bits, state->extra[symbol]);
+    return 1u + (symbol >= 4) + (symbol >= 12) + (symbol >= 20);
 }
 
 /* Finds the edges of a column of more than one minor allele, as many as it says. */
@@ -718,52 +708,61 @@ static int
 runs_read(runs_state *state, column *found)
 {
     cursor *lengths, *gaps = state->symbols + GAP;
+    const uint32_t *numbers = state->numbers;
+    const uint8_t *length_symbol;
     uint32_t runs_left, left = UINT32_MAX, at = 0, n_minor = 0;
+    const uint32_t n_rows = (uint32_t) state->n_rows;
     uint16_t *edges = state->edges;
+    bit_reader bits = state->bits;
     unsigned before = 0;
 
     if (found->minor > RARE) {
         cursor *octaves = state->symbols + OCTAVE + found->minor - RARE - 1;
         unsigned octave;
 
-        if (octaves->next == octaves->end || (octave = symbol_take(octaves)) > 14) {
+        if (octaves->next == octaves->end || (octave = *octaves->next++) > 14) {
             return FAE_ERR_CORRUPT;
         }
-        runs_left = (1u << octave) + bits_take(&state->bits, octave);
+        runs_left = (1u << octave) + bits_take(&bits, octave);
         gaps += 5 * (1 + octave);
         lengths = state->symbols + length_context(found->minor, octave);
     } else {
         runs_left = left = found->minor;
         lengths = state->symbols + length_context(found->minor, 0);
     }
-    if (runs_left > (state->n_rows + 1) / 2) {
+    if (runs_left > (n_rows + 1) / 2) {
         return FAE_ERR_CORRUPT;
     }
+    length_symbol = lengths->next;
     while (runs_left-- > 0 && left > 0) {
-        cursor *gap_symbols = gaps + before;
-        uint32_t gap, length = 1;
+        cursor *symbols = gaps + before;
+        uint32_t symbol, length = 1;
 
-        if (gap_symbols->next == gap_symbols->end) {
+        if (symbols->next == symbols->end) {
             return FAE_ERR_CORRUPT;
         }
-        gap = number_take(state, gap_symbols);
+        symbol = *symbols->next++;
+        before = gap_class_of_symbol(symbol);
+        at += (numbers[symbol] >> 8) + bits_take(&bits, numbers[symbol] & 0xff);
         if (left > 1) {
-            if (lengths->next == lengths->end) {
+            if (length_symbol == lengths->end) {
                 return FAE_ERR_CORRUPT;
             }
-            length += number_take(state, lengths);
+            symbol = *length_symbol++;
+            length += (numbers[symbol] >> 8) + bits_take(&bits, numbers[symbol] & 0xff);
         }
-        at += gap;
-        if (at + length > state->n_rows || state->bits.at > state->bits.end) {
+        if (at + length > n_rows || bits.at > bits.end) {
             return FAE_ERR_CORRUPT;
         }
-        *edges++ = (uint16_t) at;
+        edges[0] = (uint16_t) at;
         at += length;
-        *edges++ = (uint16_t) at++;
+        edges[1] = (uint16_t) at++;
+        edges += 2;
         n_minor += length;
         left -= found->minor > RARE ? 0 : length < left ? length : left;
-        before = gap_class(gap);
     }
+    lengths->next = length_symbol;
+    state->bits.at = bits.at;
     found->n_edges = (size_t) (edges - state->edges);
     found->n_minor = n_minor;
     return minor_class(n_minor) == found->minor ? 0 : FAE_ERR_CORRUPT;
@@ -779,7 +778,7 @@ column_read(runs_state *state, column *found)
     if (kinds->next == kinds->end) {
         return FAE_ERR_CORRUPT;
     }
-    kind = symbol_take(kinds);
+    kind = *kinds->next++;
     found->minor = kind / 2;
     found->flipped = kind & 1;
     found->n_minor = found->minor;
@@ -793,7 +792,7 @@ column_read(runs_state *state, column *found)
         if (rows->next == rows->end) {
             return FAE_ERR_CORRUPT;
         }
-        found->row = symbol_take(rows) << row_bits(state->n_rows);
+        found->row = (uint32_t) *rows->next++ << row_bits(state->n_rows);
         found->row += bits_take(&state->bits, row_bits(state->n_rows));
         err = found->row < state->n_rows && state->bits.at <= state->bits.end ? 0 : FAE_ERR_CORRUPT;
     }

@@ -29,6 +29,7 @@ HAPLOTYPES, SAMPLES, UNORDERED = 0, 1, 2
 
 _VALUE_OF_KIND = {KIND_MISSING: MISSING, KIND_FILL: FILL}
 _KIND_OF_VALUE = {value: kind for kind, value in _VALUE_OF_KIND.items()}
+FLAGS = (PHASE, SWAPPED)  # kinds that say something of a call rather than of an allele
 
 FLIP = 0x80  # in a column's rate: 1 is the common bit, so events are zeros
 NEVER = 0x7F  # in a column's rate: no event at all
@@ -75,6 +76,14 @@ class ColumnTable:
     def is_allele(self) -> np.ndarray:
         """Which columns say who has an allele: bool (n_columns,)."""
         return (self.kind != PHASE) & (self.kind < KIND_MISSING)
+
+    @property
+    def value(self) -> np.ndarray:
+        """What an allele is where a column has a 1: int8 (n_columns,). Of a flag, it means nothing."""
+        value = self.kind.view(np.int8).copy()
+        for kind, other in _VALUE_OF_KIND.items():
+            value[self.kind == kind] = other
+        return value
 
     def columns_of(self, sites: slice) -> slice:
         """The columns of sites from one to another."""
@@ -298,7 +307,7 @@ def join(table: ColumnTable, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray
             sites = table.site[columns]
             if not len(columns):
                 continue
-            if kind in (PHASE, SWAPPED):
+            if kind in FLAGS:
                 flags[kind] = np.zeros((table.n_sites, n_samples), bool)
                 flags[kind][sites] = matrix[columns, :: table.rows_per_sample]
                 continue
@@ -309,7 +318,15 @@ def join(table: ColumnTable, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray
                 else:
                     values[there] = np.where(bits, np.int8(_VALUE_OF_KIND.get(kind, kind)), values[there])
     calls = np.stack(slots, axis=2) if table.rows == SAMPLES else slots[0]
-    calls = calls.reshape(table.n_sites, n_samples, table.ploidy)
+    return with_flags(table, calls.reshape(table.n_sites, n_samples, table.ploidy), flags)
+
+
+def with_flags(table: ColumnTable, calls: np.ndarray, flags: dict[int, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Calls and phase from alleles as rows have them and, by kind, which calls (n_sites, n_samples) flag columns name.
+
+    The calls are the array given where no call is to be put in another order.
+    """
+    n_samples = calls.shape[1]
     if table.ploidy == 1:
         return calls, np.zeros((table.n_sites, n_samples), bool)
     phased = np.broadcast_to(table.phased[:, None], (table.n_sites, n_samples))

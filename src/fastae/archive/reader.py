@@ -149,7 +149,7 @@ class Archive:
     def __iter__(self) -> Iterator[np.ndarray]:
         samples = np.arange(self.shape[1])
         for start, stop in zip(self._starts, self._starts[1:], strict=False):  # each block is decoded once
-            yield from self._calls(np.arange(start, stop), samples)[0]
+            yield from self._calls(np.arange(start, stop), samples, with_phase=False)[0]
 
     @property
     def path(self) -> str | os.PathLike[str]:
@@ -181,7 +181,7 @@ class Archive:
         keys[at : at + 1] = [slice(None)] * (3 - len(keys) + n_ellipses)
         variants, keys[0] = _hull(keys[0], self.shape[0], "variants")
         samples, keys[1] = _hull(keys[1], self.shape[1], "samples")
-        return self._calls(variants, samples)[0][tuple(keys)]
+        return self._calls(variants, samples, with_phase=False)[0][tuple(keys)]
 
     def read(self, variants: slice | ArrayLike | None = None, samples: slice | ArrayLike | None = None) -> Cohort:
         """Part of the cohort, with sites and sample names.
@@ -449,11 +449,13 @@ class Archive:
             raise FormatError(f"{self._reader.path} lacks a block that it must have: the archive is corrupt")
         return section
 
-    def _calls(self, variants: np.ndarray, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Calls and phase at the crossings of some variants and samples, in the order given."""
+    def _calls(
+        self, variants: np.ndarray, samples: np.ndarray, *, with_phase: bool = True
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Calls and phase at the crossings of some variants and samples, in the order given; or no phase at all."""
         index = self._reader.index
-        calls = np.full((len(variants), len(samples), index.ploidy), FILL, np.int8)
-        phased = np.zeros((len(variants), len(samples)), bool)
+        calls = np.empty((len(variants), len(samples), index.ploidy), np.int8)
+        phased = np.empty(calls.shape[:2] if with_phase else (0, 0), bool)
         of_window = np.searchsorted(self._starts, variants, side="right") - 1
         of_slab = samples // index.slab_samples
 
@@ -464,6 +466,10 @@ class Archive:
             sites, people = variants[rows] - self._starts[window], samples[columns] - where.start
             first, last = int(sites.min()), int(sites.max()) + 1
             wanted = np.unique(people)
+            at = _cross(rows, columns)
+            source = _cross(_span_of(sites - first), _span_of(np.searchsorted(wanted, people)))
+            in_place = decoder.table.ploidy == index.ploidy and all(isinstance(key, slice) for key in (*at, *source))
+            out = calls[at] if in_place else None
             part, part_phased = decoder.calls(
                 payload,
                 section.latents,
@@ -471,13 +477,16 @@ class Archive:
                 where.stop - where.start,
                 sites=slice(first, last),
                 samples=wanted if len(wanted) < where.stop - where.start else None,
+                out=out,
             )
-            at = _cross(rows, columns)
-            source = _cross(_span_of(sites - first), _span_of(np.searchsorted(wanted, people)))
-            calls[(*at, slice(part.shape[2]))] = part[source]
-            phased[at] = part_phased[source]
+            if part is not out:
+                calls[(*at, slice(part.shape[2]))] = part[source]
+                calls[(*at, slice(part.shape[2], None))] = FILL
+            if with_phase:
+                phased[at] = part_phased[source]
 
-        self._do_all(decode, [(int(w), int(s)) for w in np.unique(of_window) for s in np.unique(of_slab)])
+        windows, slabs = (np.flatnonzero(np.bincount(numbers)).tolist() for numbers in (of_window, of_slab))
+        self._do_all(decode, [(window, slab) for window in windows for slab in slabs])
         return calls, phased
 
     def _do_all(self, work: Callable[..., None], jobs: list[tuple]) -> None:

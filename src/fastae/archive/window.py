@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastae.archive.columns import ColumnTable, join
+from fastae.archive.columns import SAMPLES, ColumnTable, join, with_flags
 from fastae.archive.predictors import autoencoder, frequency, mosaic, pbwt, runs
 from fastae.errors import FormatError
 
-_SORTED = {
-    module.NUMBER: module for module in (pbwt, runs, mosaic)
-}  # predictors that decode some columns or rows by themselves
+# Predictors that decode some columns or rows by themselves
+_SORTED = {module.NUMBER: module for module in (pbwt, runs, mosaic)}
 MAX_BLOCK_CELLS = 1 << 28  # what one block may ask for in memory, be it bits of columns or calls
 
 
@@ -52,6 +51,7 @@ class WindowDecoder:
         *,
         sites: slice | None = None,
         samples: np.ndarray | None = None,
+        out: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Calls (sites, samples, ploidy) and phase (sites, samples) of a block.
 
@@ -67,6 +67,8 @@ class WindowDecoder:
             From one site of the window to another; all, if left out.
         samples : ndarray of int64, optional
             Numbers of samples in the block, ascending; all, if left out.
+        out : ndarray of int8, shape (sites, samples, ploidy), optional
+            Where the calls may be put; then they are this array. A site's calls lie in one piece.
 
         Raises
         ------
@@ -75,12 +77,19 @@ class WindowDecoder:
         """
         if sites is None:
             sites = slice(0, self.table.n_sites)
-        rows = None
+        rows, per_sample = None, self.table.rows_per_sample
         if samples is not None:
-            per_sample = self.table.rows_per_sample
             rows = (samples[:, None] * per_sample + np.arange(per_sample)).ravel()
+        part = self.table.part(sites)
+        if predictor == runs.NUMBER and n_latents == 0 and self.table.rows != SAMPLES:
+            if out is None:
+                n_wanted = n_samples if samples is None else len(samples)
+                out = np.empty((part.n_sites, n_wanted, part.ploidy), np.int8)
+            alleles = out.reshape(part.n_sites, out.shape[1] * part.ploidy)
+            flags = runs.decode_alleles(memoryview(payload), self.table, n_samples * per_sample, sites, rows, alleles)
+            return with_flags(part, out, flags)
         columns = self.table.columns_of(sites)
-        return join(self.table.part(sites), self._bits(payload, n_latents, predictor, n_samples, columns, rows))
+        return join(part, self._bits(payload, n_latents, predictor, n_samples, columns, rows))
 
     def _bits(
         self,

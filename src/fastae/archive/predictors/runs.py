@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastae import _core
-from fastae.archive.columns import ColumnTable
+from fastae.archive.columns import FLAGS, ColumnTable
 from fastae.archive.container import ByteReader, counted
 from fastae.errors import FormatError
 
@@ -57,6 +57,47 @@ def decode(
     return bits.view(np.uint8)
 
 
+def decode_alleles(
+    residual: bytes | memoryview,
+    table: ColumnTable,
+    n_rows: int,
+    sites: slice,
+    rows: np.ndarray | None,
+    out: np.ndarray,
+) -> dict[int, np.ndarray]:
+    """The alleles of some sites, without a detour by bits, where rows are haplotypes.
+
+    Parameters
+    ----------
+    residual, table, n_rows, rows
+        As for `decode`.
+    sites : slice
+        From one site to another.
+    out : ndarray of int8, shape (sites, rows)
+        Takes the alleles. A row lies in one piece.
+
+    Returns
+    -------
+    dict of int to ndarray of bool, shape (sites, samples)
+        By kind, which calls the columns of flags name.
+
+    Raises
+    ------
+    FormatError
+        If the bytes are not such a block.
+    """
+    columns = table.columns_of(sites)
+    kinds, site = table.kind[columns], table.site[columns] - sites.start
+    is_flag = np.logical_or.reduce([kinds == kind for kind in FLAGS])
+    _paint(residual, table, n_rows, columns, rows, np.where(is_flag, -1, site), table.value[columns], out)
+    flags = {}
+    for kind in np.unique(kinds[is_flag]).tolist():
+        flag, ones = np.empty(out.shape, np.int8), np.ones(len(kinds), np.int8)
+        _paint(residual, table, n_rows, columns, rows, np.where(kinds == kind, site, -1), ones, flag)
+        flags[kind] = flag[:, :: table.rows_per_sample].astype(bool)
+    return flags
+
+
 def _streams(table: ColumnTable) -> tuple[np.ndarray, np.ndarray]:
     """Indices of the columns of each stream."""
     return np.flatnonzero(table.is_allele), np.flatnonzero(~table.is_allele)
@@ -85,25 +126,30 @@ def _paint(
     values: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Put the value of each wanted column where it has ones in the row of `out` that is its place."""
+    """Put the value of each wanted column, unless its place is negative, where it has ones in that row of `out`.
+
+    Alleles come first, then what is said of them; all else is 0.
+    """
     if n_rows > MAX_ROWS:
         raise FormatError(f"a block has {n_rows} rows, {MAX_ROWS} are the most: the archive is corrupt")
+    if rows is not None and len(rows) > FOLLOWED_ROWS:
+        all_rows = np.empty((len(out), n_rows), np.int8)
+        _paint(residual, table, n_rows, columns, None, places, values, all_rows)
+        out[:] = all_rows[:, rows]
+        return
     reader = ByteReader(residual, "block")
     streams = [reader.take(reader.count()), reader.take(reader.left)]
-    for stream, members in zip(streams, _streams(table), strict=True):
+    for number, (stream, members) in enumerate(zip(streams, _streams(table), strict=True)):
         if not len(members) and len(stream):
             raise FormatError("a block has bytes for columns that its window does not have: the archive is corrupt")
         first, last = np.searchsorted(members, [columns.start, columns.stop]).tolist()
-        if first == last or not out.shape[1]:
-            continue
-        wanted = members[first:last] - columns.start
-        source = np.frombuffer(stream, np.uint8)
-        if rows is None or len(rows) <= FOLLOWED_ROWS:
+        wanted = slice(None) if last - first == len(places) else members[first:last] - columns.start
+        there = places[wanted]
+        if number == 0:
+            bare = np.ones(len(out), bool)
+            bare[there[there >= 0]] = False
+            out[bare] = 0
+        if out.shape[1] and (there >= 0).any():
             at = None if rows is None else rows.astype(np.uint32)
-            _core.runs_decode(source, len(members), n_rows, first, at, places[wanted], values[wanted], False, out)
-        else:
-            bits = np.empty((last - first, n_rows), np.int8)
-            _core.runs_decode(
-                source, len(members), n_rows, first, None, np.arange(last - first), values[wanted], False, bits
-            )
-            out[places[wanted]] = bits[:, rows]
+            source = np.frombuffer(stream, np.uint8)
+            _core.runs_decode(source, len(members), n_rows, first, at, there, values[wanted], number == 1, out)
