@@ -388,4 +388,18 @@ int fae_mosaic_encode(const uint8_t *calls, const uint8_t *kinds, size_t n_sites
 int fae_mosaic_decode(const uint8_t *src, size_t src_len, const uint8_t *kinds, size_t n_sites, size_t n_samples,
     size_t first, size_t last, void *work, uint8_t *calls);
 
+/* ---- positions, SNP alleles and numbered IDs of sites (sites.c) ------------------------------------------------------ */
+#define FAE_SITES_OTHER 16  /* in place of a pair of bases, for alleles that are none */
+#define FAE_SITES_SERIES 64 /* most series */
+/* Bytes of scratch, aligned as malloc does. */
+size_t fae_sites_work(void);
+/* n sites: gaps (n) of positions, above -2^31; pairs (n) of bases, 4 ref + alt or FAE_SITES_OTHER; ids (n), each in one of
+ * 1..FAE_SITES_SERIES series of widths[s] >= 1 numbers from starts[s] on, which ascend, do not overlap and end below 2^32.
+ * -> dst[0..*out_len). FAE_ERR_CAPACITY (try again with twice the buffer). */
+int fae_sites_encode(const int32_t *gaps, const uint8_t *pairs, const uint32_t *ids, size_t n, const uint32_t *starts,
+    const uint32_t *widths, size_t n_series, void *work, uint8_t *dst, size_t dst_len, size_t *out_len);
+/* FAE_ERR_CORRUPT; FAE_ERR_TRUNCATED. */
+int fae_sites_decode(const uint8_t *src, size_t src_len, size_t n, const uint32_t *starts, const uint32_t *widths,
+    size_t n_series, void *work, int32_t *gaps, uint8_t *pairs, uint32_t *ids);
+
 #endif

@@ -11,6 +11,7 @@ import reference_gaps
 import reference_mosaic
 import reference_pbwt
 import reference_runs
+import reference_sites
 
 from fastae.rans import FrequencyTable  # §2.2 has its own tests
 
@@ -109,27 +110,31 @@ def read_container(data):
 def read_sites(data, n_sites):
     """§5.2"""
     outer = Bytes(data)
-    flags, apart = outer.u8(), {}
-    if flags & 1:
-        numbers = zip(*(outer.packed_array(n_sites) for _ in range(4)), strict=True)
-        numbers = [int.from_bytes(bytes(number), "little") for number in numbers]
-        apart[2] = [f"rs{number}" if number else "." for number in numbers]
-    if flags & 2:
-        pairs = outer.packed_array(n_sites)
-        apart[3], apart[4] = (["ACGT"[pair // 4] for pair in pairs], ["ACGT"[pair % 4] for pair in pairs])
+    long_positions, prefix = outer.u8(), outer.text()
+    series, end = [], 0
+    for _ in range(outer.varint()):
+        start = end + outer.varint()
+        end = start + outer.varint() + 1
+        series.append((start, end - start))
+    gaps, pairs, ids = reference_sites.decode(outer.counted(), n_sites, series)
     source = Bytes(unfold(outer.rest()))
-    columns = []
-    for number in range(8):
-        part = Bytes(source.counted())
-        if number in apart:
-            assert part.rest() == b""
-            columns.append(apart[number])
-        elif number == 1:
-            positions = [part.zigzag() for _ in range(n_sites)]
-            columns.append(np.cumsum(positions).tolist())
-        else:
-            columns.append(part.rest().decode("utf-8", "surrogateescape").split("\n"))
-    return columns
+    parts = [source.counted() for _ in range(8)]
+    assert source.rest() == b""
+
+    def texts(number, m):
+        lines = parts[number].decode("utf-8", "surrogateescape").split("\n")
+        return iter(lines * m if len(lines) == 1 else lines)
+
+    if long_positions:
+        steps = Bytes(parts[1])
+        gaps = [steps.zigzag() for _ in range(n_sites)]
+    others, named = pairs.count(16), ids.count(1)
+    written = {2: texts(2, named), 3: texts(3, others), 4: texts(4, others)}
+    ids = ["." if i == 0 else next(written[2]) if i == 1 else f"{prefix}{i - 2}" for i in ids]
+    ref = [next(written[3]) if pair == 16 else "ACGT"[pair // 4] for pair in pairs]
+    alt = [next(written[4]) if pair == 16 else "ACGT"[pair % 4] for pair in pairs]
+    chrom, *rest = (list(texts(number, n_sites)) for number in (0, 5, 6, 7))
+    return [chrom, np.cumsum(gaps).tolist(), ids, ref, alt, *rest]
 
 
 def read_columns(data, n_sites):

@@ -6,7 +6,6 @@ import os
 import struct
 import zlib
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,9 +25,6 @@ from fastae.archive.container import (
     encode_text,
     varint,
 )
-from fastae.archive.packing import pack_array
-from fastae.archive.sites import decode_sites, encode_sites
-from fastae.cohort import Sites
 from fastae.errors import ChecksumError, FormatError, VersionError
 
 # ---- numbers and texts -------------------------------------------------------------------------------
@@ -98,42 +94,6 @@ def test_compressed_bytes_that_are_none_are_refused():
     for data in (b"\5", b"\5\xff\xff\xff", varint(5) + bytes(20)):
         with pytest.raises(FormatError, match="does not decompress"):
             decompress(data, "test")
-
-
-# ---- site columns ------------------------------------------------------------------------------------
-
-
-def raw_sites(n_sites, texts=b"a\nb", positions=b"\2\2", end=b""):
-    parts = [texts, positions, *[texts] * 6]
-    return b"\0" + compress(b"".join(map(counted, parts)) + end), n_sites
-
-
-def test_sites_come_back_wherever_they_lie():
-    sites = Sites.numbered(5)
-    sites.pos[:] = [7, 2**62 - 1, 0, 2**62 - 1, 3]
-    sites.info[3] = "\udcff=é"
-    back = decode_sites(encode_sites(sites), 5)
-    assert back.pos.tolist() == sites.pos.tolist()
-    assert back.info == sites.info
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (raw_sites(3), "hold 2 values for 3 sites"),
-        (raw_sites(1), "hold 2 values for 1 sites"),
-        (raw_sites(2, positions=b"\2"), "needs 1 more bytes"),
-        (raw_sites(2, positions=b"\2\2\2"), "1 bytes too many"),
-        (raw_sites(2, positions=b"\2\3"), "lie where no site can"),  # 1, then 2 before it
-        (raw_sites(2, positions=varint(2**63 - 2) * 2), "lie where no site can"),
-        (raw_sites(2, end=b"\0"), "1 bytes too many"),
-        (raw_sites(2, texts=b"\n" * 1_000_000), "hold 1000001 values for 2 sites"),
-    ],
-)
-def test_sites_of_another_number_are_refused(data, message):
-    assert len(decode_sites(*raw_sites(2))) == 2
-    with pytest.raises(FormatError, match=message):
-        decode_sites(*data)
 
 
 # ---- sections, index, footer -------------------------------------------------------------------------
@@ -316,42 +276,3 @@ def test_files_are_closed_after_a_refusal(tmp_path):
             open_archive(tmp_path / "a")
     if before is not None:
         assert len(os.listdir("/proc/self/fd")) == before
-
-
-def test_text_columns_of_one_empty_text_come_back():
-    sites = Sites([""], np.zeros(1, np.int64), [""], [""], [""], [""], [""], [""])
-    assert decode_sites(encode_sites(sites), 1).columns()[2:] == sites.columns()[2:]
-
-
-def snps(ids, refs, alts):
-    sites = Sites.numbered(len(ids))
-    sites.id[:], sites.ref[:], sites.alt[:] = ids, refs, alts
-    return sites
-
-
-@pytest.mark.parametrize("flags", [0, 1, 2, 3])
-def test_numbered_ids_and_bases_come_back_as_the_texts_they_were(flags):
-    ids = ["rs1", ".", "rs4294967295" if flags & 1 == 0 else "rs3999999999"]
-    sites = snps(ids, ["A", "C", "T"], ["G", "T", "A" if flags & 2 else "a"])
-    data = encode_sites(sites)
-    assert data[0] == flags
-    assert [column[:] for column in decode_sites(data, 3).columns() if isinstance(column, list)] == [
-        column for column in sites.columns() if isinstance(column, list)
-    ]
-
-
-@pytest.mark.parametrize("odd", ["rs01", "rs0", "rs", "RS1", "rs1;rs2", "rs+1", "rs9999999999", "rs１", ""])
-def test_ids_that_no_number_gives_back_stay_text(odd):
-    sites = snps(["rs7", odd], ["A", "A"], ["G", "G"])
-    data = encode_sites(sites)
-    assert data[0] == 2
-    assert decode_sites(data, 2).id == ["rs7", odd]
-
-
-def test_sites_of_unknown_flags_or_bases_are_refused():
-    data = encode_sites(snps(["rs7"] * 2, ["A", "C"], ["G", "T"]))
-    with pytest.raises(FormatError, match="flags 4"):
-        decode_sites(b"\4" + data[1:], 2)
-    pair = data.index(pack_array(np.array([2, 7], np.uint8)))
-    with pytest.raises(FormatError, match="beyond T and T"):
-        decode_sites(data[:pair] + pack_array(np.array([16, 16], np.uint8)) + data[pair:], 2)

@@ -93,13 +93,11 @@ def test_golden_archives_hold_the_files_they_were_made_from(name):
 
 
 def test_golden_archives_have_every_kind_of_block():
-    layouts, predictors, codebooks, flags = set(), set(), set(), set()
+    layouts, predictors, codebooks = set(), set(), set()
     for path in GOLDEN.glob("*.fae"):
         index = reference_archive.read_container(path.read_bytes())
         for (kind, *_), (payload, predictor, n_latents) in index.sections.items():
             layouts |= {payload[0]} if kind == container.COLUMNS else set()
-            flags |= {payload[0]} if kind == container.SITES else set()
             predictors |= {predictor} if kind == container.BLOCK else set()
             codebooks |= {n_latents > 0} if kind == container.MODEL else set()
     assert (layouts, predictors, codebooks) == ({0, 1, 2}, {0, 1, 2, 3, 4}, {False, True})
-    assert flags >= {1, 3}

@@ -254,3 +254,12 @@ MOSAIC_RARITIES: int
 
 def mosaic_encode(calls: U8, kinds: U8, rarity: int, dst: U8) -> int: ...  # bytes, -1 = dst too small
 def mosaic_decode(src: U8, kinds: U8, first: int, last: int, calls: U8) -> None: ...  # last - first sites
+
+# sites: gaps of positions; 4 * ref + alt, or SITES_OTHER; numbers of IDs, each in one of some series of numbers
+SITES_OTHER: int
+SITES_SERIES: int
+
+def sites_encode(
+    gaps: I32, pairs: U8, ids: U32, starts: U32, widths: U32, dst: U8
+) -> int: ...  # bytes, -1 = dst too small
+def sites_decode(src: U8, starts: U32, widths: U32, gaps: I32, pairs: U8, ids: U32) -> None: ...
