@@ -3,9 +3,9 @@ cdef extern from "fastae.h" nogil:
     int FAE_SITES_OTHER
     int FAE_SITES_SERIES
     size_t fae_sites_work()
-    int fae_sites_encode(const int32_t *gaps, const uint8_t *pairs, const uint32_t *ids, size_t n, const uint32_t *starts,
-                         const uint32_t *widths, size_t n_series, void *work, uint8_t *dst, size_t dst_len,
-                         size_t *out_len)
+    int fae_sites_encode(const int32_t *gaps, const uint8_t *pairs, const uint32_t *ids, size_t n,
+                         const uint32_t *starts, const uint32_t *widths, size_t n_series, void *work, uint8_t *dst,
+                         size_t dst_len, size_t *out_len)
     int fae_sites_decode(const uint8_t *src, size_t src_len, size_t n, const uint32_t *starts, const uint32_t *widths,
                          size_t n_series, void *work, int32_t *gaps, uint8_t *pairs, uint32_t *ids)
 
