@@ -2,6 +2,7 @@
 """Any cohort comes back from an archive exactly, however it is cut into blocks and whoever predicts them."""
 
 import os
+from dataclasses import replace
 
 import cohorts
 import numpy as np
@@ -359,3 +360,19 @@ def test_a_path_of_bytes_names_the_same_file(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     with open_archive(os.fsencode(tmp_path / "a")) as archive:
         assert archive[0, :, 0].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("n_sites", "windows"), [(250, [128, 122]), (288, [128, 160]), (289, [128, 128, 33]), (30, [30])]
+)
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_last_window_of_few_sites_joins_the_one_before(tmp_path, monkeypatch, rng, n_sites, windows, streamed):
+    monkeypatch.setitem(PRESETS, "default", replace(PRESETS["default"], most_variants=128))
+    cohort = Cohort.from_arrays(rng.integers(0, 2, (n_sites, 6, 2), dtype=np.int8))
+    write_archive(tmp_path / "a.fae", cohort.to_stream(50) if streamed else cohort)
+    with open_archive(tmp_path / "a.fae") as archive:
+        assert [window.n_sites for window in archive._reader.index.windows] == windows
+        np.testing.assert_array_equal(archive[:], cohort.call_genotype)
+    write_archive(tmp_path / "a.fae", cohort, block_variants=128)
+    with open_archive(tmp_path / "a.fae") as archive:
+        assert max(window.n_sites for window in archive._reader.index.windows) <= 128

@@ -57,7 +57,7 @@ def write_archive(
         that one wherever a block has anything to predict.
     block_variants, block_samples : int
         Most sites and samples of a block, the unit of random access. By default 8192 sites (fast), 32,768
-        (default) or 65,536 (max), fewer where the samples are so many that memory would not hold a window of them, and
+        (default) or 65,536 (max), up to a quarter more in the last one, fewer where the samples are so many that memory would not hold a window of them, and
         all samples, up to 32,767. 2048 sites and 256 samples where ``"frequency"`` or ``"autoencoder"`` is named.
     n_threads : int
     seed : int
@@ -103,6 +103,7 @@ def write_archive(
     if predictor != "auto":
         plan = replace(plan, predictors=(predictor,))
     usual_variants, usual_samples = plan.block_shape(n_samples)
+    stub = usual_variants // 4 if block_variants is None else 0
     block_variants = usual_variants if block_variants is None else block_variants
     block_samples = usual_samples if block_samples is None else block_samples
     block_variants = _validate.integer(block_variants, 1, container.MAX_WINDOW_SITES, name="block_variants")
@@ -126,7 +127,7 @@ def write_archive(
         writer.add(container.SAMPLES, compress(b"".join(counted(encode_text(name)) for name in cohort.samples)))
         windows = cohort.to_stream(block_variants) if isinstance(cohort, Cohort) else cohort.rebatch(block_variants)
         n_done = 0
-        checked = _holdable(windows, cohort.samples)
+        checked = _holdable(_without_stub(windows, stub), cohort.samples)
         for coded in _code_in_order(checked, index.slab_samples, plan, seed, n_threads):
             number = len(index.windows)
             index.windows.append(coded.window)
@@ -174,6 +175,20 @@ def _code_in_order(
                 yield from pending.popleft().result()
         while pending:
             yield from pending.popleft().result()
+
+
+def _without_stub(windows: Iterable[Cohort], stub: int) -> Iterator[Cohort]:
+    """The same windows, the last one joined to that before it if it has no more than `stub` sites."""
+    held: Cohort | None = None
+    for window in windows:
+        if held is not None and window.n_variants <= stub:
+            if held.n_variants + window.n_variants <= container.MAX_WINDOW_SITES:
+                held, window = None, Cohort.concatenate([held, window])
+        if held is not None:
+            yield held
+        held = window
+    if held is not None:
+        yield held
 
 
 def _holdable(windows: Iterable[Cohort], samples: list[str]) -> Iterator[Cohort]:
