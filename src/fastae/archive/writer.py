@@ -57,7 +57,8 @@ def write_archive(
         that one wherever a block has anything to predict.
     block_variants, block_samples : int
         Most sites and samples of a block, the unit of random access. By default 8192 sites (fast), 32,768
-        (default) or 65,536 (max), up to a quarter more in the last one, fewer where the samples are so many that memory would not hold a window of them, and
+        (default) or 65,536 (max), up to a quarter more in the last one of less than 65,536, fewer where the samples
+        are so many that memory would not hold a window of them, and
         all samples, up to 32,767. 2048 sites and 256 samples where ``"frequency"`` or ``"autoencoder"`` is named.
     n_threads : int
     seed : int
