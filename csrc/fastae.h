@@ -269,36 +269,24 @@ int fae_gaps_encode(const uint32_t *positions, const uint32_t *counts, const uin
 int fae_gaps_decode(const uint8_t *src, size_t src_len, const uint32_t *n_cells, const uint8_t *rates, size_t n_classes,
     size_t n_events, uint32_t *positions, uint32_t *counts);
 
-/* ---- predicted bits and their errors (residual.c) ------------------------------------------------------------------ */
-/* scores (n_rows, n_cols) of the integer decoder -> classes (n_rows, n_cols): bit 7 is the predicted bit, score > 0; the
- * low bits are the class, groups[col] * n_levels + min(n_levels - 1, (|score| * multiplier) >> shift), which the caller
- * keeps below FAE_RESIDUAL_MAX_CLASSES. */
-#define FAE_RESIDUAL_MAX_CLASSES 128
-void fae_residual_classify(const int32_t *scores, size_t n_rows, size_t n_cols, const uint8_t *groups, size_t n_levels,
-    uint32_t multiplier, int32_t shift, uint8_t *classes);
-
-/* A cell's event, "the bit is not the predicted one", is coded in the context of its class, the events of the two rows
- * above in its column (0, 1, 2) and those among the 8 cells before it in its row (0, 1, 2 or more):
- * context = (class * 3 + above) * 3 + before, below n_classes * FAE_RESIDUAL_N_NEIGHBOURS.
- * rates (one per context, 0..127) are probabilities of an event: 1 / (1 + exp(-(rate - 96) / 8)), in 15 bits. */
-#define FAE_RESIDUAL_N_NEIGHBOURS 9
-/* Adds to cells and events (one per context). history is scratch of n_cols. bits are 0 or 1. */
-void fae_residual_count(const uint8_t *classes, const uint8_t *bits, size_t n_rows, size_t n_cols, uint8_t *history,
-    uint64_t *cells, uint64_t *events);
-/* Writes dst[0..*out_len). contexts is scratch of n_rows * n_cols. FAE_ERR_TABLE (a rate above 127), FAE_ERR_CAPACITY. */
-int fae_residual_encode(const uint8_t *classes, const uint8_t *bits, size_t n_rows, size_t n_cols, const uint8_t *rates,
-    size_t n_contexts, uint8_t *history, uint16_t *contexts, uint8_t *dst, size_t dst_len, size_t *out_len);
-/* The inverse. FAE_ERR_TABLE, FAE_ERR_TRUNCATED, FAE_ERR_CORRUPT. */
-int fae_residual_decode(const uint8_t *src, size_t src_len, const uint8_t *classes, size_t n_rows, size_t n_cols,
-    const uint8_t *rates, size_t n_contexts, uint8_t *history, uint8_t *bits);
-
 /* ---- columns by the positional Burrows-Wheeler transform (pbwt.c) --------------------------------------------------- */
+/* What a decoder makes of rows' latents, for some columns, the guided ones: which rows are the likelier to have a 1. Its
+ * outputs belong to the guided columns in their order. */
+typedef struct {
+    const uint8_t *leans;   /* (n_outputs, n_codes) 1 where rows of a code lean to a 1, otherwise 0 */
+    const uint16_t *codes;  /* (n_rows) each below n_codes */
+    const uint16_t *rows;   /* (n_rows) the rows, those of like codes together: their order before the first column */
+    uint8_t *guided; /* (n_columns) 1 for n_outputs columns, otherwise 0; decoding: found as far as is decoded */
+    size_t n_outputs, n_codes;
+} fae_pbwt_guide;
+
 /* A matrix of bits, and the column at which its wings start: one goes on to the last column, the other back to the first,
  * and either has none where start is n_columns or 0. */
 typedef struct {
     size_t n_columns;
     size_t n_rows; /* 1..65535 */
-    size_t start;  /* 0..n_columns */
+    size_t start; /* 0..n_columns */
+    const fae_pbwt_guide *guide; /* or NULL; with one, start is 0 and all rows are decoded */
 } fae_pbwt_shape;
 
 /* Bytes of scratch, aligned as malloc does, where n_wanted rows are decoded (0: all, or encoding). */
@@ -331,14 +319,14 @@ void fae_phase_greedy(uint8_t *bits, const uint8_t *calls, size_t n_columns, siz
 /* Columns packed by row, 64 a word, the first in the lowest bit. */
 #define FAE_PHASE_MAX_BEAM 16
 typedef struct {
-    size_t n_samples;          /* >= 2, and no more than 32767 where there are orders */
-    size_t n_columns;          /* n_words = ceil(n_columns / 64) */
-    const uint64_t *words;     /* (2 * n_samples, n_words) bits of all haplotypes */
+    size_t n_samples; /* >= 2, and no more than 32767 where there are orders */
+    size_t n_columns; /* n_words = ceil(n_columns / 64) */
+    const uint64_t *words; /* (2 * n_samples, n_words) bits of all haplotypes */
     const uint64_t *swappable; /* (n_samples, n_words) which calls are */
-    const uint64_t *unknown;   /* (n_samples, n_words) */
-    const uint16_t *orders;    /* (n_words + 1, 2, 2 * n_samples), or NULL: the panel is everyone else */
-    size_t n_nearest;          /* with orders: so many on either side in each make up the panel */
-    size_t beam;               /* 1..FAE_PHASE_MAX_BEAM hypotheses are kept */
+    const uint64_t *unknown; /* (n_samples, n_words) */
+    const uint16_t *orders; /* (n_words + 1, 2, 2 * n_samples), or NULL: the panel is everyone else */
+    size_t n_nearest; /* with orders: so many on either side in each make up the panel */
+    size_t beam; /* 1..FAE_PHASE_MAX_BEAM hypotheses are kept */
 } fae_phase;
 
 /* words (n_rows, n_words) -> orders (n_words + 1, 2, n_rows): before each word and after the last, the rows in the order of

@@ -25,6 +25,7 @@ typedef struct {
     uint32_t n_minor; /* a decoder knows it after the cells, but RARE or fewer at once */
     uint32_t n_runs; /* of minor alleles, in the order of rows; not said of RARE or fewer */
     uint32_t row; /* of a single one */
+    unsigned guided; /* whether the guide has an output for it */
 } column_head;
 
 static inline unsigned
@@ -68,9 +69,14 @@ typedef struct {
     uint16_t *ones_since;
     uint16_t *edges; /* (n_edges) positions where minor runs begin and end, by turns */
     size_t n_edges;
-    uint8_t *match; /* (n_rows) the class of a position: time - since below 8, 16, ..., 512, or more */
+    uint8_t
+        *match; /* (n_rows) the class of a position: time - since below 8, 16, ..., 512, or more; where rows lean, half
+                     * of that, and 4 more where they lean to the minor allele */
     uint16_t *counts; /* (n_rows / WORD + 1, MATCHES) positions of each class before a word */
     uint8_t *bits; /* (n_rows) a column, or its minor alleles in the present order */
+    const fae_pbwt_guide *guide; /* or NULL */
+    size_t n_guided; /* columns so far */
+    const uint8_t *leans; /* (n_codes) of the guide for this column, or NULL where it has none or rows lean alike */
     pbwt_model *model;
     pbwt_model *learnt; /* after the lead */
     uint8_t *lead_bits; /* (n_kept, n_rows / 8) the lead's columns that changed the order, a bit for each row */
@@ -146,7 +152,7 @@ static void
 order_start(pbwt_state *state)
 {
     for (size_t i = 0; i < state->n_rows; i++) {
-        state->order[i] = (uint16_t) i;
+        state->order[i] = state->guide != NULL ? state->guide->rows[i] : (uint16_t) i;
         state->since[i] = 0;
     }
     state->time = 0;
@@ -158,6 +164,7 @@ state_start(pbwt_state *state, void *work, const fae_pbwt_shape *shape, const ui
 {
     state_place(state, work, shape, n_wanted);
     state->rows = rows;
+    state->guide = shape->guide;
     order_start(state);
     model_reset(state->model);
 }
@@ -229,6 +236,28 @@ head_code(range_coder *coder, pbwt_model *model, size_t n_rows, column_head *hea
     return 0;
 }
 
+/* Codes whether a column is guided, and looks up what its guide says. */
+static int
+guide_code(pbwt_state *state, range_coder *coder, column_head *head)
+{
+    const fae_pbwt_guide *guide = state->guide;
+
+    state->leans = NULL;
+    if (guide == NULL) {
+        return 0;
+    }
+    head->guided = bit_code(coder, &state->model->guided[head->minor_class], head->guided);
+    if (head->guided) {
+        const uint8_t *leans = guide->leans + state->n_guided * guide->n_codes;
+
+        if (state->n_guided++ == guide->n_outputs) {
+            return FAE_ERR_CORRUPT;
+        }
+        state->leans = memchr(leans, leans[0] ^ 1, guide->n_codes) != NULL ? leans : NULL;
+    }
+    return 0;
+}
+
 /* The cells found are those that the head spoke of. */
 static int
 head_check(const pbwt_state *state, column_head *head)
@@ -247,7 +276,7 @@ head_check(const pbwt_state *state, column_head *head)
 }
 
 static void
-levels_choose(pbwt_model *model, const column_head *head, cell_model **levels)
+levels_choose(pbwt_model *model, const column_head *head, int leans, cell_model **levels)
 {
     unsigned kind = head->minor_class - 2, group = 0;
 
@@ -257,9 +286,9 @@ levels_choose(pbwt_model *model, const column_head *head, cell_model **levels)
         kind = RARE - 1 + (head->minor_class - RARE - 1) * RUN_OCTAVES + octave;
         group = 1 + octave;
     }
-    levels[0] = &model->of_kind[kind];
-    levels[1] = &model->of_group[group];
-    levels[2] = &model->of_all;
+    levels[0] = &model->of_kind[leans][kind];
+    levels[1] = &model->of_group[leans][group];
+    levels[2] = &model->of_all[leans];
 }
 
 /* A run begins the sooner the more of them are left for the cells that are: costs times

@@ -5,7 +5,7 @@
 
 /* Classes and counts of the present order. */
 static TARGET void
-ISA(measure)(pbwt_state *state)
+ISA(measure)(pbwt_state *state, unsigned flipped)
 {
     const size_t n = state->n_rows;
     const uint16_t time = (uint16_t) state->time;
@@ -25,6 +25,11 @@ ISA(measure)(pbwt_state *state)
         }
         match[i] = (uint8_t) longer;
     }
+    for (size_t i = 0; state->leans != NULL && i < n; i++) {
+        unsigned leans = state->leans[state->guide->codes[state->order[i]]] ^ flipped;
+
+        match[i] = (uint8_t) (match[i] / 2 + MATCHES / 2 * leans);
+    }
     memset(counts, 0, MATCHES * sizeof *counts);
     for (size_t word = 0; word < n / WORD; word++, match += WORD, counts += MATCHES) {
         uint64_t packed = 0; /* a byte for each class */
@@ -36,7 +41,7 @@ ISA(measure)(pbwt_state *state)
             counts[MATCHES + m] = (uint16_t) (counts[m] + (packed >> (8 * m) & 0xff));
         }
     }
-    state->measured = 1;
+    state->measured = state->leans == NULL;
 }
 
 /* Positions of each class before a position. */
@@ -400,11 +405,14 @@ ISA(column)(pbwt_state *state, range_coder *coder, column_head *head)
     cell_model *levels[LEVELS];
     int err = head_code(coder, state->model, state->n_rows, head);
 
+    if (!err) {
+        err = guide_code(state, coder, head);
+    }
     if (!err && head->minor_class > 1) {
-        if (!state->measured) {
-            ISA(measure)(state);
+        if (!state->measured || state->leans != NULL) {
+            ISA(measure)(state, head->flipped);
         }
-        levels_choose(state->model, head, levels);
+        levels_choose(state->model, head, state->leans != NULL, levels);
         ISA(cells)(state, coder, head, levels);
         err = head_check(state, head);
     }
@@ -486,6 +494,7 @@ ISA(encode_wing)(pbwt_state *state, const pbwt_wing *wing, const uint8_t *bits, 
         for (size_t i = 0; i < state->n_rows; i++) {
             n_ones += bits[i] & 1;
         }
+        head.guided = state->guide != NULL && state->guide->guided[column];
         head.flipped = 2 * n_ones > state->n_rows;
         head.n_minor = head.flipped ? (uint32_t) state->n_rows - n_ones : n_ones;
         if (head.n_minor == 1) {
@@ -526,6 +535,9 @@ ISA(decode_wing)(pbwt_state *state, const pbwt_wing *wing, const uint8_t *src, s
 
         if (err || coder.corrupt) {
             return err ? err : FAE_ERR_CORRUPT;
+        }
+        if (state->guide != NULL) {
+            state->guide->guided[column] = (uint8_t) head.guided;
         }
         if (coder.at - 8 > src_len) {
             return FAE_ERR_TRUNCATED;

@@ -182,37 +182,32 @@ def read_gaps(data, columns, n_rows):
     return bits
 
 
-def read_model(data, n_latents, columns):
+def read_model(data, n_latents):
     """§5.6 and the codebook of §5.7."""
     source = Bytes(data[n_latents:])
-    model = SimpleNamespace(max_rate=source.u8(), latent_bits=source.u8(), codebook=None)
+    model = SimpleNamespace(latent_bits=source.u8())
     n_hidden = source.varint()
-    model.outputs = [i for i, column in enumerate(columns) if column[3] <= model.max_rate]
-    model.sizes = [source.varint() for _ in range(n_hidden + 1)] + [len(model.outputs)]
+    model.sizes = [source.varint() for _ in range(n_hidden + 2)]
     pairs = [(source.varint(), source.varint()) for _ in range(n_hidden)]
     model.multipliers, model.shifts = [m for m, _ in pairs], [s for _, s in pairs]
     weights = [source.packed_array(a * b) for a, b in zip(model.sizes[:-1], model.sizes[1:], strict=True)]
     model.weights = np.concatenate([np.array(w) for w in weights]) - 128
     biases = [source.zigzag() for _ in range(sum(model.sizes[1:-1]))]
-    step = source.varint()
-    model.biases = np.array(biases + [(y - 128) * step for y in source.packed_array(len(model.outputs))])
-    model.groups = source.packed_array(len(model.outputs))
-    model.m, model.sigma = source.varint(), source.varint()
-    model.rates = source.packed_array(720)
+    model.biases = np.array(biases + [0] * model.sizes[-1])
     assert source.rest() == b""
-    if n_latents:
-        book = Bytes(data[:n_latents])
-        n = book.varint()
-        model.table, used = FrequencyTable.from_bytes(data[book.at : n_latents])
-        book.take(used)
-        codes = unpacked(book.rest(), n * model.sizes[0], model.latent_bits)
-        model.codebook = np.array(codes).reshape(n, model.sizes[0])
+    book = Bytes(data[:n_latents])
+    n = book.varint()
+    model.table, used = FrequencyTable.from_bytes(data[book.at : n_latents])
+    book.take(used)
+    codes = unpacked(book.rest(), n * model.sizes[0], model.latent_bits)
+    model.codebook = np.array(codes).reshape(n, model.sizes[0])
+    scores = reference_coders.intdec_scores(model, model.codebook).T.astype(int)
+    model.leans = (2 * scores > (scores.max(axis=1) + scores.min(axis=1))[:, None]).astype(np.uint8)
     return model
 
 
 def read_latents(data, model, n_rows):
-    if model.codebook is None:
-        return np.array(unpacked(data, n_rows * model.sizes[0], model.latent_bits)).reshape(n_rows, model.sizes[0])
+    """§5.7: each row's number in the codebook."""
     source = Bytes(data)
     magnitudes = source.stream(source.counted(), n_rows, model.table)
     widths = [max(magnitude // 2 - 1, 0) for magnitude in magnitudes]
@@ -221,30 +216,14 @@ def read_latents(data, model, n_rows):
     for magnitude, width in zip(magnitudes, widths, strict=True):
         rest = sum(next(bits) << i for i in range(width))
         numbers.append(((2 + magnitude % 2) << width | rest) - 1 if magnitude else 0)
-    return model.codebook[numbers]
+    return np.array(numbers, int)
 
 
-def read_cells(data, latents, model):
-    """§5.6: bits (n_outputs, n_rows)."""
-    scores = reference_coders.intdec_scores(model, latents)
-    n_rows, n_outputs = scores.shape
-    order = sorted(range(n_rows), key=lambda row: latents[row].tolist())
-    errors = np.zeros((n_rows, n_outputs), int)  # in coded order
-    bits = np.zeros((n_outputs, n_rows), int)
-    coder = reference_gaps.RansDecoder(data)
-    for place, row in enumerate(order):
-        for output in range(n_outputs):
-            z = int(scores[row, output])
-            number = 16 * model.groups[output] + min(15, abs(z) * model.m >> model.sigma)
-            above = errors[max(place - 2, 0) : place, output].sum()
-            before = min(errors[place, max(output - 8, 0) : output].sum(), 2)
-            f = reference_gaps.EVENT_FREQUENCY[model.rates[(number * 3 + above) * 3 + before]]
-            error = coder.slot(15) < f
-            coder.advance(*(0, f) if error else (f, 2**15 - f), 15)
-            errors[place, output] = error
-            bits[output, row] = (z > 0) ^ error
-    assert coder.is_done()
-    return bits
+def guides(model, numbers):
+    """§5.6: what guides the stream of alleles, and that of all else."""
+    codes = model.codebook[numbers].tolist()
+    rows = np.array(sorted(range(len(codes)), key=lambda row: codes[row]))
+    return [SimpleNamespace(leans=leans, codes=numbers, rows=rows) for leans in (model.leans, model.leans[:0])]
 
 
 def read_wings(data, n_columns, n_rows):
@@ -293,6 +272,21 @@ def read_mosaic(data, rows, columns, n_sites, n_rows):
     return [bits[i] for i in range(len(columns))]
 
 
+def read_guided(data, columns, model, numbers):
+    """§5.6: bits (n_columns, n_rows)."""
+    source = Bytes(data)
+    bits = [None] * len(columns)
+    streams = (source.counted(), True), (source.rest(), False)
+    for (stream, wanted), guide in zip(streams, guides(model, numbers), strict=True):
+        members = [i for i, (_, _, kind, *_) in enumerate(columns) if (1 <= kind <= 126) == wanted]
+        assert members or not stream
+        if members:
+            found = reference_pbwt.decode_guided(stream, len(members), guide)
+            for i, row_bits in zip(members, found, strict=True):
+                bits[i] = row_bits
+    return bits
+
+
 def read_calls(bits, rows, usual, columns, n_sites, n_samples, ploidy):
     """§5.4: calls (n_sites, n_samples, ploidy) and phase (n_sites, n_samples)."""
     calls = np.zeros((n_sites, n_samples, ploidy), np.int8)
@@ -334,7 +328,7 @@ def read_archive(data):
         rows, usual, columns = read_columns(index.sections[3, number, 0][0], window.n_sites)
         if (4, number, 0) in index.sections:
             model_bytes, _, n_latents = index.sections[4, number, 0]
-            model = read_model(model_bytes, n_latents, columns)
+            model = read_model(model_bytes, n_latents)
         for slab, first in enumerate(range(0, index.n_samples, index.slab)):
             n_samples = min(index.slab, index.n_samples - first)
             n_rows = n_samples * (1 if rows == 1 else window.ploidy)
@@ -346,17 +340,9 @@ def read_archive(data):
             elif predictor == 4:
                 bits = read_mosaic(payload, rows, columns, window.n_sites, n_rows)
             else:
-                latents = read_latents(payload[:n_latents], model, n_rows)
-                residual = Bytes(payload[n_latents:])
-                others = [i for i in range(len(columns)) if i not in set(model.outputs)]
-                bits = [None] * len(columns)
-                for i, row_bits in zip(
-                    others, read_gaps(residual.counted(), [columns[i] for i in others], n_rows), strict=True
-                ):
-                    bits[i] = row_bits
-                for i, row_bits in zip(model.outputs, read_cells(residual.rest(), latents, model), strict=True):
-                    bits[i] = row_bits
-                out.latents[number, slab] = latents
+                numbers = read_latents(payload[:n_latents], model, n_rows)
+                bits = read_guided(payload[n_latents:], columns, model, numbers)
+                out.latents[number, slab] = model.codebook[numbers]
             where = slice(start, start + window.n_sites), slice(first, first + n_samples)
             calls, phased = read_calls(bits, rows, usual, columns, window.n_sites, n_samples, window.ploidy)
             out.calls[where][:, :, : window.ploidy] = calls

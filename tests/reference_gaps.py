@@ -1,18 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plain twins of the residual coders' kernels, written from FORMAT.md §5.5 and §5.6 and not from the C.
+"""A plain twin of the coder of gaps, written from FORMAT.md §5.5 and not from the C.
 
 Each stream is a list of steps in the order of decoding, (start, frequency, precision), and one rANS state over them.
 """
-
-import math
-
-import numpy as np
 
 LOW = 1 << 23
 PRECISION = 15
 ESCAPE = 63
 QUARTERS = [round(2 ** (32 - j / 4)) for j in range(4)]
-EVENT_FREQUENCY = [max(1, round(2**15 / (1 + math.exp(-(rate - 96) / 8)))) for rate in range(128)]
 
 
 def rans_encode(steps):
@@ -115,36 +110,3 @@ def gaps_decode(data, n_cells, rates):
         events_of_classes.append(events)
     assert decoder.is_done()
     return events_of_classes
-
-
-def residual_classify(scores, groups, n_levels, multiplier, shift):
-    level = np.array([[min(n_levels - 1, abs(s) * multiplier >> shift) for s in row] for row in scores.tolist()])
-    classes = level.reshape(scores.shape) + n_levels * groups.astype(int) + 128 * (scores > 0)
-    return classes.astype(np.uint8)
-
-
-def residual_contexts(classes, events):
-    """Context of each cell, from the events of the two rows above and of the 8 cells before."""
-    events = events.astype(int)
-    contexts = np.empty(classes.shape, int)
-    for row, column in np.ndindex(classes.shape):
-        above = events[max(row - 2, 0) : row, column].sum()
-        before = min(events[row, max(column - 8, 0) : column].sum(), 2)
-        contexts[row, column] = ((classes[row, column] & 127) * 3 + above) * 3 + before
-    return contexts
-
-
-def residual_count(classes, bits, n_contexts):
-    events = classes >> 7 ^ bits
-    contexts = residual_contexts(classes, events)
-    cells = np.bincount(contexts.ravel(), minlength=n_contexts)
-    return cells, np.bincount(contexts.ravel(), events.ravel(), n_contexts).astype(int)
-
-
-def residual_encode(classes, bits, rates):
-    events = classes >> 7 ^ bits
-    steps = []
-    for context, event in zip(residual_contexts(classes, events).ravel(), events.ravel(), strict=True):
-        frequency = EVENT_FREQUENCY[rates[context]]
-        steps.append((0, frequency, PRECISION) if event else (frequency, 2**15 - frequency, PRECISION))
-    return rans_encode(steps)

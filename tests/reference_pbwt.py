@@ -177,9 +177,15 @@ def relation(first, other, twice):
 
 
 class Block:
-    def __init__(self, n_rows):
+    """Columns of some rows, maybe guided: `leans` (n_outputs, n_codes), `codes` (n_rows), `rows`, their first order."""
+
+    def __init__(self, n_rows, guide=None):
         self.n_rows = n_rows
         self.order, self.since, self.time = np.arange(n_rows), np.zeros(n_rows, int), 0
+        self.leans, self.guide, self.lean = None, guide, None
+        if guide is not None:
+            self.leans, self.order = iter(guide.leans), guide.rows.copy()
+        self.guided = [Bit(2**31, 0) for _ in range(12)]
         self.classes, self.octaves = Tree(), [Tree() for _ in range(12)]
         self.flips = [Bit(2**27, 2) for _ in range(12)]
         self.rates, self.mixed = {}, {}
@@ -205,8 +211,8 @@ class Block:
             self.mixed[key] = Bit(self.mixed_of(levels[1:], context).p1, 7)
         return self.mixed[key]
 
-    def column(self, wanted=None):
-        """The next column; an encoder is told it."""
+    def column(self, wanted=None, guided=0):
+        """The next column; an encoder is told it, and whether it is guided."""
         n, coder = self.n_rows, self.coder
         ones = 0 if wanted is None else int(wanted.sum())
         flipped = 2 * ones > n
@@ -218,15 +224,18 @@ class Block:
         if kind == 1:
             row = uniform(coder, n, 0 if wanted is None else int(np.flatnonzero(wanted ^ flipped)[0]))
             minor = (self.order == row).astype(np.uint8)
-        elif kind > 1:
-            n_runs = int((np.diff(minor, prepend=0) == 1).sum())
+        n_runs = int((np.diff(minor, prepend=0) == 1).sum())
+        if kind > 4:
+            n_runs = self.code_runs(kind, n_runs)
+        self.lean = self.code_guide(kind, flipped, guided)
+        if kind > 1:
+            leant = self.lean is not None
             if kind > 4:
-                n_runs = self.code_runs(kind, n_runs)
                 octave = n_runs.bit_length() - 1
-                levels = ("kind", kind, octave), ("runs", octave), "all"
+                levels = ("kind", kind, octave, leant), ("runs", octave, leant), ("all", leant)
                 minor = self.cells(levels, minor, None, n_runs)
             else:
-                minor = self.cells((("kind", kind), "rare", "all"), minor, kind, None)
+                minor = self.cells((("kind", kind, leant), ("rare", leant), ("all", leant)), minor, kind, None)
             assert minor_class(int(minor.sum())) == kind
             assert kind <= 4 or (np.diff(minor, prepend=0) == 1).sum() == n_runs
         assert 2 * minor.sum() + flipped <= n
@@ -235,6 +244,13 @@ class Block:
         if minor.sum() >= 6:
             self.reorder(bits)
         return bits
+
+    def code_guide(self, kind, flipped, guided):
+        """Which rows, in the present order, lean to the minor allele; None if none or all."""
+        if self.guide is None or not self.guided[kind].code(self.coder, guided):
+            return None
+        lean = next(self.leans)
+        return (lean[self.guide.codes[self.order]] ^ flipped) if len(set(lean.tolist())) == 2 else None
 
     def code_runs(self, kind, wanted):
         most = min(4 ** (kind - 3) - 1, self.n_rows // 2)
@@ -247,7 +263,8 @@ class Block:
         """The column's minor alleles in the present order. One of n_minor and n_runs is known."""
         n = self.n_rows
         length = self.time - self.since
-        match = np.searchsorted(MATCHES, length << self.shift, side="right").tolist()
+        match = np.searchsorted(MATCHES, length << self.shift, side="right")
+        match = (match if self.lean is None else match // 2 + 4 * self.lean).tolist()
         length = np.minimum(length, LENGTH_MOST).tolist()
         changes = np.flatnonzero(np.diff(wanted, prepend=0))
         minor = np.zeros(n, np.uint8)
@@ -404,3 +421,23 @@ def decode(right, left, n_columns, n_rows, start):
         assert coder.is_done()
         block = turned
     return columns
+
+
+def encode_guided(columns, shift, guide, guided):
+    """As the right wing of `encode`; `guided` says of each column whether the guide has an output for it."""
+    coder = Encoder()
+    block = Block(columns.shape[1], guide)
+    block.begin(coder, shift)
+    for column, flag in zip(columns, guided, strict=True):
+        assert (block.column(column, flag) == column).all()
+    return coder.finish()
+
+
+def decode_guided(data, n_columns, guide):
+    """For good streams."""
+    coder = Decoder(bytes(data))
+    block = Block(len(guide.codes), guide)
+    block.begin(coder)
+    columns = [block.column() for _ in range(n_columns)]
+    assert coder.is_done()
+    return np.array(columns, np.uint8).reshape(n_columns, len(guide.codes))

@@ -16,7 +16,7 @@ from vcftext import vcf
 
 from fastae import Cohort, FormatError, InputError, Sweep, SweepPoint, open_archive, read_cohort, sweep, write_archive
 from fastae.archive.columns import split
-from fastae.archive.predictors import training
+from fastae.archive.predictors import pbwt, training
 from fastae.cli import main
 from fastae.plots import new_figure, plot_sweep
 
@@ -71,7 +71,7 @@ def test_total_is_the_sum_of_its_parts_per_sample_and_site(table, calls):
 
 
 def test_parameters_are_those_of_the_decoder(table):
-    n_hidden = training.shape_of(240, 60)[1]
+    n_hidden = training.Shape.usual(240, 60).n_hidden
     for point in table.points[1:]:
         wanted = {1: (point.n_latents + 1) * 60, 2: (point.n_latents + 1) * n_hidden + (n_hidden + 1) * 60}
         assert point.n_params == wanted[point.depth]
@@ -85,8 +85,9 @@ def test_more_latents_and_bits_leave_fewer_wrong_alleles(table):
 
 def test_a_point_stores_what_an_archive_of_one_block_does(calls, tmp_path, monkeypatch):
     point = sweep(calls, latents=[3], bits=[2], depth=[2], seed=4).points[1]
-    fit, shape = training.fit, training.Shape(3, training.shape_of(240, 60)[1], 2, 2)
-    monkeypatch.setattr(training, "fit", lambda *args, **kw: fit(*args[:3], (4, 3, 2, 2), **kw, shape=shape))
+    fit, shape = training.fit, training.Shape(3, training.Shape.usual(240, 60).n_hidden, 2, 2)
+    monkeypatch.setattr(training, "fit", lambda bits, _shape, _seed, **kw: fit(bits, shape, (4, 3, 2, 2), **kw))
+    monkeypatch.setattr(training, "WORTHS", training.WORTHS[-1:])
     write_archive(tmp_path / "a.fae", calls, predictor="autoencoder")
     with open_archive(tmp_path / "a.fae") as archive:
         size = archive.info()["bytes"]
@@ -316,8 +317,8 @@ def test_what_cannot_be_swept_is_refused_before_training(calls, monkeypatch, cha
 
 
 def test_too_many_sites_for_one_block_are_refused(calls, monkeypatch):
-    monkeypatch.setattr(training, "MAX_OUTPUTS", 50)
-    with pytest.raises(InputError, match="60 common alleles, an autoencoder of one block predicts at most 50; give a"):
+    monkeypatch.setattr(pbwt, "MAX_ROWS", 239)
+    with pytest.raises(InputError, match="a block has 240 rows, 239 are the most; give fewer samples"):
         sweep(calls, latents=[1], bits=[1], depth=[1])
     monkeypatch.setattr(sys.modules["fastae.sweep"], "MAX_BLOCK_CELLS", 100)
     with pytest.raises(InputError, match="60 sites of 120 samples are too large for one block"):
@@ -337,10 +338,11 @@ def test_training_asks_in_every_long_phase_whether_to_stop(calls):
     def check_stop():
         asking.append(sys._getframe(1).f_code.co_name)
 
-    training.fit(matrix, table, 240, 0, shape=training.Shape(4, 8), n_epochs=5, check_stop=check_stop)
+    fitted, _ = training.fit_window(matrix, table, 0, shape=training.Shape(4, 8), n_epochs=5, check_stop=check_stop)
+    training.models(fitted, check_stop)
     counts = {name: asking.count(name) for name in dict.fromkeys(asking)}
-    n_rounds = 2 * 4  # of four steps
-    assert counts == {"<lambda>": 5, "_improve": 3 * 4, "_inverse_curvature": 60, "_round": n_rounds * (8 + 1)}
+    n_rounds = 2 * 3 * len(training.WORTHS)  # of three steps
+    assert counts == {"<lambda>": 5, "fit": 1, "round_layer": len(training.WORTHS), "_round": n_rounds * 8}
 
 
 def test_a_name_in_place_of_axes_is_refused(table):
@@ -351,10 +353,10 @@ def test_a_name_in_place_of_axes_is_refused(table):
 def test_a_failing_point_ends_the_sweep_at_once(calls, monkeypatch):
     fit = training.fit
 
-    def failing(*args, shape, **options):
+    def failing(bits, shape, seed, **options):
         if shape.n_latents == 1:
             raise RuntimeError("failed")
-        return fit(*args, shape=shape, **options)
+        return fit(bits, shape, seed, **options)
 
     monkeypatch.setattr(training, "fit", failing)
     started = time.monotonic()
@@ -404,13 +406,13 @@ def test_command_that_is_stopped_tells_how_to_go_on(vcf_file, tmp_path, monkeypa
     command = ["sweep", str(vcf_file), "--latents", "1,2", "--bits", "1", "--depth", "1", "--epochs", "1"]
     fit = training.fit
 
-    def stopped(*args, shape, **options):
+    def stopped(bits, shape, seed, **options):
         if shape.n_latents == 2:
             until = time.monotonic() + 20
             while not os.path.exists(results) and time.monotonic() < until:
                 time.sleep(0.01)
             signal.raise_signal(signal.SIGINT)
-        return fit(*args, shape=shape, **options)
+        return fit(bits, shape, seed, **options)
 
     with monkeypatch.context() as patched:
         patched.setattr(training, "fit", stopped)

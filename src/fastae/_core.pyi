@@ -14,6 +14,7 @@ I8 = NDArray[np.int8]
 U8 = NDArray[np.uint8]
 I16 = NDArray[np.int16]
 I32 = NDArray[np.int32]
+U16 = NDArray[np.uint16]
 U32 = NDArray[np.uint32]
 I64 = NDArray[np.int64]
 U64 = NDArray[np.uint64]
@@ -179,19 +180,6 @@ GAPS_N_RATES: int  # rate r is a probability of 2^(-(r+1)/4)
 def gaps_encode(positions: U32, counts: U32, n_cells: U32, rates: U8, dst: U8) -> int: ...  # bytes, -1 = dst too small
 def gaps_decode(src: U8, n_cells: U32, rates: U8, positions: U32, counts: U32) -> None: ...
 
-# residual: scores (n_rows, n_cols), classes (n_rows, n_cols) with the predicted bit in bit 7, bits (n_rows, n_cols) of
-# 0 and 1; history (n_cols) and contexts (n_rows * n_cols) are scratch; rates, cells, events: one per context, that is
-# (number of classes) * RESIDUAL_N_NEIGHBOURS
-RESIDUAL_MAX_CLASSES: int
-RESIDUAL_N_NEIGHBOURS: int
-
-def residual_classify(scores: I32, groups: U8, n_levels: int, multiplier: int, shift: int, classes: U8) -> None: ...
-def residual_count(classes: U8, bits: U8, history: U8, cells: U64, events: U64) -> None: ...  # adds to both counts
-def residual_encode(
-    classes: U8, bits: U8, rates: U8, history: U8, contexts: NDArray[np.uint16], dst: U8
-) -> int: ...  # bytes, -1 = dst too small
-def residual_decode(src: U8, classes: U8, rates: U8, history: U8, bits: U8) -> None: ...
-
 # columns of bits by the positional Burrows-Wheeler transform: bits (n_columns, n_rows) of 0 and 1
 PBWT_MAX_ROWS: int
 PBWT_SHIFTS: int
@@ -210,6 +198,13 @@ def pbwt_decode(
     rows: U32 | None,
     bits: U8,
 ) -> None: ...  # bits (last - first, n_rows or rows.size)
+
+# the same, guided by a decoder: leans (n_outputs, n_codes) of 0 and 1, codes and rows (n_rows), guided (n_columns) of 0
+# and 1, which decoding fills as far as it goes; bits (last - first, n_rows) when decoding
+def guided_encode(
+    bits: U8, shift: int, leans: U8, codes: U16, rows: U16, guided: U8, dst: U8
+) -> int: ...  # bytes, -1 = dst too small
+def guided_decode(src: U8, first: int, last: int, leans: U8, codes: U16, rows: U16, guided: U8, bits: U8) -> None: ...
 
 PHASE_KNOWN: int
 PHASE_SWAPPABLE: int

@@ -10,8 +10,9 @@ include "_core_arrays.pxi"   # what an array must be
 include "_core_dense.pxi"    # dense stacks
 include "_core_training.pxi"  # alphabets, losses, optimisers
 include "_core_coders.pxi"   # bits, rANS, integer decoder
-include "_core_gaps.pxi"     # the residual coder
-include "_core_pbwt.pxi"    # columns by the positional Burrows-Wheeler transform
+include "_core_gaps.pxi"     # the coder of gaps
+include "_core_pbwt.pxi"    # columns by the positional Burrows-Wheeler transform,
+include "_core_guided.pxi"  # and guided by a decoder
 include "_core_phase.pxi"   # phasing, for compression
 include "_core_runs.pxi"    # the same, sooner read
 include "_core_mosaic.pxi"  # dosages by mosaics of the other samples

@@ -1,9 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 cdef extern from "fastae.h" nogil:
+    ctypedef struct fae_pbwt_guide:
+        const uint8_t *leans
+        const uint16_t *codes
+        const uint16_t *rows
+        uint8_t *guided
+        size_t n_outputs
+        size_t n_codes
     ctypedef struct fae_pbwt_shape:
         size_t n_columns
         size_t n_rows
         size_t start
+        const fae_pbwt_guide *guide
     size_t fae_pbwt_work(const fae_pbwt_shape *shape, size_t n_wanted)
     int fae_pbwt_encode(const uint8_t *bits, const fae_pbwt_shape *shape, unsigned shift, void *work, uint8_t *dst,
                         size_t dst_len, size_t *right_len, size_t *out_len)
@@ -19,7 +27,7 @@ cdef fae_pbwt_shape _pbwt_shape(size_t n_columns, size_t n_rows, size_t start):
         raise ValueError(f"{n_rows} rows given, the order of rows is kept in 16 bits: 1 to 65535")
     if start > n_columns:
         raise ValueError(f"wings are to start at column {start} of {n_columns}")
-    return fae_pbwt_shape(n_columns, n_rows, start)
+    return fae_pbwt_shape(n_columns, n_rows, start, NULL)
 
 
 cdef cnp.ndarray _pbwt_work(const fae_pbwt_shape *shape, size_t n_wanted):

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastae import _validate
-from fastae.archive.columns import NEVER, split
-from fastae.archive.predictors import autoencoder, frequency, training
+from fastae.archive.columns import split
+from fastae.archive.predictors import autoencoder, pbwt, training
 from fastae.archive.window import MAX_BLOCK_CELLS, WindowDecoder
 from fastae.cohort import Cohort, CohortStream
 from fastae.errors import FastaeError, FormatError, InputError
@@ -41,12 +41,12 @@ class SweepPoint:
     ----------
     n_latents, bits, depth : int
         Latents of a row, bits of a latent, layers of either half. All are 0 for the point without an autoencoder,
-        which knows each site's frequencies only.
+        where neighbours tell everything.
     n_params : int
         Weights and biases of the decoder, the half that is stored.
     latent_bits, weight_bits, residual_bits : int
-        Bits of the rows' latents, of the decoder, and of all that its errors and the rarer alleles take, as an
-        archive stores them.
+        Bits of the rows' latents, of the decoder, and of the alleles given these and rows that have been alike, as
+        an archive stores them.
     bits_per_genotype : float
         Their sum over samples times sites.
     hamming : float
@@ -301,14 +301,11 @@ class _Region:
             raise InputError(
                 f"{n_sites} sites of {self.cohort.n_samples} samples are too large for one block; give a smaller region"
             )
-        width = len(training.modelled_columns(self.table, n_rows)[1])
-        if width == 0 or (self.table.rate & NEVER == NEVER).all():
+        if n_rows > pbwt.MAX_ROWS:
+            raise InputError(f"a block has {n_rows} rows, {pbwt.MAX_ROWS} are the most; give fewer samples")
+        width = np.count_nonzero(training.guided_columns(self.matrix, self.table))
+        if width == 0:
             raise InputError(f"no site of {n_sites} has two alleles; there is nothing to learn")
-        if width > training.MAX_OUTPUTS:
-            raise InputError(
-                f"{n_sites} sites have {width} common alleles, an autoencoder of one block predicts at most "
-                f"{training.MAX_OUTPUTS}; give a smaller region (`-r` of the command)"
-            )
         if n_latents > width:
             raise InputError(
                 f"{n_latents} latents are more than the {width} common alleles that they are for; give fewer latents"
@@ -329,16 +326,16 @@ class _Region:
     def measure(self, place: tuple[int, int, int], check_stop: Callable[[], None]) -> SweepPoint:
         """Train, code, decode again, compare, count."""
         started = time.perf_counter()
-        columns = self.table.to_bytes()
-        model, latents, residual, n_params, number = None, b"", b"", 0, frequency.NUMBER
+        columns = self.table.without_rates().to_bytes()
+        model, latents, residual, n_params, number = None, b"", b"", 0, pbwt.NUMBER
         if place[0] == 0:
-            residual = frequency.encode(self.matrix, self.table)
+            residual = pbwt.encode(self.matrix, self.table)
         else:
             number = autoencoder.NUMBER
-            fitted, codes = self._fit(place, check_stop)
-            model = fitted.to_bytes()
-            latents, residual = autoencoder.encode(self.matrix, self.table, fitted, codes)
-            n_params = count_params(fitted.decoder.sizes.tolist())
+            trained, codes, guided = self._fit(place, check_stop)
+            model = trained.to_bytes()
+            latents, residual = autoencoder.encode(self.matrix, self.table, trained, codes, guided)
+            n_params = count_params(trained.decoder.sizes.tolist())
         codebook, decoder = model or (b"", b"")
         hamming = self._check(columns, model, latents, residual, number)
         latent_bytes, residual_bytes = len(codebook) + len(latents), len(columns) + len(residual)
@@ -354,21 +351,23 @@ class _Region:
             seconds=time.perf_counter() - started,
         )
 
-    def _fit(self, place: tuple[int, int, int], check_stop: Callable[[], None]) -> tuple[autoencoder.Model, np.ndarray]:
+    def _fit(
+        self, place: tuple[int, int, int], check_stop: Callable[[], None]
+    ) -> tuple[autoencoder.Model, np.ndarray, np.ndarray]:
+        """The autoencoder with all the weights that latents alone pay for, the rows' codes, the columns it predicts."""
         n_latents, bits, depth = place
-        n_rows = self.matrix.shape[1]
-        n_hidden = self.n_hidden or training.shape_of(n_rows, self.matrix.shape[0])[1]
-        found = training.fit(
+        n_hidden = self.n_hidden or training.Shape.usual(self.matrix.shape[1], self.matrix.shape[0]).n_hidden
+        found = training.fit_window(
             self.matrix,
             self.table,
-            n_rows,
             (self.seed, *place),
             shape=training.Shape(n_latents, n_hidden, depth, bits),
             n_epochs=self.n_epochs,
             check_stop=check_stop,
         )
         assert found is not None  # `check` has seen to it
-        return found
+        fitted, guided = found
+        return training.models(fitted, check_stop)[-1], fitted.codes, guided
 
     def _check(
         self, columns: bytes, model: tuple[bytes, bytes] | None, latents: bytes, residual: bytes, number: int
@@ -379,7 +378,7 @@ class _Region:
         calls, phased = decoder.calls(latents + residual, len(latents), number, cohort.n_samples)
         if not (np.array_equal(calls, cohort.call_genotype) and np.array_equal(phased, cohort.call_genotype_phased)):
             raise FastaeError("the genotypes did not decode to what they were made of; please report this as a bug")
-        guess = decoder.predicted_calls(latents, len(latents), number, cohort.n_samples)
+        guess = decoder.predicted_calls(latents + residual, len(latents), number, cohort.n_samples)
         return int(np.count_nonzero(guess != calls)) / calls.size
 
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Gaps at the ends of their range: classes of up to 2^32 - 1 cells, every rate, positions no encoder takes, and streams
+ * Gaps: round trips, refusals, damaged streams, and the ends of their range: classes of up to 2^32 - 1 cells, every rate, positions no encoder takes, and streams
  * that are noise. A decoder may refuse noise or not; what it writes is in order, in range, and no more than was asked. */
 #include "check.h"
 
@@ -85,11 +85,69 @@ test_noise(void)
     }
 }
 
+static void
+test_any_classes(void)
+{
+    enum { N_CLASSES = 6, ROOM = 1 << 16 };
+
+    for (int round = 0; round < 150; round++) {
+        uint32_t n_cells[N_CLASSES], counts[N_CLASSES], counts_back[N_CLASSES], n_events = 0;
+        uint8_t rates[N_CLASSES], *dst = check_alloc(ROOM), *stream;
+        uint32_t *positions = check_alloc(N_CLASSES * 2000 * sizeof *positions), *back;
+        size_t len;
+
+        for (int c = 0; c < N_CLASSES; c++) {
+            uint32_t odds = 1 + check_random(200);
+
+            n_cells[c] = check_random(5) ? check_random(2000) : check_random(3);
+            rates[c] = (uint8_t) check_random(check_random(2) ? 30 : FAE_GAPS_N_RATES);
+            counts[c] = 0;
+            for (uint32_t i = 0; i < n_cells[c]; i++) {
+                if (check_random(odds) == 0) {
+                    positions[n_events++] = i;
+                    counts[c]++;
+                }
+            }
+        }
+        back = check_alloc(n_events * sizeof *back);
+        CHECK(fae_gaps_encode(positions, counts, n_cells, rates, N_CLASSES, dst, ROOM, &len) == 0);
+        stream = check_copy(dst, len);
+        CHECK(fae_gaps_decode(stream, len, n_cells, rates, N_CLASSES, n_events, back, counts_back) == 0);
+        CHECK(memcmp(counts, counts_back, sizeof counts) == 0);
+        CHECK(n_events == 0 || memcmp(positions, back, n_events * sizeof *back) == 0);
+        for (size_t room = 0; room < len; room += 1 + len / 20) {
+            uint8_t *tight = check_alloc(room);
+            size_t unused;
+
+            CHECK(fae_gaps_encode(positions, counts, n_cells, rates, N_CLASSES, tight, room, &unused)
+                  == FAE_ERR_CAPACITY);
+            free(tight);
+        }
+        for (int i = 0; i < 40; i++) {
+            size_t damaged_len;
+            uint8_t *damaged = check_damage(stream, len, &damaged_len);
+
+            fae_gaps_decode(damaged, damaged_len, n_cells, rates, N_CLASSES, n_events, back, counts_back);
+            free(damaged);
+        }
+        rates[check_random(N_CLASSES)] = FAE_GAPS_N_RATES;
+        for (int c = 0; c < N_CLASSES; c++) {
+            n_cells[c] += n_cells[c] == 0;
+        }
+        CHECK(fae_gaps_encode(positions, counts, n_cells, rates, N_CLASSES, dst, ROOM, &len) == FAE_ERR_TABLE);
+        free(dst);
+        free(positions);
+        free(back);
+        free(stream);
+    }
+}
+
 int
 main(void)
 {
     check_every_body(test_every_rate_of_wide_classes);
     check_every_body(test_positions_out_of_order_or_range);
     check_every_body(test_noise);
+    check_every_body(test_any_classes);
     return 0;
 }

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from types import ModuleType
 
 import numpy as np
 
@@ -96,43 +97,63 @@ def smallest(window: WindowCalls, predictors: tuple[str, ...]) -> Coding:
 def _as_called(window: WindowCalls, predictors: tuple[str, ...]) -> Iterable[Coding]:
     """Columns as they are in the calls."""
     table, matrix = window.columns
-    rows = window.rows(table)
-    if autoencoder.NAME in predictors and rows:
-        yield _by_autoencoder(matrix, table, rows, window)
-    others = tuple(name for name in predictors if name != autoencoder.NAME)
-    if others or not rows:
-        yield _by_blocks(matrix, table, rows, others, window)
+    yield from _by_columns(matrix, table, predictors, window)
 
 
 def _as_phased(window: WindowCalls, predictors: tuple[str, ...]) -> Iterable[Coding]:
     """Columns of haplotypes that unphased calls are made up of."""
-    others = tuple(name for name in predictors if name not in (autoencoder.NAME, mosaic.NAME))
-    if window.phasing is None or not others or not window.slabs or window.columns[0].rows != SAMPLES:
+    able = tuple(name for name in predictors if name != mosaic.NAME)
+    if window.phasing is None or not able or not window.slabs or window.columns[0].rows != SAMPLES:
         return
     if 2 * window.slabs[0].stop <= pbwt.MAX_ROWS:
         table, matrix = split_phased(
             window.calls, window.phased, window.slabs, window.phasing, window.n_threads, window.check_stop
         )
-        yield _by_blocks(matrix, table, window.rows(table), others, window)
+        yield from _by_columns(matrix, table, able, window)
 
 
 _WAYS = (_as_called, _as_phased)
 
 
-def _by_autoencoder(matrix: np.ndarray, table: ColumnTable, rows: list[slice], window: WindowCalls) -> Coding:
-    """A block of each slab's rows, and a model if anything varies."""
-    fitted = training.fit(matrix, table, rows[0].stop, window.seed, check_stop=window.check_stop)
-    if fitted is None:
-        return Coding(table.to_bytes(), [_by_frequency(matrix[:, part], table) for part in rows])
-    model, codes = fitted
-    blocks = [
-        Block(autoencoder.NUMBER, *autoencoder.encode(matrix[:, part], table, model, codes[part])) for part in rows
-    ]
-    return Coding(table.to_bytes(), blocks, model.to_bytes())
+def _by_columns(
+    matrix: np.ndarray, table: ColumnTable, predictors: tuple[str, ...], window: WindowCalls
+) -> Iterator[Coding]:
+    rows = window.rows(table)
+    if autoencoder.NAME in predictors and rows:
+        yield from _by_autoencoder(matrix, table, rows, window)
+    others = tuple(name for name in predictors if name != autoencoder.NAME)
+    if others or not rows:
+        yield _by_blocks(matrix, table, rows, others, window)
+
+
+def _by_autoencoder(matrix: np.ndarray, table: ColumnTable, rows: list[slice], window: WindowCalls) -> Iterator[Coding]:
+    """A block of each slab's rows, and a model, of which there are several; or neither, if no allele varies."""
+    if rows[0].stop > autoencoder.MAX_ROWS:
+        raise _too_many_rows(rows[0].stop, table, autoencoder)
+    trained = training.fit_window(matrix, table, window.seed, check_stop=window.check_stop)
+    if trained is None:
+        yield Coding(table.to_bytes(), [_by_frequency(matrix[:, part], table) for part in rows])
+        return
+    fitted, guided = trained
+    columns = table.without_rates().to_bytes()
+    for model in training.models(fitted, window.check_stop):
+        blocks = []
+        for part in rows:
+            window.check_stop()
+            parts = autoencoder.encode(matrix[:, part], table, model, fitted.codes[part], guided)
+            blocks.append(Block(autoencoder.NUMBER, *parts))
+        yield Coding(columns, blocks, model.to_bytes())
 
 
 def _by_frequency(bits: np.ndarray, table: ColumnTable) -> Block:
     return Block(frequency.NUMBER, b"", frequency.encode(bits, table))
+
+
+def _too_many_rows(n_rows: int, table: ColumnTable, module: ModuleType) -> InputError:
+    most = module.MAX_ROWS // table.rows_per_sample
+    return InputError(
+        f"a block has {n_rows} rows, {module.NAME} takes {module.MAX_ROWS}; give block_samples of at most {most}"
+    )
 
 
 _SORTED = {pbwt.NAME: pbwt, runs.NAME: runs, mosaic.NAME: mosaic}  # predictors without use for rates
@@ -149,11 +170,7 @@ def _by_blocks(
     if not able and frequency.NAME in predictors:
         return Coding(table.to_bytes(), [_by_frequency(matrix[:, part], table) for part in rows])
     if not able and rows:
-        module = _SORTED[predictors[0]]
-        most = module.MAX_ROWS // table.rows_per_sample
-        raise InputError(
-            f"a block has {n_rows} rows, {module.NAME} takes {module.MAX_ROWS}; give block_samples of at most {most}"
-        )
+        raise _too_many_rows(n_rows, table, _SORTED[predictors[0]])
     by_sorting, blocks = [], []
     for part in rows:
         bits, found = matrix[:, part], []

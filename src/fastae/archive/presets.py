@@ -57,5 +57,5 @@ PRESETS = {
 }
 FORCED = {  # by the name of a predictor that wants blocks of its own
     frequency.NAME: Preset((frequency.NAME,), 2048, 256, 1 << 27),
-    autoencoder.NAME: Preset((autoencoder.NAME,), 2048, 256, 1 << 27),
+    autoencoder.NAME: Preset((autoencoder.NAME,), 32_768, 32_767, 3 << 26, Effort()),
 }

@@ -109,7 +109,8 @@ class WindowDecoder:
             matrix = frequency.decode(data, self.table, n_rows)
         else:
             model = self._model_for(predictor)
-            matrix = autoencoder.decode(data[:n_latents], data[n_latents:], self.table, model, n_rows)
+            bits = autoencoder.decode(data[:n_latents], data[n_latents:], self.table, model, n_rows, columns)
+            return bits if rows is None else bits[:, rows]
         return matrix[columns] if rows is None else matrix[columns][:, rows]
 
     def predicted_calls(self, payload: bytes, n_latents: int, predictor: int, n_samples: int) -> np.ndarray:
@@ -118,18 +119,19 @@ class WindowDecoder:
         if predictor in _SORTED:  # whose columns' common bits nothing else says
             matrix = self._bits(payload, n_latents, predictor, n_samples, slice(0, self.table.n_columns))
             matrix[:] = (2 * np.count_nonzero(matrix.view(bool), axis=1) > n_rows)[:, None]
-            return join(self.table, matrix)[0]
-        matrix = np.empty((self.table.n_columns, n_rows), np.uint8)
-        matrix[:] = (self.table.rate >> 7)[:, None]
-        if predictor != frequency.NUMBER:
+        elif predictor == frequency.NUMBER:
+            matrix = np.empty((self.table.n_columns, n_rows), np.uint8)
+            matrix[:] = (self.table.rate >> 7)[:, None]
+        else:
             model = self._model_for(predictor)
-            matrix[model.columns(self.table)[0]] = autoencoder.predict(payload[:n_latents], model, n_rows)
+            matrix = autoencoder.predict(payload[:n_latents], payload[n_latents:], self.table, model, n_rows)
         return join(self.table, matrix)[0]
 
     def latent_codes(self, latents: bytes, predictor: int, n_samples: int) -> np.ndarray:
         """Latent codes of a block, uint8 (n_samples, rows_per_sample, n_latents)."""
         per_sample = self.table.rows_per_sample
-        codes = self._model_for(predictor).decode_latents(latents, n_samples * per_sample)
+        book = self._model_for(predictor).codebook
+        codes = book.codes[book.decode(latents, n_samples * per_sample)]
         return codes.reshape(n_samples, per_sample, codes.shape[1])
 
     def _model_for(self, predictor: int) -> autoencoder.Model:

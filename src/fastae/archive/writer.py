@@ -59,7 +59,7 @@ def write_archive(
         Most sites and samples of a block, the unit of random access. By default 8192 sites (fast), 32,768
         (default) or 65,536 (max), up to a quarter more in the last one of less than 65,536, fewer where the samples
         are so many that memory would not hold a window of them, and
-        all samples, up to 32,767. 2048 sites and 256 samples where ``"frequency"`` or ``"autoencoder"`` is named.
+        all samples, up to 32,767. 2048 sites and 256 samples where ``"frequency"`` is named.
     n_threads : int
     seed : int
         Of the autoencoders' weights and of the order of their training rows.

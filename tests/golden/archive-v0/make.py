@@ -56,7 +56,7 @@ def with_alleles(cohort):
 
 
 def main():
-    training.shape_of = lambda n_rows, width: (9, 6)  # few rows, but latents worth a codebook
+    training.Shape.usual = lambda n_rows, n_columns: training.Shape(5, 6)  # few rows, but some codes
     for name, phased in (("phased", 0.8), ("unphased", 0.1)):
         cohort = with_alleles(cohorts.mixed(np.random.default_rng(5), 60, 40, phased=phased))
         write_golden(name, cohort, predictor="autoencoder", block_variants=25, block_samples=18)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Latent codes of rows as bytes: packed as they are, or each distinct code once and a number per row. FORMAT.md §5.7.
+"""Latent codes of rows as bytes: each distinct code once, and a number per row. FORMAT.md §5.7.
 
 Few of the possible codes occur, and some in many rows. Codes are numbered by how many rows have them, the commonest
 first; a number is split, as Elias gamma codes do, into its magnitude, which rANS codes, and the bits below it, which
@@ -17,6 +17,8 @@ from fastae import rans
 from fastae.archive.container import ByteReader, counted, varint
 from fastae.bitpack import pack, unpack
 from fastae.errors import FormatError
+
+MAX_CODES = 1 << 16
 
 
 @dataclass(eq=False)
@@ -38,22 +40,18 @@ class Codebook:
     magnitudes: rans.FrequencyTable
 
     @classmethod
-    def fit(cls, codes: np.ndarray, bits: int) -> Codebook | None:
-        """The codebook of rows of codes (n_rows, n_latents), or None if rows are better packed as they are."""
+    def fit(cls, codes: np.ndarray, bits: int) -> Codebook:
+        """The codebook of rows of codes (n_rows, n_latents)."""
         distinct, numbers, counts = np.unique(codes, axis=0, return_inverse=True, return_counts=True)
         order = np.argsort(-counts, kind="stable")
         place = np.empty_like(order)
         place[order] = np.arange(len(order))
-        magnitude, width, _ = _split(place[numbers.ravel()])
+        magnitude, _, _ = _split(place[numbers.ravel()])
         table = rans.FrequencyTable.from_counts(np.bincount(magnitude), precision=12)
-        book = cls(np.ascontiguousarray(distinct[order]), bits, table)
-        share = np.bincount(magnitude) / len(magnitude)
-        entropy = -(share[share > 0] * np.log2(share[share > 0])).sum() * len(codes)
-        packed = codes.size * bits
-        return book if 8 * len(book.to_bytes()) + entropy + width.sum() < packed else None
+        return cls(np.ascontiguousarray(distinct[order]), bits, table)
 
     @cached_property
-    def _numbers(self) -> dict[bytes, int]:
+    def _number_of(self) -> dict[bytes, int]:
         return {code.tobytes(): number for number, code in enumerate(self.codes)}
 
     def to_bytes(self) -> bytes:
@@ -62,21 +60,24 @@ class Codebook:
     @classmethod
     def from_bytes(cls, data: bytes, n_latents: int, bits: int) -> Codebook:
         reader = ByteReader(data, "codebook")
-        n_codes = reader.varint(8 * reader.left // max(n_latents * bits, 1))
+        n_codes = reader.varint(min(MAX_CODES, 8 * reader.left // max(n_latents * bits, 1)))
         rest = bytes(reader.take(reader.left))
         table, used = rans.FrequencyTable.from_bytes(rest)
         return cls(unpack(rest[used:], n_codes * n_latents, bits).reshape(n_codes, n_latents), bits, table)
 
-    def encode(self, codes: np.ndarray) -> bytes:
-        """Bytes of the codes of some rows, all of which are in the book."""
-        numbers = np.fromiter((self._numbers[row.tobytes()] for row in codes), np.int64, len(codes))
+    def numbers(self, codes: np.ndarray) -> np.ndarray:
+        """Numbers of the codes of some rows, all of which are in the book: int64 (n_rows,)."""
+        return np.fromiter((self._number_of[row.tobytes()] for row in codes), np.int64, len(codes))
+
+    def encode(self, numbers: np.ndarray) -> bytes:
+        """Bytes of the numbers of a block's rows."""
         magnitude, width, below = _split(numbers)
         row, bit = _bit_positions(width)
         bits = (below[row] >> bit & 1).astype(np.uint8)
         return counted(bytes(rans.encode(magnitude, self.magnitudes))) + bytes(pack(bits, 1))
 
     def decode(self, data: bytes | memoryview, n_rows: int) -> np.ndarray:
-        """Codes (n_rows, n_latents) of a block."""
+        """The inverse of `encode`: int64 (n_rows,), each below the number of codes."""
         reader = ByteReader(data, "latents")
         magnitude = rans.decode(bytes(reader.take(reader.count())), n_rows, self.magnitudes)
         width = _width(magnitude)
@@ -92,7 +93,7 @@ class Codebook:
             raise FormatError(
                 f"the latents name code {number.max()} of {len(self.codes)} in the codebook: the archive is corrupt"
             )
-        return self.codes[number]
+        return number
 
 
 # A number n stands as n + 1 = 1 m b...b in binary: its magnitude is twice the bits after the leading one, plus m; the
