@@ -269,6 +269,29 @@ int fae_gaps_encode(const uint32_t *positions, const uint32_t *counts, const uin
 int fae_gaps_decode(const uint8_t *src, size_t src_len, const uint32_t *n_cells, const uint8_t *rates, size_t n_classes,
     size_t n_events, uint32_t *positions, uint32_t *counts);
 
+/* ---- sums over columns that are not unpacked (sums.c) ---------------------------------------------------------------- */
+/* What is wanted of columns of bits: how many ones each has; the sum of weights over the rows where it has ones; the sum for
+ * each row of weights of the columns that have ones there. All but the work start as zeros. */
+typedef struct {
+    size_t n_rows;                /* 1..65535 */
+    size_t width;                 /* of the weights, k */
+    const uint8_t *masks;         /* (any number, n_rows) 1: the bit of this row does not count, it is as a 0 */
+    const int64_t *mask_of;       /* (n_columns) a column's mask, or -1; NULL: no masks */
+    uint32_t *counts;             /* (n_columns) */
+    const double *row_weights;    /* (n_rows, k), or NULL */
+    double *of_columns;           /* (n_columns, k) */
+    const double *column_weights; /* (n_columns, k), or NULL */
+    double *of_rows;              /* (n_rows, k) */
+    void *work;                   /* fae_sums_work bytes, aligned as malloc does */
+} fae_sums;
+
+size_t fae_sums_work(size_t n_rows, size_t width);
+/* Before the first column and after the last. */
+void fae_sums_start(const fae_sums *sums);
+void fae_sums_finish(const fae_sums *sums);
+/* A column whose bits, the lowest of each byte (n_rows), have been decoded. */
+void fae_sums_add_bits(const fae_sums *sums, size_t column, const uint8_t *bits);
+
 /* ---- columns by the positional Burrows-Wheeler transform (pbwt.c) --------------------------------------------------- */
 /* What a decoder makes of rows' latents, for some columns, the guided ones: which rows are the likelier to have a 1. Its
  * outputs belong to the guided columns in their order. */
@@ -302,6 +325,9 @@ int fae_pbwt_encode(const uint8_t *bits, const fae_pbwt_shape *shape, unsigned s
  * column is decoded. */
 int fae_pbwt_decode(const uint8_t *src, size_t right_len, size_t src_len, const fae_pbwt_shape *shape, size_t first,
     size_t last, const uint32_t *rows, size_t n_wanted, void *work, uint8_t *bits);
+/* Adds columns first..last-1, which `sums` numbers from 0 on; work as where all rows are decoded. */
+int fae_pbwt_sum(const uint8_t *src, size_t right_len, size_t src_len, const fae_pbwt_shape *shape, size_t first,
+    size_t last, void *work, const fae_sums *sums);
 
 /* ---- phasing, for compression (phase.c, phase_beam.c) --------------------------------------------------------------- */
 /* What is known of a call, in columns of bits over haplotypes, two rows a sample: both bits; that they are a 0 and a 1, in
@@ -356,6 +382,9 @@ int fae_runs_decode(const uint8_t *src, size_t src_len, size_t n_columns, size_t
 int fae_runs_decode_rows(const uint8_t *src, size_t src_len, size_t n_columns, size_t n_rows, size_t first, size_t last,
     const uint32_t *rows, size_t n_wanted, const int64_t *places, const int8_t *values, int over, void *work,
     int8_t *out, size_t stride);
+/* Adds columns first..last-1, which `sums` numbers from 0 on. */
+int fae_runs_sum(const uint8_t *src, size_t src_len, size_t n_columns, size_t n_rows, size_t first, size_t last,
+    void *work, const fae_sums *sums);
 /* ---- dosages by mosaics of the other samples (mosaic.c) -------------------------------------------------------------- */
 #define FAE_MOSAIC_SAMPLES 1024 /* in a block, at most: time is sites x samples^2 */
 

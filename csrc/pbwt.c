@@ -10,6 +10,7 @@
  * All arithmetic is in integers, and FORMAT.md §5.9 says each step of it. */
 #include "internal.h"
 #include "pbwt_model.h"
+#include "sums.h"
 
 #include <string.h>
 
@@ -81,6 +82,8 @@ typedef struct {
     pbwt_model *learnt; /* after the lead */
     uint8_t *lead_bits; /* (n_kept, n_rows / 8) the lead's columns that changed the order, a bit for each row */
     size_t n_kept;
+    const fae_sums *sums; /* to which columns are added, or NULL: they are decoded */
+    int ordered; /* the order of all rows is wanted */
     const uint32_t *rows; /* (n_wanted) those that alone are decoded, ascending, or NULL: all of them */
     size_t n_wanted;
     uint16_t *place; /* (n_wanted) the positions at which there are wanted rows, ascending, */
@@ -312,8 +315,16 @@ typedef struct {
     size_t lead; /* columns that are kept for the other one */
     size_t from; /* those wanted, all where encoding */
     size_t to;
-    ptrdiff_t step; /* bytes from a column to the next */
+    size_t place; /* of column `from` among all that are wanted */
+    int backwards;
 } pbwt_wing;
+
+/* Where a column is among all that are wanted. */
+static inline size_t
+place_of(const pbwt_wing *wing, size_t column)
+{
+    return wing->backwards ? wing->place - (column - wing->from) : wing->place + (column - wing->from);
+}
 
 /* ---- bodies ----------------------------------------------------------------------------------------------------------- */
 
@@ -365,5 +376,12 @@ int
 fae_pbwt_decode(const uint8_t *src, size_t right_len, size_t src_len, const fae_pbwt_shape *shape, size_t first,
     size_t last, const uint32_t *rows, size_t n_wanted, void *work, uint8_t *bits)
 {
-    return PICK(decode)(src, right_len, src_len, shape, first, last, rows, n_wanted, work, bits);
+    return PICK(decode)(src, right_len, src_len, shape, first, last, rows, n_wanted, work, bits, NULL);
+}
+
+int
+fae_pbwt_sum(const uint8_t *src, size_t right_len, size_t src_len, const fae_pbwt_shape *shape, size_t first,
+    size_t last, void *work, const fae_sums *sums)
+{
+    return PICK(decode)(src, right_len, src_len, shape, first, last, NULL, 0, work, NULL, sums);
 }

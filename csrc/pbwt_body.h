@@ -486,23 +486,24 @@ ISA(encode_wing)(pbwt_state *state, const pbwt_wing *wing, const uint8_t *bits, 
     }
     coder_start_encoding(&coder, dst, dst_len);
     state->shift = coder_uniform(&coder, SHIFTS, shift);
-    for (size_t column = 0; column < wing->n_columns; column++, bits += wing->step) {
+    for (size_t column = 0; column < wing->n_columns; column++) {
+        const uint8_t *of_column = bits + place_of(wing, column) * state->n_rows;
         column_head head = { 0 };
         uint32_t n_ones = 0;
         int err;
 
         for (size_t i = 0; i < state->n_rows; i++) {
-            n_ones += bits[i] & 1;
+            n_ones += of_column[i] & 1;
         }
         head.guided = state->guide != NULL && state->guide->guided[column];
         head.flipped = 2 * n_ones > state->n_rows;
         head.n_minor = head.flipped ? (uint32_t) state->n_rows - n_ones : n_ones;
         if (head.n_minor == 1) {
-            while ((bits[head.row] & 1) == head.flipped) {
+            while ((of_column[head.row] & 1) == head.flipped) {
                 head.row++;
             }
         } else if (head.n_minor > 1) {
-            ISA(sort)(state, head.flipped, bits);
+            ISA(sort)(state, head.flipped, of_column);
             head.n_runs = (uint32_t) (state->n_edges / 2);
         }
         err = ISA(column)(state, &coder, &head);
@@ -518,6 +519,7 @@ static TARGET int
 ISA(decode_wing)(pbwt_state *state, const pbwt_wing *wing, const uint8_t *src, size_t src_len, uint8_t *bits)
 {
     const size_t n_columns = fae_max(wing->to, wing->lead);
+    const size_t row = state->rows == NULL ? state->n_rows : state->n_wanted;
     range_coder coder;
 
     if (n_columns == 0) {
@@ -529,7 +531,7 @@ ISA(decode_wing)(pbwt_state *state, const pbwt_wing *wing, const uint8_t *src, s
     coder_start_decoding(&coder, src, src_len);
     state->shift = coder_uniform(&coder, SHIFTS, 0);
     for (size_t column = 0; column < n_columns; column++) {
-        uint8_t *to = column >= wing->from && column < wing->to ? bits : NULL;
+        const int wanted = column >= wing->from && column < wing->to;
         column_head head = { 0 };
         int err = ISA(column)(state, &coder, &head);
 
@@ -543,12 +545,14 @@ ISA(decode_wing)(pbwt_state *state, const pbwt_wing *wing, const uint8_t *src, s
             return FAE_ERR_TRUNCATED;
         }
         if (state->rows != NULL) {
-            ISA(follow)(state, &head, to);
-        } else if (to != NULL) {
-            ISA(expand)(state, &head, to);
+            ISA(follow)(state, &head, wanted ? bits + place_of(wing, column) * row : NULL);
+        } else if (wanted && state->sums != NULL) {
+            fae_sums_add(state->sums, place_of(wing, column),
+                &(sums_column) { head.flipped, head.n_minor, head.row, state->order, state->edges, state->n_edges });
+        } else if (wanted) {
+            ISA(expand)(state, &head, bits + place_of(wing, column) * row);
         }
-        bits = to != NULL ? to + wing->step : bits;
-        ISA(pass)(state, wing, column, &head, state->rows == NULL);
+        ISA(pass)(state, wing, column, &head, state->ordered);
     }
     return n_columns == wing->n_columns ? coder_finish_decoding(&coder) : 0;
 }
@@ -559,19 +563,18 @@ static TARGET int
 ISA(encode)(const uint8_t *bits, const fae_pbwt_shape *shape, unsigned shift, void *work, uint8_t *dst, size_t dst_len,
     size_t *right_len, size_t *out_len)
 {
-    const ptrdiff_t row = (ptrdiff_t) shape->n_rows;
     const size_t start = shape->start;
     pbwt_state state;
-    pbwt_wing right = { shape->n_columns - start, lead_of(shape), 0, 0, row }, left = { start, 0, 0, 0, -row };
+    pbwt_wing right = { shape->n_columns - start, lead_of(shape), 0, 0, start, 0 },
+              left = { start, 0, 0, 0, start - 1, 1 };
     size_t left_len = 0;
     int err;
 
     state_start(&state, work, shape, NULL, 0);
-    err = ISA(encode_wing)(&state, &right, bits + start * shape->n_rows, shift, dst, dst_len, right_len);
+    err = ISA(encode_wing)(&state, &right, bits, shift, dst, dst_len, right_len);
     if (!err && start > 0) {
         ISA(turn)(&state, right.lead);
-        err = ISA(encode_wing)(&state, &left, bits + (start - 1) * shape->n_rows, shift, dst + *right_len,
-            dst_len - *right_len, &left_len);
+        err = ISA(encode_wing)(&state, &left, bits, shift, dst + *right_len, dst_len - *right_len, &left_len);
     }
     *out_len = *right_len + left_len;
     return err;
@@ -579,13 +582,12 @@ ISA(encode)(const uint8_t *bits, const fae_pbwt_shape *shape, unsigned shift, vo
 
 static TARGET int
 ISA(decode)(const uint8_t *src, size_t right_len, size_t src_len, const fae_pbwt_shape *shape, size_t first,
-    size_t last, const uint32_t *rows, size_t n_wanted, void *work, uint8_t *bits)
+    size_t last, const uint32_t *rows, size_t n_wanted, void *work, uint8_t *bits, const fae_sums *sums)
 {
-    const size_t row = rows == NULL ? shape->n_rows : n_wanted;
     const size_t start = shape->start, first_right = fae_max(first, start), last_left = fae_min(last, start);
     pbwt_state state;
-    pbwt_wing right = { shape->n_columns - start, 0, 0, 0, (ptrdiff_t) row },
-              left = { start, 0, 0, 0, -(ptrdiff_t) row };
+    pbwt_wing right = { shape->n_columns - start, 0, 0, 0, first_right - first, 0 };
+    pbwt_wing left = { start, 0, 0, 0, last_left - first - 1, 1 };
     int err;
 
     if (first_right < last) {
@@ -598,12 +600,12 @@ ISA(decode)(const uint8_t *src, size_t right_len, size_t src_len, const fae_pbwt
         right.lead = lead_of(shape);
     }
     state_start(&state, work, shape, rows, n_wanted);
-    err = ISA(decode_wing)(
-        &state, &right, src, right_len, first_right < last ? bits + (first_right - first) * row : NULL);
+    state.sums = sums;
+    state.ordered = sums != NULL ? sums_need_order(sums) : rows == NULL;
+    err = ISA(decode_wing)(&state, &right, src, right_len, bits);
     if (!err && left.to > 0) {
         ISA(turn)(&state, right.lead);
-        err =
-            ISA(decode_wing)(&state, &left, src + right_len, src_len - right_len, bits + (last_left - first - 1) * row);
+        err = ISA(decode_wing)(&state, &left, src + right_len, src_len - right_len, bits);
     }
     return err;
 }

@@ -8,6 +8,7 @@
  *
  * FORMAT.md §5.10 has each step. */
 #include "rans.h"
+#include "sums.h"
 
 #include <string.h>
 
@@ -871,6 +872,42 @@ fae_runs_decode(const uint8_t *src, size_t src_len, size_t n_columns, size_t n_r
             before = place;
         }
         if (found.n_minor >= REORDERING) {
+            order_update(&state, &found);
+        }
+    }
+    return last == n_columns ? end_check(&state) : 0;
+}
+
+int
+fae_runs_sum(const uint8_t *src, size_t src_len, size_t n_columns, size_t n_rows, size_t first, size_t last, void *work,
+    const fae_sums *sums)
+{
+    const int ordered = sums_need_order(sums);
+    runs_state state;
+    int err;
+
+    if (n_columns == 0) {
+        return src_len ? FAE_ERR_CORRUPT : 0;
+    }
+    err = symbols_read(&state, src, src_len, n_columns, n_rows, work);
+    if (err) {
+        return err;
+    }
+    numbers_start(&state);
+    order_start(&state);
+    for (size_t c = 0; c < last; c++) {
+        column found;
+
+        err = column_read(&state, &found);
+        if (err) {
+            return err;
+        }
+        if (c >= first) {
+            fae_sums_add(sums, c - first,
+                &(sums_column){ found.flipped, found.n_minor, found.row, state.order, state.edges, found.n_edges });
+        }
+        if (ordered && found.n_minor >= REORDERING) {
+            minor_gather(&state, &found);
             order_update(&state, &found);
         }
     }

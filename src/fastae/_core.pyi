@@ -18,6 +18,7 @@ U16 = NDArray[np.uint16]
 U32 = NDArray[np.uint32]
 I64 = NDArray[np.int64]
 U64 = NDArray[np.uint64]
+F64 = NDArray[np.float64]
 
 # cpu
 CPU_FEATURES: dict[str, int]  # name ("avx2", "avx512", "avx512_vnni", "neon", "dotprod", "amx_bf16", "amx_int8") -> bit
@@ -241,6 +242,27 @@ def runs_decode(
     over: bool,
     out: I8,
 ) -> None: ...  # columns first .. first + places.size - 1, out (n_places, rows or n_rows)
+
+# sums over columns of bits, without unpacking them. masks (n_masks, n_rows): 1 where a bit counts as 0; mask_of
+# (n_columns): a column's mask, or -1. One of the methods is to be called, once.
+class ColumnSums:
+    counts: U32  # (n_columns,) ones
+    of_columns: F64 | None  # (n_columns, k): row_weights where a column has ones, summed
+    of_rows: F64 | None  # (n_rows, k): column_weights where a row has ones, summed
+
+    def __init__(
+        self,
+        n_columns: int,
+        n_rows: int,
+        masks: U8 | None,
+        mask_of: I64 | None,
+        row_weights: F64 | None = None,  # (n_rows, k)
+        column_weights: F64 | None = None,  # (n_columns, k)
+    ) -> None: ...
+    def add_bits(self, bits: U8) -> None: ...  # (n_columns, n_rows)
+    # of a stream's n_columns those from `first` on
+    def add_pbwt(self, src: U8, right_len: int, n_columns: int, start: int, first: int) -> None: ...
+    def add_runs(self, src: U8, n_columns: int, first: int) -> None: ...
 
 # dosages by mosaics of the other samples: calls (n_sites, n_samples) of 0 to 2 and 3 (missing); kinds (n_sites) of what
 # occurs at a site, 1 (dosages other than 0) + 2 (missing calls)

@@ -17,3 +17,4 @@ include "_core_phase.pxi"   # phasing, for compression
 include "_core_runs.pxi"    # the same, sooner read
 include "_core_mosaic.pxi"  # dosages by mosaics of the other samples
 include "_core_sites.pxi"    # positions, alleles and IDs of sites
+include "_core_sums.pxi"    # sums over columns that are not unpacked

@@ -85,6 +85,11 @@ class ColumnTable:
             value[self.kind == kind] = other
         return value
 
+    @property
+    def is_hiding(self) -> np.ndarray:
+        """Which columns say who has no allele, since it is missing or absent: bool (n_columns,)."""
+        return (self.kind == KIND_MISSING) | (self.kind == KIND_FILL)
+
     def columns_of(self, sites: slice) -> slice:
         """The columns of sites from one to another."""
         first, last = np.searchsorted(self.site, [sites.start, sites.stop]).tolist()

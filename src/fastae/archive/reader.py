@@ -4,27 +4,22 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fastae import _validate
 from fastae.archive import container
+from fastae.archive.blocks import kept
+from fastae.archive.compute import Computing
 from fastae.archive.container import ByteReader, ContainerReader, Section, decompress
+from fastae.archive.indexing import hull, numbers
 from fastae.archive.predictors import PREDICTORS
 from fastae.archive.sites import decode_sites
-from fastae.archive.window import WindowDecoder
 from fastae.cohort import FILL, Cohort, CohortStream, Sites, header_contigs, parse_regions
-from fastae.errors import FormatError
 from fastae.latents import dequantize_latents
-
-_KEPT_WINDOWS = 64  # whose tables, models and sites stay in memory
-_T = TypeVar("_T")
 
 
 def open_archive(path: str | os.PathLike[str], *, n_threads: int = 1) -> Archive:
@@ -63,7 +58,7 @@ def open_archive(path: str | os.PathLike[str], *, n_threads: int = 1) -> Archive
     return Archive(ContainerReader(path), _validate.integer(n_threads, 1, 1024, name="n_threads"))
 
 
-class Archive:
+class Archive(Computing):
     """A cohort in a file; `open_archive` makes it.
 
     ``archive[variants, samples, alleles]`` gives int8 calls as NumPy would give them from an array of `shape`: -1 is a
@@ -108,9 +103,7 @@ class Archive:
     dtype = np.dtype(np.int8)
 
     def __init__(self, reader: ContainerReader, n_threads: int) -> None:
-        self._reader, self._n_threads = reader, n_threads
-        self._lock = threading.Lock()
-        self._windows: OrderedDict[int, WindowDecoder] = OrderedDict()
+        super().__init__(reader, n_threads)
         self._window_sites: OrderedDict[int, Sites] = OrderedDict()
         try:
             self._read_heads()
@@ -127,7 +120,6 @@ class Archive:
         names = ByteReader(decompress(self._reader.read(container.SAMPLES), "list of samples"), "list of samples")
         self.samples = [names.text() for _ in range(index.n_samples)]
         names.finish()
-        self._starts = np.cumsum([0] + [window.n_sites for window in index.windows])
 
     def __enter__(self) -> Archive:
         return self
@@ -179,8 +171,8 @@ class Archive:
             raise IndexError(f"too many indices: an archive has 3 axes (variants, samples, alleles), got {len(keys)}")
         at = next((i for i, part in enumerate(keys) if part is Ellipsis), len(keys))
         keys[at : at + 1] = [slice(None)] * (3 - len(keys) + n_ellipses)
-        variants, keys[0] = _hull(keys[0], self.shape[0], "variants")
-        samples, keys[1] = _hull(keys[1], self.shape[1], "samples")
+        variants, keys[0] = hull(keys[0], self.shape[0], "variants")
+        samples, keys[1] = hull(keys[1], self.shape[1], "samples")
         return self._calls(variants, samples, with_phase=False)[0][tuple(keys)]
 
     def read(self, variants: slice | ArrayLike | None = None, samples: slice | ArrayLike | None = None) -> Cohort:
@@ -203,8 +195,8 @@ class Archive:
             If the archive is corrupt.
         """
         at_variants, at_samples = (
-            _numbers(variants, self.shape[0], "variants"),
-            _numbers(samples, self.shape[1], "samples"),
+            numbers(variants, self.shape[0], "variants"),
+            numbers(samples, self.shape[1], "samples"),
         )
         calls, phased = self._calls(at_variants, at_samples)
         names = [self.samples[i] for i in at_samples.tolist()]
@@ -236,10 +228,10 @@ class Archive:
                 np.arange(a, b) for a, b in zip(self._starts, self._starts[1:], strict=False)
             )
         else:
-            at = _numbers(variants, self.shape[0], "variants")
+            at = numbers(variants, self.shape[0], "variants")
             window_of = np.searchsorted(self._starts, at, side="right")
             parts = np.split(at, np.flatnonzero(np.diff(window_of)) + 1)
-        at_samples = _numbers(samples, self.shape[1], "samples")
+        at_samples = numbers(samples, self.shape[1], "samples")
         names = [self.samples[i] for i in at_samples.tolist()]
         blocks = (block for part in parts if len(part) for block in self.read(part, at_samples).to_stream())
         return CohortStream(self.header, names, blocks, self.source, self.attributes)
@@ -400,30 +392,12 @@ class Archive:
             if progress is not None:
                 progress(int(self._starts[number + 1]))
 
-    # ---- windows and blocks ------------------------------------------------------------------------------------
-
-    def _decoder(self, number: int) -> WindowDecoder:
-        with self._lock:  # held while a decoder is made: all threads begin with the same window and need it once
-            if number not in self._windows:
-                self._windows[number] = self._make_decoder(number)
-            return _kept(self._windows, number)
-
-    def _make_decoder(self, number: int) -> WindowDecoder:
-        window, index = self._reader.index.windows[number], self._reader.index
-        section = self._reader.find(container.MODEL, number)
-        model = None
-        if section is not None:
-            data = self._reader.read_section(section)
-            model = data[: section.latents], data[section.latents :]
-        columns, most = self._reader.read(container.COLUMNS, number), min(index.slab_samples, index.n_samples)
-        return WindowDecoder(columns, model, window.n_sites, window.ploidy, most)
-
     def _sites_of(self, number: int) -> Sites:
         with self._lock:
             if number not in self._window_sites:
                 data = self._reader.read(container.SITES, number)
                 self._window_sites[number] = decode_sites(data, self._reader.index.windows[number].n_sites)
-            return _kept(self._window_sites, number)
+            return kept(self._window_sites, number)
 
     def _sites_at(self, variants: np.ndarray) -> Sites:
         """Sites in the order given, each window's text unpacked once."""
@@ -434,20 +408,6 @@ class Archive:
         parts = [self._sites_of(int(number)) for number in used]
         offsets = np.cumsum([0] + [len(part) for part in parts])
         return Sites.concatenate(parts).take(variants - self._starts[window_of] + offsets[place])
-
-    def _slab(self, slab: int) -> slice:
-        index = self._reader.index
-        return slice(slab * index.slab_samples, min((slab + 1) * index.slab_samples, index.n_samples))
-
-    def _blocks(self, number: int) -> Iterator[tuple[Section, slice]]:
-        for slab in range(self._reader.index.n_slabs):
-            yield self._block(number, slab), self._slab(slab)
-
-    def _block(self, number: int, slab: int) -> Section:
-        section = self._reader.find(container.BLOCK, number, slab)
-        if section is None:
-            raise FormatError(f"{self._reader.path} lacks a block that it must have: the archive is corrupt")
-        return section
 
     def _calls(
         self, variants: np.ndarray, samples: np.ndarray, *, with_phase: bool = True
@@ -489,24 +449,6 @@ class Archive:
         self._do_all(decode, [(window, slab) for window in windows for slab in slabs])
         return calls, phased
 
-    def _do_all(self, work: Callable[..., None], jobs: list[tuple]) -> None:
-        """Call `work` with each tuple of arguments, some at a time."""
-        if self._n_threads == 1 or len(jobs) == 1:
-            for job in jobs:
-                work(*job)
-        else:
-            with ThreadPoolExecutor(self._n_threads) as pool:
-                for done in [pool.submit(work, *job) for job in jobs]:
-                    done.result()
-
-
-def _kept(cache: OrderedDict[int, _T], key: int) -> _T:
-    """What a cache has of a key; the key used longest ago leaves a cache that is too large."""
-    cache.move_to_end(key)
-    if len(cache) > _KEPT_WINDOWS:
-        cache.popitem(last=False)
-    return cache[key]
-
 
 def _span(mask: np.ndarray) -> slice | np.ndarray:
     """Where a mask is true: a slice if it is one run, which NumPy copies far faster than numbers."""
@@ -523,37 +465,3 @@ def _cross(rows: slice | np.ndarray, columns: slice | np.ndarray) -> tuple:
     if isinstance(rows, slice) or isinstance(columns, slice):
         return rows, columns
     return np.ix_(rows, columns)
-
-
-def _numbers(key: object, n: int, axis: str) -> np.ndarray:
-    """The numbers along an axis that a slice, a mask or an array of numbers names, in its order; all for None."""
-    if key is None or isinstance(key, slice):
-        return np.arange(n)[slice(None) if key is None else key]
-    return _integers(key, n, axis).ravel()
-
-
-def _hull(key: object, n: int, axis: str) -> tuple[np.ndarray, object]:
-    """The numbers along an axis that an index needs, and the index of the result among those numbers."""
-    if isinstance(key, slice):
-        return np.arange(n)[key], slice(None)
-    at = _integers(key, n, axis)
-    numbers, place = np.unique(at, return_inverse=True)
-    return numbers, place.item() if at.ndim == 0 else place.reshape(at.shape)
-
-
-def _integers(key: object, n: int, axis: str) -> np.ndarray:
-    """Numbers 0..n-1, in the key's own shape."""
-    at = _validate.rectangular(key, name=f"the index of {axis}")
-    if at.dtype == bool:
-        if at.shape != (n,):
-            raise IndexError(f"a mask of {axis} has shape {at.shape}, the archive has {n} {axis}")
-        at = np.flatnonzero(at)
-    if at.size == 0:
-        at = at.astype(np.int64)
-    if at.dtype.kind not in "iu":
-        raise IndexError(f"{axis} are indexed by integers, slices or masks, got {type(key).__name__}")
-    for extreme in (int(at.min(initial=0)), int(at.max(initial=0))):
-        if at.size and not -n <= extreme < n:
-            raise IndexError(f"index {extreme} is out of range for {n} {axis}")
-    at = at.astype(np.int64)
-    return np.where(at < 0, at + n, at)

@@ -89,9 +89,9 @@ class WindowDecoder:
             flags = runs.decode_alleles(memoryview(payload), self.table, n_samples * per_sample, sites, rows, alleles)
             return with_flags(part, out, flags)
         columns = self.table.columns_of(sites)
-        return join(part, self._bits(payload, n_latents, predictor, n_samples, columns, rows))
+        return join(part, self.bits(payload, n_latents, predictor, n_samples, columns, rows))
 
-    def _bits(
+    def bits(
         self,
         payload: bytes,
         n_latents: int,
@@ -117,7 +117,7 @@ class WindowDecoder:
         """Calls as they would be if no error were corrected: from the latents and the columns' common bits alone."""
         n_rows = n_samples * self.table.rows_per_sample
         if predictor in _SORTED:  # whose columns' common bits nothing else says
-            matrix = self._bits(payload, n_latents, predictor, n_samples, slice(0, self.table.n_columns))
+            matrix = self.bits(payload, n_latents, predictor, n_samples, slice(0, self.table.n_columns))
             matrix[:] = (2 * np.count_nonzero(matrix.view(bool), axis=1) > n_rows)[:, None]
         elif predictor == frequency.NUMBER:
             matrix = np.empty((self.table.n_columns, n_rows), np.uint8)

@@ -66,10 +66,7 @@ def decode(
     FormatError
         If the bytes are not such a block.
     """
-    if n_rows > MAX_ROWS:
-        raise FormatError(f"a block has {n_rows} rows, {MAX_ROWS} are the most: the archive is corrupt")
-    reader = ByteReader(residual, "block")
-    streams = [reader.take(reader.count()), reader.take(reader.left)]
+    streams = _read_streams(residual, n_rows)
     parts, places = [], []
     for stream, members in zip(streams, _streams(table), strict=True):
         first, last = np.searchsorted(members, [columns.start, columns.stop]).tolist()
@@ -81,6 +78,26 @@ def decode(
     for part, place in zip(parts, places, strict=True):
         matrix[place] = part
     return matrix
+
+
+def decode_others(residual: bytes | memoryview, table: ColumnTable, n_rows: int, columns: slice) -> np.ndarray:
+    """Bits of the columns that say who has no allele, uint8 (such columns, n_rows), of some; see `decode`."""
+    members = _streams(table)[1]
+    first, last = np.searchsorted(members, [columns.start, columns.stop]).tolist()
+    bits = _decode(_read_streams(residual, n_rows)[1], len(members), n_rows, slice(first, last), None)
+    return bits[table.is_hiding[members[first:last]]]
+
+
+def add_alleles(
+    residual: bytes | memoryview, table: ColumnTable, n_rows: int, columns: slice, sums: _core.ColumnSums
+) -> None:
+    """Add those of some columns that are of alleles to as many sums, without unpacking them; see `decode`."""
+    members = _streams(table)[0]
+    first, last = np.searchsorted(members, [columns.start, columns.stop]).tolist()
+    stream = _read_streams(residual, n_rows)[0]
+    if first < last:
+        source, n_right, start = _read_wings(stream, len(members))
+        sums.add_pbwt(source, n_right, len(members), start, first)
 
 
 def _streams(table: ColumnTable) -> tuple[np.ndarray, np.ndarray]:
@@ -117,16 +134,30 @@ def _encode_from(bits: np.ndarray, start: int, shift: int, out: np.ndarray) -> b
     return varint(start) + counted(out[:right].tobytes()) + out[right:both].tobytes()
 
 
+def _read_streams(residual: bytes | memoryview, n_rows: int) -> tuple[memoryview, memoryview]:
+    """Bytes of the allele columns and of the others."""
+    if n_rows > MAX_ROWS:
+        raise FormatError(f"a block has {n_rows} rows, {MAX_ROWS} are the most: the archive is corrupt")
+    reader = ByteReader(residual, "block")
+    return reader.take(reader.count()), reader.take(reader.left)
+
+
+def _read_wings(stream: memoryview, n_columns: int) -> tuple[np.ndarray, int, int]:
+    """Bytes of both wings, how many are the right one's, and the column that they start at."""
+    reader = ByteReader(stream, "block")
+    start, n_right = reader.varint(n_columns), reader.count()
+    source = np.frombuffer(reader.take(reader.left), np.uint8)
+    if n_right > len(source):
+        raise FormatError("a block ends too early: the archive is corrupt")
+    return source, n_right, start
+
+
 def _decode(stream: memoryview, n_columns: int, n_rows: int, wanted: slice, rows: np.ndarray | None) -> np.ndarray:
     if not n_columns and len(stream):
         raise FormatError("a block has bytes for columns that its window does not have: the archive is corrupt")
     bits = np.empty((wanted.stop - wanted.start, n_rows if rows is None else len(rows)), np.uint8)
     if bits.size:
-        reader = ByteReader(stream, "block")
-        start, n_right = reader.varint(n_columns), reader.count()
-        source = np.frombuffer(reader.take(reader.left), np.uint8)
-        if n_right > len(source):
-            raise FormatError("a block ends too early: the archive is corrupt")
+        source, n_right, start = _read_wings(stream, n_columns)
         if rows is not None:
             rows = rows.astype(np.uint32)
         _core.pbwt_decode(source, n_right, n_columns, n_rows, start, wanted.start, wanted.stop, rows, bits)

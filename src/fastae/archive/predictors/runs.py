@@ -98,6 +98,26 @@ def decode_alleles(
     return flags
 
 
+def decode_others(residual: bytes | memoryview, table: ColumnTable, n_rows: int, columns: slice) -> np.ndarray:
+    """Bits of the columns that say who has no allele, uint8 (such columns, n_rows), of some; see `decode`."""
+    hiding = table.is_hiding[columns]
+    places = np.where(hiding, np.cumsum(hiding) - 1, -1)
+    bits = np.empty((np.count_nonzero(hiding), n_rows), np.int8)
+    _paint(residual, table, n_rows, columns, None, places, np.ones(len(hiding), np.int8), bits)
+    return bits.view(np.uint8)
+
+
+def add_alleles(
+    residual: bytes | memoryview, table: ColumnTable, n_rows: int, columns: slice, sums: _core.ColumnSums
+) -> None:
+    """Add those of some columns that are of alleles to as many sums, without unpacking them; see `decode`."""
+    members = _streams(table)[0]
+    first, last = np.searchsorted(members, [columns.start, columns.stop]).tolist()
+    stream = _read_streams(residual, n_rows)[0]
+    if first < last:
+        sums.add_runs(np.frombuffer(stream, np.uint8), len(members), first)
+
+
 def _streams(table: ColumnTable) -> tuple[np.ndarray, np.ndarray]:
     """Indices of the columns of each stream."""
     return np.flatnonzero(table.is_allele), np.flatnonzero(~table.is_allele)
@@ -116,6 +136,14 @@ def _encode(matrix: np.ndarray, members: np.ndarray) -> bytes:
         n_symbols *= 4
 
 
+def _read_streams(residual: bytes | memoryview, n_rows: int) -> tuple[memoryview, memoryview]:
+    """Bytes of the allele columns and of the others."""
+    if n_rows > MAX_ROWS:
+        raise FormatError(f"a block has {n_rows} rows, {MAX_ROWS} are the most: the archive is corrupt")
+    reader = ByteReader(residual, "block")
+    return reader.take(reader.count()), reader.take(reader.left)
+
+
 def _paint(
     residual: bytes | memoryview,
     table: ColumnTable,
@@ -130,15 +158,12 @@ def _paint(
 
     Alleles come first, then what is said of them; all else is 0.
     """
-    if n_rows > MAX_ROWS:
-        raise FormatError(f"a block has {n_rows} rows, {MAX_ROWS} are the most: the archive is corrupt")
     if rows is not None and len(rows) > FOLLOWED_ROWS:
         all_rows = np.empty((len(out), n_rows), np.int8)
         _paint(residual, table, n_rows, columns, None, places, values, all_rows)
         out[:] = all_rows[:, rows]
         return
-    reader = ByteReader(residual, "block")
-    streams = [reader.take(reader.count()), reader.take(reader.left)]
+    streams = _read_streams(residual, n_rows)
     for number, (stream, members) in enumerate(zip(streams, _streams(table), strict=True)):
         if not len(members) and len(stream):
             raise FormatError("a block has bytes for columns that its window does not have: the archive is corrupt")

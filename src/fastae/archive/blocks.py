@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An archive's windows and blocks, of which some can be worked on at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+
+from fastae.archive import container
+from fastae.archive.container import ContainerReader, Section
+from fastae.archive.window import WindowDecoder
+from fastae.errors import FormatError
+
+_KEPT_WINDOWS = 64  # whose tables, models and sites stay in memory
+_T = TypeVar("_T")
+
+
+class Blocks:
+    """What is made of an archive's blocks builds on this."""
+
+    def __init__(self, reader: ContainerReader, n_threads: int) -> None:
+        self._reader, self._n_threads = reader, n_threads
+        self._lock = threading.Lock()
+        self._windows: OrderedDict[int, WindowDecoder] = OrderedDict()
+        self._starts = np.cumsum([0] + [window.n_sites for window in reader.index.windows])
+
+    def _decoder(self, number: int) -> WindowDecoder:
+        with self._lock:  # held while a decoder is made: all threads begin with the same window and need it once
+            if number not in self._windows:
+                self._windows[number] = self._make_decoder(number)
+            return kept(self._windows, number)
+
+    def _make_decoder(self, number: int) -> WindowDecoder:
+        window, index = self._reader.index.windows[number], self._reader.index
+        section = self._reader.find(container.MODEL, number)
+        model = None
+        if section is not None:
+            data = self._reader.read_section(section)
+            model = data[: section.latents], data[section.latents :]
+        columns, most = self._reader.read(container.COLUMNS, number), min(index.slab_samples, index.n_samples)
+        return WindowDecoder(columns, model, window.n_sites, window.ploidy, most)
+
+    def _slab(self, slab: int) -> slice:
+        index = self._reader.index
+        return slice(slab * index.slab_samples, min((slab + 1) * index.slab_samples, index.n_samples))
+
+    def _blocks(self, number: int) -> Iterator[tuple[Section, slice]]:
+        for slab in range(self._reader.index.n_slabs):
+            yield self._block(number, slab), self._slab(slab)
+
+    def _block(self, number: int, slab: int) -> Section:
+        section = self._reader.find(container.BLOCK, number, slab)
+        if section is None:
+            raise FormatError(f"{self._reader.path} lacks a block that it must have: the archive is corrupt")
+        return section
+
+    def _do_all(self, work: Callable[..., object], jobs: Iterable[tuple]) -> None:
+        """Call `work` with each tuple of arguments, some at a time."""
+        for _ in self._in_order(work, jobs):
+            pass
+
+    def _in_order(self, work: Callable[..., _T], jobs: Iterable[tuple]) -> Iterator[_T]:
+        """What `work` gives for each tuple of arguments, some at a time and few ahead of the one that is taken."""
+        if self._n_threads == 1:
+            for job in jobs:
+                yield work(*job)
+            return
+        with ThreadPoolExecutor(self._n_threads) as pool:
+            ahead: deque[Future[_T]] = deque()
+            for job in jobs:
+                ahead.append(pool.submit(work, *job))
+                if len(ahead) > 2 * self._n_threads:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+
+
+def kept(cache: OrderedDict[int, _T], key: int) -> _T:
+    """What a cache has of a key; the key used longest ago leaves a cache that is too large."""
+    cache.move_to_end(key)
+    if len(cache) > _KEPT_WINDOWS:
+        cache.popitem(last=False)
+    return cache[key]

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Variants and samples that an index names, as numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastae import _validate
+
+
+def numbers(key: object, n: int, axis: str) -> np.ndarray:
+    """The numbers along an axis that a slice, a mask or an array of numbers names, in its order; all for None."""
+    if key is None or isinstance(key, slice):
+        return np.arange(n)[slice(None) if key is None else key]
+    return _integers(key, n, axis).ravel()
+
+
+def hull(key: object, n: int, axis: str) -> tuple[np.ndarray, object]:
+    """The numbers along an axis that an index needs, and the index of the result among those numbers."""
+    if isinstance(key, slice):
+        return np.arange(n)[key], slice(None)
+    at = _integers(key, n, axis)
+    needed, place = np.unique(at, return_inverse=True)
+    return needed, place.item() if at.ndim == 0 else place.reshape(at.shape)
+
+
+def _integers(key: object, n: int, axis: str) -> np.ndarray:
+    """Numbers 0..n-1, in the key's own shape."""
+    at = _validate.rectangular(key, name=f"the index of {axis}")
+    if at.dtype == bool:
+        if at.shape != (n,):
+            raise IndexError(f"a mask of {axis} has shape {at.shape}, the archive has {n} {axis}")
+        at = np.flatnonzero(at)
+    if at.size == 0:
+        at = at.astype(np.int64)
+    if at.dtype.kind not in "iu":
+        raise IndexError(f"{axis} are indexed by integers, slices or masks, got {type(key).__name__}")
+    for extreme in (int(at.min(initial=0)), int(at.max(initial=0))):
+        if at.size and not -n <= extreme < n:
+            raise IndexError(f"index {extreme} is out of range for {n} {axis}")
+    at = at.astype(np.int64)
+    return np.where(at < 0, at + n, at)
