@@ -100,7 +100,7 @@ def read_container(data):
         kind, length, _ = index.u8(), index.varint(), index.take(4)
         window = index.varint() if kind >= 2 else 0
         slab, predictor = (index.varint(), index.u8()) if kind == 5 else (0, 0)
-        n_latents = index.varint() if kind >= 4 else 0
+        n_latents = index.varint() if kind in (4, 5) else 0
         out.sections[kind, window, slab] = data[at : at + length], predictor, n_latents
         at += length
     assert index.rest() == b""
@@ -310,11 +310,20 @@ def read_calls(bits, rows, usual, columns, n_sites, n_samples, ploidy):
     return calls, phased & several
 
 
+def read_stored_latents(data, n_samples):
+    """§5.12: numbers (n_samples, rows of a sample, latents)."""
+    source = Bytes(data)
+    bits, per_sample, n_latents = source.u8(), source.varint(), source.varint()
+    codes = unpacked(source.rest(), n_samples * per_sample * n_latents, bits)
+    top = 2**bits - 1
+    return np.array([(2 * q - top) / top for q in codes]).reshape(n_samples, per_sample, n_latents)
+
+
 def read_archive(data):
     """Everything: source, header, attributes, samples, the eight site columns, calls, phase, latents by block."""
     index = read_container(data)
     head = Bytes(unfold(index.sections[0, 0, 0][0]))
-    out = SimpleNamespace(source=head.text(), header=head.text(), sites=[[] for _ in range(8)], latents={})
+    out = SimpleNamespace(source=head.text(), header=head.text(), sites=[[] for _ in range(8)], latents={}, stored={})
     out.attributes = {head.text(): head.text() for _ in range(head.varint())}
     names = Bytes(unfold(index.sections[1, 0, 0][0]))
     out.samples = [names.text() for _ in range(index.n_samples)]
@@ -347,5 +356,7 @@ def read_archive(data):
             calls, phased = read_calls(bits, rows, usual, columns, window.n_sites, n_samples, window.ploidy)
             out.calls[where][:, :, : window.ploidy] = calls
             out.phased[where] = phased
+        if (6, number, 0) in index.sections:
+            out.stored[number] = read_stored_latents(index.sections[6, number, 0][0], index.n_samples)
         start += window.n_sites
     return out

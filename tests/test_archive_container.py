@@ -191,7 +191,7 @@ def test_an_index_that_cannot_be_is_refused(opened, index, message):
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        ((6, b"", {"window": 0}), "section of unknown kind 6"),
+        ((7, b"", {"window": 0}), "section of unknown kind 7"),
         ((container.HEADER, b"", {}), "lists a section twice"),
         ((container.BLOCK, b"", {"window": 0, "slab": 1}), "lists a section twice"),
         ((container.BLOCK, b"", {"window": 0, "slab": 2}), "a block outside the cohort"),

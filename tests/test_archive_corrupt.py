@@ -50,12 +50,12 @@ def small_cohort():
     return Cohort.from_arrays(calls, phased=np.arange(32) != 4, sites=sites)
 
 
-def write_small(folder, predictor):
+def write_small(folder, predictor, **options):
     """Bytes of an archive of 2 x 2 blocks."""
     path = folder / "a.fae"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "MAX_EPOCHS", 40)
-        write_archive(path, small_cohort(), predictor=predictor, block_variants=9, block_samples=20)
+        write_archive(path, small_cohort(), predictor=predictor, block_variants=9, block_samples=20, **options)
     with open_archive(path) as archive:
         assert archive.info()["predictors"][predictor] >= 2
         assert archive.info()["bytes"]["total"] < 3000
@@ -76,6 +76,11 @@ def by_pbwt(tmp_path_factory):
 @pytest.fixture(scope="module")
 def by_runs(tmp_path_factory):
     return write_small(tmp_path_factory.mktemp("by_runs"), "runs")
+
+
+@pytest.fixture(scope="module")
+def with_latents(tmp_path_factory):
+    return write_small(tmp_path_factory.mktemp("with_latents"), "runs", n_latents=3, latent_bits=3)
 
 
 @pytest.fixture
@@ -118,7 +123,7 @@ def test_a_flip_of_every_bit_is_refused(good, path):
     assert by_checksum > 7 * len(good)
 
 
-@pytest.mark.parametrize("written", ["by_pbwt", "by_runs"])
+@pytest.mark.parametrize("written", ["by_pbwt", "by_runs", "with_latents"])
 def test_a_flip_of_every_byte_of_sorted_blocks_is_refused(request, written, path):
     good = request.getfixturevalue(written)
     for position in range(len(good)):
@@ -237,12 +242,19 @@ KINDS = {
     "columns": container.COLUMNS,
     "model": container.MODEL,
     "block": container.BLOCK,
+    "latents": container.LATENTS,
 }
 
 
 @pytest.mark.parametrize(
     ("written", "kind"),
-    [*(("good", kind) for kind in KINDS), ("by_pbwt", "columns"), ("by_pbwt", "block"), ("by_runs", "block")],
+    [
+        *(("good", kind) for kind in KINDS if kind != "latents"),
+        ("with_latents", "latents"),
+        ("by_pbwt", "columns"),
+        ("by_pbwt", "block"),
+        ("by_runs", "block"),
+    ],
 )
 def test_hostile_sections_are_refused_or_decode(request, path, bounds, rng, written, kind):
     good = request.getfixturevalue(written)

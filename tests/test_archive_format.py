@@ -27,6 +27,8 @@ def check_agrees(path):
     assert plain.sites == [c if isinstance(c, list) else c.tolist() for c in cohort.sites.columns()]
     np.testing.assert_array_equal(plain.calls, cohort.call_genotype, strict=True)
     np.testing.assert_array_equal(plain.phased, cohort.call_genotype_phased)
+    for window, stored in plain.stored.items():
+        np.testing.assert_array_equal(stored.astype(np.float32), levels[window], strict=True)
     for (window, number), codes in plain.latents.items():
         some = levels[window][number * slab : (number + 1) * slab]
         np.testing.assert_array_equal(2 * codes - 1, some.reshape(len(codes), -1))
@@ -68,7 +70,17 @@ def test_a_reader_written_from_the_format_agrees_on_shared_latents(tmp_path, rng
 # ---- golden files: never made again, never edited ----------------------------------------------------
 
 GOLDEN = Path(__file__).parent / "golden" / "archive-v0"
-KINDS = ("phased", "unphased", "pbwt_phased", "pbwt_unphased", "runs_phased", "runs_unphased", "mosaic", "unordered")
+KINDS = (
+    "phased",
+    "unphased",
+    "pbwt_phased",
+    "pbwt_unphased",
+    "runs_phased",
+    "runs_unphased",
+    "mosaic",
+    "unordered",
+    "latents",
+)
 ORIGINALS = [*(f"{kind}.vcf" for kind in KINDS), "aligned.fa"]
 
 
@@ -93,10 +105,11 @@ def test_golden_archives_hold_the_files_they_were_made_from(name):
 
 
 def test_golden_archives_have_every_kind_of_block():
-    layouts, predictors = set(), set()
+    layouts, predictors, kinds = set(), set(), set()
     for path in GOLDEN.glob("*.fae"):
         index = reference_archive.read_container(path.read_bytes())
         for (kind, *_), (payload, predictor, _) in index.sections.items():
             layouts |= {payload[0]} if kind == container.COLUMNS else set()
             predictors |= {predictor} if kind == container.BLOCK else set()
-    assert (layouts, predictors) == ({0, 1, 2}, {0, 1, 2, 3, 4})
+            kinds.add(kind)
+    assert (layouts, predictors, kinds) == ({0, 1, 2}, {0, 1, 2, 3, 4}, set(range(7)))

@@ -56,7 +56,7 @@ def bcftools(*args):
 
 
 def test_every_command_has_help_and_wrong_usage_exits_with_2(capsys):
-    for command in ("compress", "decompress", "view", "info", "verify", "sweep", "demo"):
+    for command in ("compress", "decompress", "view", "latents", "info", "verify", "sweep", "demo"):
         with pytest.raises(SystemExit) as caught:
             get_parser().parse_args([command, "--help"])
         assert caught.value.code == 0 and command in capsys.readouterr().out

@@ -29,7 +29,8 @@ MAX_ATTRIBUTES = 1 << 16
 MAX_WINDOW_CALLS = 1 << 32  # alleles of all samples that a reader may have to hold at a time
 
 # What a section holds. The order is the order of writing: all that a window's blocks share comes before them.
-HEADER, SAMPLES, SITES, COLUMNS, MODEL, BLOCK = range(6)
+HEADER, SAMPLES, SITES, COLUMNS, MODEL, BLOCK, LATENTS = range(7)
+_PARTLY_LATENTS = (MODEL, BLOCK)  # kinds of sections whose first bytes may be latents of a predictor
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,7 @@ def _index_bytes(index: Index) -> bytes:
             out.append(varint(section.window))
         if section.kind == BLOCK:
             out += [varint(section.slab), bytes([section.predictor])]
-        if section.kind >= MODEL:
+        if section.kind in _PARTLY_LATENTS:
             out.append(varint(section.latents))
     return b"".join(out)
 
@@ -242,13 +243,13 @@ def _parse_index(data: bytes, sections_end: int) -> Index:
         kind, length = reader.take(1)[0], reader.varint()
         (crc,) = struct.unpack("<I", reader.take(4))
         number = slab = predictor = latents = 0
-        if kind > BLOCK:
+        if kind > LATENTS:
             raise FormatError(f"the index lists a section of unknown kind {kind}: the archive is corrupt")
         if kind >= SITES:
             number = reader.varint(len(index.windows) - 1) if index.windows else -1
         if kind == BLOCK:
             slab, predictor = reader.varint(), reader.take(1)[0]
-        if kind >= MODEL:
+        if kind in _PARTLY_LATENTS:
             latents = reader.varint(length)
         if number < 0 or (kind == BLOCK and slab >= index.n_slabs):
             raise FormatError("the index lists a block outside the cohort: the archive is corrupt")

@@ -16,10 +16,10 @@ from fastae.archive.blocks import kept
 from fastae.archive.compute import Computing
 from fastae.archive.container import ByteReader, ContainerReader, Section, decompress
 from fastae.archive.indexing import hull, numbers
+from fastae.archive.latents import StoredLatents
 from fastae.archive.predictors import PREDICTORS
 from fastae.archive.sites import decode_sites
 from fastae.cohort import FILL, Cohort, CohortStream, Sites, header_contigs, parse_regions
-from fastae.latents import dequantize_latents
 
 
 def open_archive(path: str | os.PathLike[str], *, n_threads: int = 1) -> Archive:
@@ -160,6 +160,16 @@ class Archive(Computing):
     def sites(self) -> Sites:
         return Sites.concatenate(self._sites_of(window) for window in range(len(self._reader.index.windows)))
 
+    @property
+    def windows(self) -> list[tuple[slice, list[tuple[str, int, int]]]]:
+        """The windows of sites that blocks are made of: the variants of each, and what it spans.
+
+        A span is a chromosome, the first position and the last one that a record reaches.
+        """
+        spans = [window.spans for window in self._reader.index.windows]
+        starts = self._starts.tolist()
+        return [(slice(*at), list(its)) for *at, its in zip(starts, starts[1:], spans, strict=False)]
+
     # ---- calls -------------------------------------------------------------------------------------------------
 
     def __getitem__(self, key: object) -> np.ndarray:
@@ -273,33 +283,65 @@ class Archive(Computing):
 
     # ---- latents -----------------------------------------------------------------------------------------------
 
-    def latents(self) -> list[np.ndarray]:
-        """The stored latents.
+    def latents(self, windows: Iterable[int] | None = None) -> list[np.ndarray]:
+        """The stored latents: those that `write_archive` was told to store, or else those of the autoencoder's blocks.
+
+        Parameters
+        ----------
+        windows : iterable of int, optional
+            Places in `windows`; all, if left out.
 
         Returns
         -------
         list of ndarray of float32, shape (n_samples, rows_per_sample, n_latents)
-            One array per window of sites, values from -1 to 1. Rows are haplotypes, or whole samples where calls are
-            unphased. NaN where a block has no latents; n_latents is 0 where a whole window has none.
+            One array per window of sites; values from -1 to 1. Rows are haplotypes, or whole
+            samples where calls are unphased. NaN where a block has no latents; n_latents is 0 where a whole window
+            has none. The mean over a sample's rows tells of the sample whatever the order of its haplotypes.
 
         Raises
         ------
+        IndexError
+            If a number is out of range.
         FormatError
             If the archive is corrupt.
+
+        Examples
+        --------
+        >>> import numpy as np, tempfile, os
+        >>> from fastae import open_archive, write_archive
+        >>> calls = np.random.default_rng(0).integers(0, 2, (20, 30, 2), dtype=np.int8)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "cohort.fae")
+        ...     write_archive(path, calls, n_latents=3, block_variants=10)
+        ...     with open_archive(path) as archive:
+        ...         of_windows = archive.latents()
+        >>> [latents.shape for latents in of_windows]
+        [(30, 2, 3), (30, 2, 3)]
+        >>> np.concatenate([latents.mean(axis=1) for latents in of_windows], axis=1).shape  # a row for each sample
+        (30, 6)
         """
-        out = []
-        for number in range(len(self._reader.index.windows)):
-            decoder = self._decoder(number)
-            width = int(decoder.model.decoder.sizes[0]) if decoder.model is not None else 0
-            latents = np.full((self.shape[1], decoder.table.rows_per_sample, width), np.nan, np.float32)
-            for section, slab in self._blocks(number):
-                if section.latents and decoder.model is not None:
-                    data = self._reader.read_section(section)[: section.latents]
-                    codes = decoder.latent_codes(data, section.predictor, slab.stop - slab.start)
-                    flat = codes.reshape(-1, width)
-                    latents[slab] = dequantize_latents(flat, decoder.model.decoder.latent_bits).reshape(codes.shape)
-            out.append(latents)
-        return out
+        at = numbers(None if windows is None else list(windows), len(self._reader.index.windows), "windows")
+        return [self._latents_of(number) for number in at.tolist()]
+
+    def _latents_of(self, number: int) -> np.ndarray:
+        if (stored := self._stored_latents(number)) is not None:
+            return stored.levels()
+        decoder = self._decoder(number)
+        width = int(decoder.model.decoder.sizes[0]) if decoder.model is not None else 0
+        latents = np.full((self.shape[1], decoder.table.rows_per_sample, width), np.nan, np.float32)
+        for section, slab in self._blocks(number):
+            if section.latents and decoder.model is not None:
+                data = self._reader.read_section(section)[: section.latents]
+                codes = decoder.latent_codes(data, section.predictor, slab.stop - slab.start)
+                latents[slab] = StoredLatents(codes, decoder.model.decoder.latent_bits).levels()
+        return latents
+
+    def _stored_latents(self, number: int) -> StoredLatents | None:
+        section = self._reader.find(container.LATENTS, number)
+        if section is None:
+            return None
+        ploidy = self._reader.index.windows[number].ploidy
+        return StoredLatents.from_bytes(self._reader.read_section(section), self.shape[1], ploidy)
 
     def hamming(self) -> tuple[int, int]:
         """Exact Hamming distance between the cohort and what decoders make of the latents alone, with no residual.
@@ -338,13 +380,13 @@ class Archive(Computing):
             ``genotypes`` = ``latents`` + ``decoder`` + ``residual`` + ``index``.
         """
         sections = self._reader.index.sections
-        length = {kind: sum(s.length for s in sections if s.kind == kind) for kind in range(container.BLOCK + 1)}
+        length = {kind: sum(s.length for s in sections if s.kind == kind) for kind in range(container.LATENTS + 1)}
         latents_of = {kind: sum(s.latents for s in sections if s.kind == kind) for kind in length}
         blocks = [s for s in sections if s.kind == container.BLOCK]
         size = {
             "total": self._reader.size,
             "genotypes": 0,
-            "latents": sum(latents_of.values()),
+            "latents": sum(latents_of.values()) + length[container.LATENTS],
             "decoder": length[container.MODEL] - latents_of[container.MODEL],
             "residual": length[container.COLUMNS] + length[container.BLOCK] - latents_of[container.BLOCK],
             "index": self._reader.index_bytes,
@@ -389,6 +431,7 @@ class Archive(Computing):
             self._decoder(number)
             self._do_all(decode, [(number, *block) for block in self._blocks(number)])
             self._sites_of(number)
+            self._stored_latents(number)
             if progress is not None:
                 progress(int(self._starts[number + 1]))
 

@@ -16,6 +16,7 @@ from fastae.archive import container
 from fastae.archive.candidates import Coding, WindowCalls, smallest
 from fastae.archive.columns import MAX_COLUMNS, ColumnTable
 from fastae.archive.container import ContainerWriter, Index, Window, compress, counted, encode_text, varint
+from fastae.archive.latents import MAX_LATENTS, learn
 from fastae.archive.predictors import PREDICTORS
 from fastae.archive.presets import FORCED, PRESETS, Preset
 from fastae.archive.reader import Archive
@@ -35,6 +36,8 @@ def write_archive(
     predictor: str = "auto",
     block_variants: int | None = None,
     block_samples: int | None = None,
+    n_latents: int = 0,
+    latent_bits: int = 4,
     n_threads: int = 1,
     seed: int = 0,
     progress: Callable[[int], object] | None = None,
@@ -60,6 +63,12 @@ def write_archive(
         (default) or 65,536 (max), up to a quarter more in the last one of less than 65,536, fewer where the samples
         are so many that memory would not hold a window of them, and
         all samples, up to 32,767. 2048 sites and 256 samples where ``"frequency"`` is named.
+    n_latents : int
+        Latents to store for analysis of every row of every window, whatever the predictor; `Archive.latents` gives
+        them. Rows are haplotypes, or samples where calls are unphased. It takes an autoencoder's training of some
+        seconds a window, and n_latents * latent_bits / 8 bytes a row and window. 0: none, and at most 1024.
+    latent_bits : int
+        Of each of these, 1 to 8.
     n_threads : int
     seed : int
         Of the autoencoders' weights and of the order of their training rows.
@@ -111,6 +120,8 @@ def write_archive(
     block_samples = _validate.integer(block_samples, 1, 1 << 20, name="block_samples")
     n_threads = _validate.integer(n_threads, 1, 1024, name="n_threads")
     seed = _validate.integer(seed, 0, None, name="seed")
+    n_latents = _validate.integer(n_latents, 0, MAX_LATENTS, name="n_latents")
+    latent_bits = _validate.integer(latent_bits, 1, 8, name="latent_bits")
     if len(cohort.samples) > container.MAX_SAMPLES:
         raise InputError(f"the cohort has {len(cohort.samples)} samples, an archive holds {container.MAX_SAMPLES}")
     with atomic_output(path, inputs) as file:
@@ -129,7 +140,8 @@ def write_archive(
         windows = cohort.to_stream(block_variants) if isinstance(cohort, Cohort) else cohort.rebatch(block_variants)
         n_done = 0
         checked = _holdable(_without_stub(windows, stub), cohort.samples)
-        for coded in _code_in_order(checked, index.slab_samples, plan, seed, n_threads):
+        how = _Settings(index.slab_samples, plan, seed, n_latents, latent_bits, n_threads)
+        for coded in _code_in_order(checked, how):
             number = len(index.windows)
             index.windows.append(coded.window)
             index.ploidy = max(index.ploidy, coded.window.ploidy)
@@ -148,11 +160,25 @@ def write_archive(
                     predictor=block.predictor,
                     latents=len(block.latents),
                 )
+            if coded.latents:
+                writer.add(container.LATENTS, coded.latents, window=number)
             n_done += coded.window.n_sites
             if progress is not None:
                 progress(n_done)
         index.ploidy = max(index.ploidy, 1)
         writer.finish()
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """How all windows of an archive are coded."""
+
+    slab_samples: int
+    plan: Preset
+    seed: int
+    n_latents: int
+    latent_bits: int
+    n_threads: int
 
 
 @dataclass
@@ -162,17 +188,16 @@ class _Coded:
     window: Window
     sites: bytes
     coding: Coding
+    latents: bytes = b""  # none if no allele varies
 
 
-def _code_in_order(
-    windows: Iterable[Cohort], slab_samples: int, plan: Preset, seed: int, n_threads: int
-) -> Iterator[_Coded]:
+def _code_in_order(windows: Iterable[Cohort], how: _Settings) -> Iterator[_Coded]:
     """Windows coded by some threads, given back in order; never more than a few are held."""
     pending: deque[Future[list[_Coded]]] = deque()
-    with cancellable_pool(n_threads) as (pool, check_stop):
+    with cancellable_pool(how.n_threads) as (pool, check_stop):
         for number, cohort in enumerate(windows):
-            pending.append(pool.submit(_code_window, cohort, slab_samples, plan, (seed, number), n_threads, check_stop))
-            if len(pending) > n_threads:
+            pending.append(pool.submit(_code_window, cohort, how, (how.seed, number), check_stop))
+            if len(pending) > how.n_threads:
                 yield from pending.popleft().result()
         while pending:
             yield from pending.popleft().result()
@@ -184,7 +209,8 @@ def _without_stub(windows: Iterable[Cohort], stub: int) -> Iterator[Cohort]:
     for window in windows:
         if held is not None and window.n_variants <= stub:
             if held.n_variants + window.n_variants <= container.MAX_WINDOW_SITES:
-                held, window = None, Cohort.concatenate([held, window])
+                window = Cohort.concatenate([held, window])
+                held = None
         if held is not None:
             yield held
         held = window
@@ -206,27 +232,24 @@ def _holdable(windows: Iterable[Cohort], samples: list[str]) -> Iterator[Cohort]
         yield window
 
 
-def _code_window(
-    cohort: Cohort,
-    slab_samples: int,
-    plan: Preset,
-    seed: tuple[int, int],
-    n_threads: int,
-    check_stop: Callable[[], None],
-) -> list[_Coded]:
+def _code_window(cohort: Cohort, how: _Settings, seed: tuple[int, int], check_stop: Callable[[], None]) -> list[_Coded]:
     """The window; or its halves, if it is more than a reader, which must not trust a file, would take memory for."""
     calls, phased = cohort.call_genotype, cohort.call_genotype_phased
-    window = WindowCalls(calls, phased, slab_samples, plan.one_way_cells, seed, check_stop, plan.phasing, n_threads)
+    plan, slab_samples = how.plan, how.slab_samples
+    window = WindowCalls(calls, phased, slab_samples, plan.one_way_cells, seed, check_stop, plan.phasing, how.n_threads)
     if not _is_readable(window.columns[0], window.calls.size, min(slab_samples, cohort.n_samples)):
         del window
         half = cohort.n_variants // 2
         parts = cohort.select(slice(half)), cohort.select(slice(half, None))
-        return [
-            coded for part in parts for coded in _code_window(part, slab_samples, plan, seed, n_threads, check_stop)
-        ]
+        return [coded for part in parts for coded in _code_window(part, how, seed, check_stop)]
     slabs, coding = window.slabs, smallest(window, plan.predictors)
+    latents = None
+    if how.n_latents:
+        latents = learn(*window.columns, how.n_latents, how.latent_bits, seed, check_stop)
     del window  # and its columns, before what is made of them takes as much memory
-    coded = _Coded(Window(cohort.n_variants, cohort.ploidy, _spans(cohort.sites)), encode_sites(cohort.sites), coding)
+    extent = Window(cohort.n_variants, cohort.ploidy, _spans(cohort.sites))
+    kept = latents.to_bytes() if latents is not None else b""
+    coded = _Coded(extent, encode_sites(cohort.sites), coding, kept)
     _check(coded, cohort, slabs)
     return [coded]
 

@@ -16,10 +16,10 @@ import threading
 from collections.abc import Sequence
 from importlib import metadata
 
-from . import compress, decompress, demo, info, sweep, verify, view
+from . import compress, decompress, demo, info, latents, sweep, verify, view
 
 _LONG = re.compile(r"(\S{200})\S{200,}(\S{100})")  # in a message: its ends tell what it is
-COMMANDS = (compress, decompress, view, info, verify, sweep, demo)
+COMMANDS = (compress, decompress, view, latents, info, verify, sweep, demo)
 STOPPING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU")  # Windows lacks the last two
 
 

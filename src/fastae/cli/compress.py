@@ -23,6 +23,17 @@ def add_parser(subparsers):
         default="auto",
         help="force one on every block [%(default)s: whichever of the preset's is smallest]",
     )
+    parser.add_argument(
+        "--latents",
+        type=int,
+        default=0,
+        metavar="M",
+        help="store also M latents of every haplotype (sample, if unphased) and window of sites, for analysis: "
+        "see `fastae latents` [none]",
+    )
+    parser.add_argument(
+        "--latent-bits", type=int, default=4, metavar="B", help="bits of each of these, 1 to 8 [%(default)s]"
+    )
     add_threads(parser)
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random weights [%(default)s]")
     parser.add_argument("--drop-format", action="store_true", help="leave out FORMAT fields other than GT")
@@ -42,6 +53,8 @@ def run(args):
             watched(stream, "compress"),
             preset=args.preset,
             predictor=args.predictor,
+            n_latents=args.latents,
+            latent_bits=args.latent_bits,
             n_threads=args.threads,
             seed=args.seed,
             inputs=[args.input],
