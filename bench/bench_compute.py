@@ -21,7 +21,7 @@ from pathlib import Path
 import common
 import numpy as np
 from common import ROOT, note, pin_threads, print_header, print_race
-from table import duration, markdown, measured_with, read, where
+from table import duration, markdown, read, where
 
 from fastae import open_archive, write_archive
 from fastae.io.vcf import read_vcf
@@ -137,9 +137,18 @@ def readme(path):
     rows, ((header, cases),) = [], read([path])
     names = list(cases[0]["rivals"])
     for case in cases:
+        params = {key: case["params"][key] for key in ("preset", "k") if key in case["params"]}
         times = [duration(case["rivals"][name]) for name in names]
         ratios = [f"{case['rivals'][name] / case['seconds']:.1f}" for name in names]
-        rows.append([case["name"], measured_with(case), duration(case["seconds"]), *times, *ratios])
+        rows.append(
+            [
+                case["name"],
+                ", ".join(f"{key} {value}" for key, value in params.items()),
+                duration(case["seconds"]),
+                *times,
+                *ratios,
+            ]
+        )
     headings = ["", "", ">fastae", *(f">{name}" for name in names), *(f">times {name}" for name in names)]
     document = ROOT / "bench" / "README.md"
     before, start, rest = document.read_text(encoding="utf-8").partition(START)
