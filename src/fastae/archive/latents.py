@@ -25,10 +25,10 @@ from fastae.trainer import Trainer
 MAX_LATENTS = 1 << 10
 
 _MIN_SHARE = 0.01  # of rows with the rarer bit, of a column that is common; if none is, all that vary are looked at
-_MAX_COLUMNS = 2048  # that are looked at, evenly spread: more tell hardly more, being alike their neighbours
 _MAX_TRAINING_ROWS = 20_000
 _N_HIDDEN = 128  # units of either half
 _MAX_STEPS, _MAX_EPOCHS = 4_000, 300  # whichever comes first
+_MAX_WORK = _MAX_STEPS * 2048  # steps times columns, which are evenly spread over the common ones if they are too many
 _BATCH_SIZE = 128
 _LEARNING_RATE = 2e-3
 _ENCODED_ROWS = 4096  # at a time: bounds memory
@@ -100,7 +100,10 @@ def learn(
     StoredLatents
     None if no allele varies.
     """
-    columns = _telling_columns(table, matrix)
+    n_training = min(matrix.shape[1], _MAX_TRAINING_ROWS)
+    n_epochs = min(_MAX_EPOCHS, -(-_MAX_STEPS * _BATCH_SIZE // max(1, n_training)))
+    n_steps = n_epochs * -(-n_training // _BATCH_SIZE)
+    columns = _telling_columns(table, matrix, _MAX_WORK // min(max(1, n_steps), _MAX_STEPS))
     if not len(columns):
         return None
     rows = np.ascontiguousarray(matrix[columns].T).view(np.int8)
@@ -124,9 +127,8 @@ def learn(
         seed=rng,
     )
     sample = rows
-    if n_rows > _MAX_TRAINING_ROWS:
-        sample = rows[np.sort(rng.choice(n_rows, _MAX_TRAINING_ROWS, replace=False))]
-    n_epochs = min(_MAX_EPOCHS, -(-_MAX_STEPS * _BATCH_SIZE // len(sample)))
+    if n_rows > n_training:
+        sample = rows[np.sort(rng.choice(n_rows, n_training, replace=False))]
     trainer.fit(sample, n_epochs=n_epochs, callbacks=[lambda *_: check_stop()])
     codes = []
     for start in range(0, n_rows, _ENCODED_ROWS):
@@ -136,14 +138,14 @@ def learn(
     return StoredLatents(np.concatenate(codes).reshape(-1, table.rows_per_sample, n_latents), bits)
 
 
-def _telling_columns(table: ColumnTable, matrix: np.ndarray) -> np.ndarray:
-    """The columns to learn from, ascending."""
+def _telling_columns(table: ColumnTable, matrix: np.ndarray, most: int) -> np.ndarray:
+    """The columns to learn from, ascending, `most` at most."""
     n_rows = matrix.shape[1]
     ones = np.count_nonzero(matrix, axis=1)
     n_rarer = np.where(table.is_allele, np.minimum(ones, n_rows - ones), 0)
     found = np.flatnonzero(n_rarer >= max(1, _MIN_SHARE * n_rows))
     if not len(found):
         found = np.flatnonzero(n_rarer)
-    if len(found) > _MAX_COLUMNS:
-        found = found[np.arange(_MAX_COLUMNS) * len(found) // _MAX_COLUMNS]
+    if len(found) > most:
+        found = found[np.arange(most) * len(found) // most]
     return found
