@@ -13,7 +13,6 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-START, END = "<!-- bench:start -->", "<!-- bench:end -->"
 MAIN = {  # case -> what a row of README.md is measured with; all its parameters if None
     "forward pass": [{"batch": 1}, {"batch": 64}, {"batch": 256}, {"batch": 4096}],
     "training step, reverse mode": [{"batch": 1}, {"batch": 64}, {"batch": 256}, {"batch": 4096}],
@@ -203,14 +202,15 @@ def full_text(runs):
     return "\n\n".join(parts)
 
 
-def rewrite(document, text):
-    """Replace what stands between the marks."""
+def rewrite(document, text, name="bench"):
+    """Replace what stands between the marks of this name."""
+    first, last = f"<!-- {name}:start -->", f"<!-- {name}:end -->"
     old = document.read_text(encoding="utf-8")
-    before, start, rest = old.partition(START)
-    _, end, after = rest.partition(END)
+    before, start, rest = old.partition(first)
+    _, end, after = rest.partition(last)
     if not (start and end):
-        raise SystemExit(f"{document} lacks the marks {START} and {END}, between which the table goes; add them")
-    document.write_text(f"{before}{START}\n{text}\n{END}{after}", encoding="utf-8")
+        raise SystemExit(f"{document} lacks the marks {first} and {last}, between which the table goes; add them")
+    document.write_text(f"{before}{first}\n{text}\n{last}{after}", encoding="utf-8")
 
 
 def main():
