@@ -242,7 +242,7 @@ def build(edits, folder):
             (folder / name).write_text(text.replace(old, new), encoding="utf-8")
         compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
         flags = ["-std=c11", "-O3", "-shared", "-fPIC", "-w", f"-I{folder}"]
-        sources = [ROOT / "bench" / "ablation.c", folder / "cpu.c", folder / "error.c"]
+        sources = [ROOT / "bench" / "ablation.c", *(folder / name for name in ("cpu.c", "error.c", "sums.c"))]
         subprocess.run([compiler, *flags, *map(str, sources), "-o", str(library), "-lpthread"], check=True)
     kernel = ctypes.CDLL(str(library)).ablation_bytes
     size = ctypes.c_size_t
