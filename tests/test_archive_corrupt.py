@@ -5,24 +5,21 @@ A flipped bit is caught by a checksum. To see what stands behind the checksums, 
 damage: then the archive is refused, or decodes to something, within bounded time and memory.
 """
 
-import contextlib
 import dataclasses
 import lzma
 import resource
 import signal
 import struct
 import time
-import zlib
 
 import numpy as np
 import pytest
 import reference_archive
+from hostile import mutations, put_together, read_everything, taken_apart, with_index
 
 from fastae import open_archive, write_archive
 from fastae.archive import candidates, container, writer
 from fastae.archive.container import (
-    ContainerReader,
-    ContainerWriter,
     Index,
     Window,
     compress,
@@ -86,17 +83,6 @@ def with_latents(tmp_path_factory):
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "damaged.fae"
-
-
-def read_everything(path):
-    with open_archive(path) as archive:
-        archive.verify()
-        archive.latents()
-        archive.hamming()
-        archive.info()
-        with contextlib.suppress(InputError):  # a chromosome that a hostile index does not name
-            archive.query(archive.sites.chrom[:1])
-        return archive.read()
 
 
 # ---- damage ------------------------------------------------------------------------------------------
@@ -192,49 +178,6 @@ class Outcomes:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def taken_apart(data, path):
-    """(index, sections' bytes) of an archive."""
-    path.write_bytes(data)
-    reader = ContainerReader(path)
-    payloads = [reader.read_section(section) for section in reader.index.sections]
-    reader.close()
-    return reader.index, payloads
-
-
-def put_together(index, payloads, path, sections=None):
-    """An archive of these sections with checksums that fit."""
-    blank = Index(index.n_samples, index.ploidy, index.slab_samples, index.windows)
-    with open(path, "wb") as file:
-        made = ContainerWriter(file, blank)
-        for s, payload in zip(sections or index.sections, payloads, strict=True):
-            made.add(s.kind, payload, window=s.window, slab=s.slab, predictor=s.predictor, latents=s.latents)
-        made.finish()
-    return path.read_bytes()
-
-
-def mutations(rng, data, n):
-    """Random small damage: flips, other bytes, extreme bytes, cuts, insertions, swaps."""
-    for _ in range(n):
-        damaged = bytearray(data)
-        for _ in range(rng.integers(1, 4)):
-            at = int(rng.integers(0, max(len(damaged), 1)))
-            kind = rng.integers(0, 6)
-            if kind == 0 and damaged:
-                damaged[at] ^= 1 << rng.integers(0, 8)
-            elif kind == 1 and damaged:
-                damaged[at] = rng.integers(0, 256)
-            elif kind == 2 and damaged:
-                damaged[at] = rng.choice([0, 1, 127, 128, 255])
-            elif kind == 3:
-                del damaged[at:]
-            elif kind == 4:
-                damaged[at:at] = rng.bytes(rng.integers(1, 12))
-            else:
-                other = int(rng.integers(0, max(len(damaged), 1)))
-                damaged[at : at + 5], damaged[other : other + 5] = damaged[other : other + 5], damaged[at : at + 5]
-        yield bytes(damaged)
-
-
 KINDS = {
     "header": container.HEADER,
     "samples": container.SAMPLES,
@@ -287,14 +230,6 @@ def before_text(sites):
         reader.varint()
     reader.take(reader.count())
     return len(sites) - reader.left
-
-
-def with_index(data, change):
-    """The archive with other index bytes, and a footer that fits them."""
-    length = struct.unpack("<Q", data[-32:-24])[0]
-    body, index = data[: -32 - length], change(data[-32 - length : -32])
-    foot = struct.pack("<QIQ", len(index), zlib.crc32(index), len(body) + len(index) + 32)
-    return body + index + foot + struct.pack("<I", zlib.crc32(foot)) + container.END_MAGIC
 
 
 def test_hostile_indexes_are_refused_or_decode(good, path, bounds, rng):

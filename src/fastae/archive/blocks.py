@@ -14,7 +14,6 @@ import numpy as np
 from fastae.archive import container
 from fastae.archive.container import ContainerReader, Section
 from fastae.archive.window import WindowDecoder
-from fastae.errors import FormatError
 
 _KEPT_WINDOWS = 64  # whose tables, models and sites stay in memory
 _T = TypeVar("_T")
@@ -54,10 +53,7 @@ class Blocks:
             yield self._block(number, slab), self._slab(slab)
 
     def _block(self, number: int, slab: int) -> Section:
-        section = self._reader.find(container.BLOCK, number, slab)
-        if section is None:
-            raise FormatError(f"{self._reader.path} lacks a block that it must have: the archive is corrupt")
-        return section
+        return self._reader.section(container.BLOCK, number, slab)
 
     def _do_all(self, work: Callable[..., object], jobs: Iterable[tuple]) -> None:
         """Call `work` with each tuple of arguments, some at a time."""

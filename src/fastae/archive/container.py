@@ -11,6 +11,7 @@ import os
 import struct
 import threading
 import zlib
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -282,6 +283,7 @@ class ContainerReader:
             self._by_key = {(s.kind, s.window, s.slab): s for s in self.index.sections}
             if len(self._by_key) != len(self.index.sections):
                 raise FormatError("the index lists a section twice: the archive is corrupt")
+            self._check_complete()
         except BaseException:
             self.close()
             raise
@@ -314,6 +316,16 @@ class ContainerReader:
         self.version, self.size, self.header_bytes, self.index_bytes = version, size, len(head), length + _FOOTER.size
         return _READERS[version](data, size - _FOOTER.size - length)
 
+    def _check_complete(self) -> None:
+        """Nothing is promised that is not there, before memory is reserved for it."""
+        n_windows = len(self.index.windows)
+        there = Counter(section.kind for section in self.index.sections)
+        for kind, n in ((HEADER, 1), (SAMPLES, 1), (SITES, n_windows), (COLUMNS, n_windows)):
+            if there[kind] != n:
+                raise FormatError(f"{self.path} lacks a section that its index must list: the archive is corrupt")
+        if there[BLOCK] != n_windows * self.index.n_slabs:
+            raise FormatError(f"{self.path} lacks a block that it must have: the archive is corrupt")
+
     def _pread(self, length: int, offset: int) -> bytes:
         parts = []
         while length:
@@ -330,11 +342,12 @@ class ContainerReader:
     def find(self, kind: int, window: int = 0, slab: int = 0) -> Section | None:
         return self._by_key.get((kind, window, slab))
 
+    def section(self, kind: int, window: int = 0, slab: int = 0) -> Section:
+        """One that every archive has."""
+        return self._by_key[kind, window, slab]
+
     def read(self, kind: int, window: int = 0, slab: int = 0) -> bytes:
-        section = self.find(kind, window, slab)
-        if section is None:
-            raise FormatError(f"{self.path} lacks a section that its index must list: the archive is corrupt")
-        return self.read_section(section)
+        return self.read_section(self.section(kind, window, slab))
 
     def read_section(self, section: Section) -> bytes:
         if self._fd < 0:

@@ -15,6 +15,7 @@ from fastae.archive import container
 from fastae.archive.blocks import kept
 from fastae.archive.compute import Computing
 from fastae.archive.container import ByteReader, ContainerReader, Section, decompress
+from fastae.archive.damage import Damage
 from fastae.archive.indexing import hull, numbers
 from fastae.archive.latents import StoredLatents
 from fastae.archive.predictors import PREDICTORS
@@ -418,22 +419,32 @@ class Archive(Computing):
         Raises
         ------
         FormatError
-            If any byte of the file is not as it was written.
+            If any byte of the file is not as it was written. It names all the variants and samples that are lost;
+            the others can still be read.
         """
+        damage, find = Damage(self._reader), self._reader.find
         for section in self._reader.index.sections:  # also those that decoding would not need, or has already seen
-            self._reader.read_section(section)
+            damage.look(section, lambda section=section: self._reader.read_section(section))  # type: ignore[misc]
 
         def decode(number: int, section: Section, slab: slice) -> None:
-            payload = self._reader.read_section(section)
-            self._decoder(number).calls(payload, section.latents, section.predictor, slab.stop - slab.start)
+            def read() -> None:
+                payload = self._reader.read_section(section)
+                self._decoder(number).calls(payload, section.latents, section.predictor, slab.stop - slab.start)
+
+            damage.look(section, read)
 
         for number in range(len(self._reader.index.windows)):
-            self._decoder(number)
-            self._do_all(decode, [(number, *block) for block in self._blocks(number)])
-            self._sites_of(number)
-            self._stored_latents(number)
+            columns = find(container.COLUMNS, number)
+            if damage.is_whole(find(container.MODEL, number)):
+                damage.look(columns, lambda number=number: self._decoder(number))  # type: ignore[misc]
+                if damage.is_whole(columns):
+                    self._do_all(decode, [(number, *block) for block in self._blocks(number)])
+            damage.look(find(container.SITES, number), lambda number=number: self._sites_of(number))  # type: ignore[misc]
+            stored = find(container.LATENTS, number)
+            damage.look(stored, lambda number=number: self._stored_latents(number))  # type: ignore[misc]
             if progress is not None:
                 progress(int(self._starts[number + 1]))
+        damage.raise_if_any()
 
     def _sites_of(self, number: int) -> Sites:
         with self._lock:
