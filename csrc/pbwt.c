@@ -80,6 +80,7 @@ typedef struct {
     const uint8_t *leans; /* (n_codes) of the guide for this column, or NULL where it has none or rows lean alike */
     pbwt_model *model;
     pbwt_model *learnt; /* after the lead */
+    column_models *leaning; /* of columns whose rows lean, or NULL: there is no guide */
     uint8_t *lead_bits; /* (n_kept, n_rows / 8) the lead's columns that changed the order, a bit for each row */
     size_t n_kept;
     const fae_sums *sums; /* to which columns are added, or NULL: they are decoded */
@@ -142,6 +143,7 @@ state_place(pbwt_state *state, void *work, const fae_pbwt_shape *shape, size_t n
     state->bits = work_take(work, &used, n_rows + 1);
     state->model = work_take(work, &used, sizeof *state->model);
     state->learnt = work_take(work, &used, lead_of(shape) > 0 ? sizeof *state->model : 0);
+    state->leaning = shape->guide != NULL ? work_take(work, &used, sizeof *state->leaning) : NULL;
     state->lead_bits = work_take(work, &used, lead_of(shape) * kept_size(n_rows));
     state->place = work_take(work, &used, n_wanted * sizeof(uint16_t));
     state->wanted = work_take(work, &used, n_wanted * sizeof(uint16_t));
@@ -170,6 +172,9 @@ state_start(pbwt_state *state, void *work, const fae_pbwt_shape *shape, const ui
     state->guide = shape->guide;
     order_start(state);
     model_reset(state->model);
+    if (state->leaning != NULL) {
+        memset(state->leaning, 0, sizeof *state->leaning);
+    }
 }
 
 /* The wanted rows, from where they are on followed by themselves. */
@@ -279,7 +284,7 @@ head_check(const pbwt_state *state, column_head *head)
 }
 
 static void
-levels_choose(pbwt_model *model, const column_head *head, int leans, cell_model **levels)
+levels_choose(column_models *columns, const column_head *head, cell_model **levels)
 {
     unsigned kind = head->minor_class - 2, group = 0;
 
@@ -289,9 +294,9 @@ levels_choose(pbwt_model *model, const column_head *head, int leans, cell_model 
         kind = RARE - 1 + (head->minor_class - RARE - 1) * RUN_OCTAVES + octave;
         group = 1 + octave;
     }
-    levels[0] = &model->of_kind[leans][kind];
-    levels[1] = &model->of_group[leans][group];
-    levels[2] = &model->of_all[leans];
+    levels[0] = &columns->of_kind[kind];
+    levels[1] = &columns->of_group[group];
+    levels[2] = &columns->of_all;
 }
 
 /* A run begins the sooner the more of them are left for the cells that are: costs times

@@ -412,7 +412,7 @@ ISA(column)(pbwt_state *state, range_coder *coder, column_head *head)
         if (!state->measured || state->leans != NULL) {
             ISA(measure)(state, head->flipped);
         }
-        levels_choose(state->model, head, state->leans != NULL, levels);
+        levels_choose(state->leans != NULL ? state->leaning : &state->model->columns, head, levels);
         ISA(cells)(state, coder, head, levels);
         err = head_check(state, head);
     }

@@ -169,9 +169,13 @@ typedef struct {
 /* Each kind of column has a model of its own, which begins as a faint copy of that of columns with as many runs (all rare
  * columns are one such group), which begins as one of all columns' model. */
 typedef struct {
-    cell_model of_kind[2][KINDS]; /* of columns without a guide, and with */
-    cell_model of_group[2][1 + RUN_OCTAVES];
-    cell_model of_all[2];
+    cell_model of_kind[KINDS];
+    cell_model of_group[1 + RUN_OCTAVES];
+    cell_model of_all;
+} column_models;
+
+typedef struct {
+    column_models columns;
     adaptive_bit minor_class[16];
     adaptive_bit run_octave[MINOR_CLASSES][16];
     adaptive_bit flipped[MINOR_CLASSES];

@@ -19,7 +19,7 @@ def guided_encode(const uint8_t[:, ::1] bits, unsigned shift, const uint8_t[:, :
                   const uint16_t[::1] rows, uint8_t[::1] guided, uint8_t[::1] dst):
     """Bytes written at the start of dst, or -1 where dst is too small."""
     cdef fae_pbwt_shape shape = _pbwt_shape(bits.shape[0], bits.shape[1], 0)
-    cdef cnp.ndarray work = _pbwt_work(&shape, 0)
+    cdef cnp.ndarray work
     cdef fae_pbwt_guide guide
     cdef size_t n_guided = 0, right_len = 0, out_len = 0, i
     cdef int err
@@ -36,6 +36,7 @@ def guided_encode(const uint8_t[:, ::1] bits, unsigned shift, const uint8_t[:, :
     if dst.shape[0] == 0:
         return -1
     shape.guide = &guide
+    work = _pbwt_work(&shape, 0)
     with nogil:
         err = fae_pbwt_encode(&bits[0, 0], &shape, shift, cnp.PyArray_DATA(work), &dst[0], dst.shape[0], &right_len,
                               &out_len)
@@ -48,7 +49,7 @@ def guided_encode(const uint8_t[:, ::1] bits, unsigned shift, const uint8_t[:, :
 def guided_decode(const uint8_t[::1] src, size_t first, size_t last, const uint8_t[:, ::1] leans,
                   const uint16_t[::1] codes, const uint16_t[::1] rows, uint8_t[::1] guided, uint8_t[:, ::1] bits):
     cdef fae_pbwt_shape shape = _pbwt_shape(guided.shape[0], codes.shape[0], 0)
-    cdef cnp.ndarray work = _pbwt_work(&shape, 0)
+    cdef cnp.ndarray work
     cdef fae_pbwt_guide guide
     cdef const uint8_t *p_src = NULL
     cdef int err
@@ -60,6 +61,7 @@ def guided_decode(const uint8_t[::1] src, size_t first, size_t last, const uint8
     if src.shape[0]:
         p_src = &src[0]
     shape.guide = &guide
+    work = _pbwt_work(&shape, 0)
     with nogil:
         err = fae_pbwt_decode(p_src, src.shape[0], src.shape[0], &shape, first, last, NULL, 0, cnp.PyArray_DATA(work),
                               &bits[0, 0])
