@@ -31,6 +31,7 @@ from fastae.layers import count_params
 _KIND = "fastae sweep 1"  # the first entry of a file of results
 _MAX_WIDTH = 4096  # of latents and of hidden layers, as an archive's decoder
 _MAX_DEPTH = 8
+_HIDDEN = 4, 64  # by default; an archive's own are fewer, for they are few latents beside other contexts
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class SweepPoint:
     bits_per_genotype : float
         Their sum over samples times sites.
     hamming : float
-        Share of the alleles that latents and decoder alone, without the residual, give wrong.
+        Share of the alleles that latents and decoder, without the residual, give wrong: each site's rows are taken to
+        have what most of those have that lean as they do, which is one bit a site, or two, beside both.
     seconds : float
         Wall time of training, coding, and decoding again.
 
@@ -189,7 +191,7 @@ def sweep(
     latents, bits, depth : iterable of int
         The grid: latents of a row; bits of a latent, 1 to 8; layers of the encoder and of the decoder, 1 to 8.
     n_hidden : int, optional
-        Width of the decoder's hidden layers. By default that of an archive, 4 to 64 by the number of rows.
+        Width of the decoder's hidden layers. By default 4 to 64, by the number of rows, which must pay for the weights.
     n_epochs : int, optional
         How often each network sees each row; by default as for an archive, up to 300 times.
     seed : int
@@ -276,6 +278,11 @@ def _cohort(data: Any) -> Cohort:
     return data if isinstance(data, Cohort) else Cohort.from_arrays(data)
 
 
+def usual_hidden(n_rows: int) -> int:
+    """Width of hidden layers for so many rows: no bottleneck for many latents, as an archive's of few would be."""
+    return int(np.clip(0.57 * np.sqrt(n_rows), *_HIDDEN))
+
+
 def _place(point: SweepPoint) -> tuple[int, int, int]:
     return point.n_latents, point.bits, point.depth
 
@@ -356,7 +363,7 @@ class _Region:
     ) -> tuple[autoencoder.Model, np.ndarray, np.ndarray]:
         """The autoencoder with all the weights that latents alone pay for, the rows' codes, the columns it predicts."""
         n_latents, bits, depth = place
-        n_hidden = self.n_hidden or training.Shape.usual(self.matrix.shape[1], self.matrix.shape[0]).n_hidden
+        n_hidden = self.n_hidden or usual_hidden(self.matrix.shape[1])
         found = training.fit_window(
             self.matrix,
             self.table,

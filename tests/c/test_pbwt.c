@@ -134,6 +134,122 @@ test_damage_and_noise(void)
     }
 }
 
+/* A guide whose rows are in the order of their codes, and columns to go with it: most rows are as their code leans. */
+typedef struct {
+    size_t n_outputs, n_codes;
+    uint8_t *leans, *guided;
+    uint16_t *codes, *rows;
+} leaning;
+
+static leaning
+leaning_make(size_t n_columns, size_t n_rows)
+{
+    size_t n_codes = 1 + check_random(5), n_sorted = 0;
+    leaning g = { 0, n_codes, NULL, check_alloc(n_columns), check_alloc(n_rows * sizeof *g.codes),
+        check_alloc(n_rows * sizeof *g.rows) };
+
+    for (size_t c = 0; c < n_columns; c++) {
+        g.guided[c] = check_random(3) > 0;
+        g.n_outputs += g.guided[c];
+    }
+    g.leans = check_alloc(g.n_outputs * n_codes);
+    for (size_t i = 0; i < g.n_outputs * n_codes; i++) {
+        g.leans[i] = (uint8_t) check_random(2);
+    }
+    for (size_t i = 0; i < n_rows; i++) {
+        g.codes[i] = (uint16_t) check_random((uint32_t) n_codes);
+    }
+    for (size_t code = 0; code < n_codes; code++) {
+        for (size_t i = 0; i < n_rows; i++) {
+            if (g.codes[i] == code) {
+                g.rows[n_sorted++] = (uint16_t) i;
+            }
+        }
+    }
+    return g;
+}
+
+static void
+leaning_free(leaning *g)
+{
+    free(g->leans);
+    free(g->guided);
+    free(g->codes);
+    free(g->rows);
+}
+
+static uint8_t *
+leaning_columns(const leaning *g, size_t n_columns, size_t n_rows)
+{
+    uint8_t *bits = check_alloc(n_columns * n_rows);
+    size_t output = 0;
+
+    for (size_t c = 0; c < n_columns; c++) {
+        const uint8_t *leans = g->guided[c] ? g->leans + output++ * g->n_codes : NULL;
+
+        for (size_t i = 0; i < n_rows; i++) {
+            uint32_t lean = leans != NULL ? leans[g->codes[i]] : check_random(4) == 0;
+
+            bits[c * n_rows + i] = (uint8_t) (lean ^ (check_random(12) == 0));
+        }
+    }
+    return bits;
+}
+
+static void
+test_guided(void)
+{
+    static const size_t ROWS[] = { 1, 2, 12, 13, 63, 64, 65, 200, 65535 };
+
+    for (int round = 0; round < 200; round++) {
+        size_t n_rows = ROWS[check_random(round % 50 ? 8 : 9)];
+        size_t n_columns = 1 + check_random(n_rows > 1000 ? 6 : 40), room = 2 * n_columns * n_rows + 64;
+        leaning g = leaning_make(n_columns, n_rows);
+        uint8_t *bits = leaning_columns(&g, n_columns, n_rows), *dst = check_alloc(room), *stream, *bad;
+        uint8_t *back = check_alloc(n_columns * n_rows), *found = check_alloc(n_columns);
+        fae_pbwt_guide guide = { g.leans, g.codes, g.rows, g.guided, g.n_outputs, g.n_codes };
+        fae_pbwt_shape shape = { n_columns, n_rows, 0, &guide };
+        void *work = check_alloc(fae_pbwt_work(&shape, 0));
+        size_t first = check_random((uint32_t) n_columns), right_len, len, bad_len;
+        unsigned shift = check_random(3);
+
+        CHECK(fae_pbwt_encode(bits, &shape, shift, work, dst, room, &right_len, &len) == 0);
+        CHECK(right_len == len);
+        stream = check_copy(dst, len);
+        free(dst);
+        dst = check_alloc(len / 2);
+        CHECK(fae_pbwt_encode(bits, &shape, shift, work, dst, len / 2, &right_len, &bad_len)
+              == (len > 0 ? FAE_ERR_CAPACITY : 0));
+        free(dst);
+
+        guide.guided = found;
+        CHECK(fae_pbwt_decode(stream, len, len, &shape, 0, n_columns, NULL, 0, work, back) == 0);
+        CHECK(memcmp(back, bits, n_columns * n_rows) == 0 && memcmp(found, g.guided, n_columns) == 0);
+        CHECK(fae_pbwt_decode(stream, len, len, &shape, first, n_columns, NULL, 0, work, back) == 0);
+        CHECK(memcmp(back, bits + first * n_rows, (n_columns - first) * n_rows) == 0);
+
+        bad = check_damage(stream, len, &bad_len);
+        if (fae_pbwt_decode(bad, bad_len, bad_len, &shape, 0, n_columns, NULL, 0, work, back) == 0) {
+            for (size_t i = 0; i < n_columns * n_rows; i++) {
+                CHECK(back[i] <= 1);
+            }
+        }
+        if (g.n_outputs > 0) { /* a guide of one output less, in a buffer of its own size */
+            guide.n_outputs--;
+            guide.leans = check_copy(g.leans, guide.n_outputs * g.n_codes);
+            CHECK(fae_pbwt_decode(stream, len, len, &shape, 0, n_columns, NULL, 0, work, back) == FAE_ERR_CORRUPT);
+            free((void *) guide.leans);
+        }
+        free(bad);
+        free(stream);
+        free(work);
+        free(found);
+        free(back);
+        free(bits);
+        leaning_free(&g);
+    }
+}
+
 static void
 test_survival_falls_with_every_unit(void)
 {
@@ -154,6 +270,7 @@ main(void)
     check_every_body(test_sizes);
     check_every_body(test_encoder_without_room);
     check_every_body(test_damage_and_noise);
+    check_every_body(test_guided);
     test_survival_falls_with_every_unit();
     return 0;
 }

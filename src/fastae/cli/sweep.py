@@ -25,7 +25,7 @@ def add_parser(subparsers):
         ("depth", "1,2,3", "layers of the encoder, and of the decoder"),
     ):
         parser.add_argument(f"--{name}", type=_integers, default=default, metavar="N,N,...", help=f"{text} [{default}]")
-    parser.add_argument("--hidden", type=int, metavar="N", help="width of the decoder's hidden layers [as an archive]")
+    parser.add_argument("--hidden", type=int, metavar="N", help="width of the decoder's hidden layers [4 to 64, by rows]")
     parser.add_argument("--epochs", type=int, metavar="N", help="how often each row is seen [as for an archive]")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and order of rows [%(default)s]")
     parser.add_argument(
