@@ -19,6 +19,7 @@ from fastae.archive.columns import split
 from fastae.archive.predictors import pbwt, training
 from fastae.cli import main
 from fastae.plots import new_figure, plot_sweep
+from fastae.sweep import usual_hidden
 
 GRID = {"latents": [1, 3], "bits": [1, 2], "depth": [1, 2]}
 N_EPOCHS = 60
@@ -71,10 +72,16 @@ def test_total_is_the_sum_of_its_parts_per_sample_and_site(table, calls):
 
 
 def test_parameters_are_those_of_the_decoder(table):
-    n_hidden = training.Shape.usual(240, 60).n_hidden
+    n_hidden = usual_hidden(240)
     for point in table.points[1:]:
         wanted = {1: (point.n_latents + 1) * 60, 2: (point.n_latents + 1) * n_hidden + (n_hidden + 1) * 60}
         assert point.n_params == wanted[point.depth]
+
+
+def test_hidden_layers_are_as_wide_as_the_rows_pay_for_and_wider_than_an_archive_has_them():
+    assert [usual_hidden(n_rows) for n_rows in (2, 600, 5008, 60_000)] == [4, 13, 40, 64]
+    wide = sweep(haplotypes(20, 600), latents=[2], bits=[1], depth=[2], n_epochs=1).points[1]
+    assert wide.n_params == (2 + 1) * 13 + (13 + 1) * 20
 
 
 def test_more_latents_and_bits_leave_fewer_wrong_alleles(table):

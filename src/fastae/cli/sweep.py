@@ -15,7 +15,7 @@ def add_parser(subparsers):
         help="show the trade-off of latents against parameters and storage",
         description="Train an autoencoder for every combination of latents, bits and depth, on all sites as one block, "
         "and tell what its latents, its decoder and the errors that it leaves take, as an archive stores them. "
-        "One block has at most 8,192 common alleles: take a region (-r) of a larger cohort. Time grows faster than the "
+        "A cohort too large for one block is refused: take a region (-r) of it. Time grows faster than the "
         "latents do: on hundreds of rows a network of 32 takes seconds, one of hundreds takes minutes.",
     )
     parser.add_argument("input", type=input_file, metavar="DATA", help="VCF (plain, gzip or bgzip), BCF, aligned FASTA")
@@ -25,7 +25,9 @@ def add_parser(subparsers):
         ("depth", "1,2,3", "layers of the encoder, and of the decoder"),
     ):
         parser.add_argument(f"--{name}", type=_integers, default=default, metavar="N,N,...", help=f"{text} [{default}]")
-    parser.add_argument("--hidden", type=int, metavar="N", help="width of the decoder's hidden layers [4 to 64, by rows]")
+    parser.add_argument(
+        "--hidden", type=int, metavar="N", help="width of the decoder's hidden layers [4 to 64, by rows]"
+    )
     parser.add_argument("--epochs", type=int, metavar="N", help="how often each row is seen [as for an archive]")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and order of rows [%(default)s]")
     parser.add_argument(
