@@ -20,7 +20,7 @@ class Damage:
         self._starts = [0]
         for window in reader.index.windows:
             self._starts.append(self._starts[-1] + window.n_sites)
-        self._found: dict[Section, FormatError] = {}
+        self._found: dict[Section, tuple[type[FormatError], str]] = {}  # not errors: theirs keep what was being read
 
     def is_whole(self, section: Section | None) -> bool:
         """Nothing has been found to be wrong with it; true of a section that an archive does without."""
@@ -33,7 +33,7 @@ class Damage:
         try:
             read()
         except FormatError as err:
-            self._found[section] = err
+            self._found[section] = type(err), str(err)
 
     def _name(self, section: Section) -> str:
         if section.kind == container.HEADER:
@@ -63,9 +63,9 @@ class Damage:
             return
         names = list(dict.fromkeys(map(self._name, self._found)))
         more = [f"{len(names) - _MOST_NAMED} more parts"] if len(names) > _MOST_NAMED else []
-        errors = list(self._found.values())
-        kind = ChecksumError if all(isinstance(err, ChecksumError) for err in errors) else FormatError
+        kinds, texts = zip(*self._found.values(), strict=True)
+        kind = ChecksumError if all(issubclass(kind, ChecksumError) for kind in kinds) else FormatError
         raise kind(
             f"{self._reader.path} has lost {'; '.join(names[:_MOST_NAMED] + more)}, all else can be read; "
-            f"the first of {len(errors)} damaged sections: {errors[0]}"
-        ) from errors[0]
+            f"the first of {len(texts)} damaged sections: {texts[0]}"
+        )
