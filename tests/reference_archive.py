@@ -325,8 +325,9 @@ def read_archive(data):
     head = Bytes(unfold(index.sections[0, 0, 0][0]))
     out = SimpleNamespace(source=head.text(), header=head.text(), sites=[[] for _ in range(8)], latents={}, stored={})
     out.attributes = {head.text(): head.text() for _ in range(head.varint())}
-    names = Bytes(unfold(index.sections[1, 0, 0][0]))
-    out.samples = [names.text() for _ in range(index.n_samples)]
+    names = unfold(index.sections[1, 0, 0][0]).decode("utf-8", "surrogateescape")
+    out.samples = names.split("\n") if index.n_samples else []
+    assert len(out.samples) == index.n_samples
     n_all = sum(window.n_sites for window in index.windows)
     out.calls = np.full((n_all, index.n_samples, index.ploidy), -2, np.int8)
     out.phased = np.zeros((n_all, index.n_samples), bool)

@@ -18,7 +18,7 @@ import reference_archive
 from hostile import mutations, put_together, read_everything, taken_apart, with_index
 
 from fastae import open_archive, write_archive
-from fastae.archive import candidates, container, writer
+from fastae.archive import candidates, container, heads, writer
 from fastae.archive.container import (
     Index,
     Window,
@@ -326,8 +326,39 @@ def test_many_empty_texts_are_not_believed(good, path, bounds):
     header = compress(b"\0\0" + varint(1 << 40) + bytes(1000))
     for kind, data in ((container.SAMPLES, names), (container.HEADER, names), (container.HEADER, header)):
         path.write_bytes(with_sections(good, path, {kind: data}))
-        with pytest.raises(FormatError):
-            open_archive(path)
+        with open_archive(path) as archive, pytest.raises(FormatError):
+            archive.samples, archive.header  # noqa: B018
+
+
+@pytest.mark.parametrize("n_samples", [0, 1, 3])
+def test_names_of_more_or_fewer_samples_are_refused(n_samples, bounds):
+    lines = b"\n" * (1 << 27)  # which as a list would take a gigabyte
+    quick = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 23}]
+    bomb = varint(len(lines)) + lzma.compress(lines, format=lzma.FORMAT_RAW, filters=quick)
+    names = [f"name {i}" for i in range(n_samples)]
+    assert heads.decode_names(heads.encode_names(names), n_samples) == names
+    for other in (heads.encode_names([*names, "b"]), heads.encode_names(["a", "b"]), bomb):
+        with pytest.raises(FormatError, match=f"names where {n_samples} must be"):
+            heads.decode_names(other, n_samples)
+
+
+def test_damaged_names_and_header_are_refused_when_they_are_asked_for(good, path):
+    """What does not need them is read as ever."""
+    index, _ = taken_apart(good, path)
+    with open_archive(path) as archive:
+        calls = archive[2:5, 7:9]
+    damaged = bytearray(good)
+    for section in index.sections:
+        if section.kind in (container.HEADER, container.SAMPLES):
+            damaged[section.offset + 3] ^= 1
+    path.write_bytes(damaged)
+    with open_archive(path) as archive:
+        np.testing.assert_array_equal(archive[2:5, 7:9], calls)
+        for name in ("samples", "header", "source", "attributes"):
+            with pytest.raises(ChecksumError):
+                getattr(archive, name)
+        with pytest.raises(ChecksumError):
+            archive.verify()
 
 
 # ---- writes that fail --------------------------------------------------------------------------------

@@ -238,6 +238,7 @@ def cohort_with(**columns):
     ("cohort", "message"),
     [
         (cohort_with(info=["a\nb", "."]), "INFO of a site holds a line break"),
+        (Cohort.from_arrays([[0, 1, 1]], samples=["a", "b\n", "c"]), r"the sample 'b\\n' has a line break in its name"),
         (cohort_with(pos=np.array([-1, 4])), "sites lie at -1 to 4; positions are 0 or more"),
         (cohort_with(pos=np.array([1, 2**62])), "sites lie at 1 to 4611686018427387904"),
         (

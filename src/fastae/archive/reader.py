@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,8 +15,9 @@ from fastae import _validate
 from fastae.archive import container
 from fastae.archive.blocks import kept
 from fastae.archive.compute import Computing
-from fastae.archive.container import ByteReader, ContainerReader, Section, decompress
+from fastae.archive.container import ContainerReader, Section
 from fastae.archive.damage import Damage
+from fastae.archive.heads import decode_head, decode_names
 from fastae.archive.indexing import hull, numbers
 from fastae.archive.latents import StoredLatents
 from fastae.archive.predictors import PREDICTORS
@@ -80,7 +82,7 @@ class Archive(Computing):
     source : {"vcf", "fasta"}
     attributes : dict of str to str
     sites : Sites
-        All of them; read when first asked for.
+        All of them. Names, header and sites are read when first asked for, and checked then.
     bytes_read : int
         Bytes read from the file so far.
 
@@ -106,21 +108,6 @@ class Archive(Computing):
     def __init__(self, reader: ContainerReader, n_threads: int) -> None:
         super().__init__(reader, n_threads)
         self._window_sites: OrderedDict[int, Sites] = OrderedDict()
-        try:
-            self._read_heads()
-        except BaseException:
-            reader.close()
-            raise
-
-    def _read_heads(self) -> None:
-        index = self._reader.index
-        data = ByteReader(decompress(self._reader.read(container.HEADER), "header"), "header")
-        self.source, self.header = data.text(), data.text()
-        self.attributes = {data.text(): data.text() for _ in range(data.varint(container.MAX_ATTRIBUTES))}
-        data.finish()
-        names = ByteReader(decompress(self._reader.read(container.SAMPLES), "list of samples"), "list of samples")
-        self.samples = [names.text() for _ in range(index.n_samples)]
-        names.finish()
 
     def __enter__(self) -> Archive:
         return self
@@ -152,6 +139,26 @@ class Archive(Computing):
     def shape(self) -> tuple[int, int, int]:
         index = self._reader.index
         return index.n_sites, index.n_samples, index.ploidy
+
+    @cached_property
+    def samples(self) -> list[str]:
+        return decode_names(self._reader.read(container.SAMPLES), self.shape[1])
+
+    @cached_property
+    def _head(self) -> tuple[str, str, dict[str, str]]:
+        return decode_head(self._reader.read(container.HEADER))
+
+    @property
+    def source(self) -> str:
+        return self._head[0]
+
+    @property
+    def header(self) -> str:
+        return self._head[1]
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        return self._head[2]
 
     @property
     def bytes_read(self) -> int:
@@ -425,6 +432,9 @@ class Archive(Computing):
         damage, find = Damage(self._reader), self._reader.find
         for section in self._reader.index.sections:  # also those that decoding would not need, or has already seen
             damage.look(section, lambda section=section: self._reader.read_section(section))  # type: ignore[misc]
+        head, names = find(container.HEADER), find(container.SAMPLES)
+        damage.look(head, lambda: decode_head(self._reader.read(container.HEADER)))
+        damage.look(names, lambda: decode_names(self._reader.read(container.SAMPLES), self.shape[1]))
 
         def decode(number: int, section: Section, slab: slice) -> None:
             def read() -> None:

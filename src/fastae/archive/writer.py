@@ -15,7 +15,8 @@ from fastae import _validate
 from fastae.archive import container
 from fastae.archive.candidates import Coding, WindowCalls, smallest
 from fastae.archive.columns import MAX_COLUMNS, ColumnTable
-from fastae.archive.container import ContainerWriter, Index, Window, compress, counted, encode_text, varint
+from fastae.archive.container import ContainerWriter, Index, Window
+from fastae.archive.heads import encode_head, encode_names
 from fastae.archive.latents import MAX_LATENTS, learn
 from fastae.archive.predictors import PREDICTORS
 from fastae.archive.presets import FORCED, PRESETS, Preset
@@ -128,15 +129,8 @@ def write_archive(
         # the ploidy is known when all sites have been seen: the index, written last, takes it then
         index = Index(len(cohort.samples), 0, min(block_samples, n_samples))
         writer = ContainerWriter(file, index)
-        head = [counted(encode_text(text)) for text in (cohort.source, cohort.header)]
-        head.append(varint(len(cohort.attributes)))
-        head += [counted(encode_text(text)) for pair in cohort.attributes.items() for text in pair]
-        if len(cohort.attributes) > container.MAX_ATTRIBUTES:
-            raise InputError(
-                f"the cohort has {len(cohort.attributes)} attributes, {container.MAX_ATTRIBUTES} can be held"
-            )
-        writer.add(container.HEADER, compress(b"".join(head)))
-        writer.add(container.SAMPLES, compress(b"".join(counted(encode_text(name)) for name in cohort.samples)))
+        writer.add(container.HEADER, encode_head(cohort.source, cohort.header, cohort.attributes))
+        writer.add(container.SAMPLES, encode_names(cohort.samples))
         windows = cohort.to_stream(block_variants) if isinstance(cohort, Cohort) else cohort.rebatch(block_variants)
         n_done = 0
         checked = _holdable(_without_stub(windows, stub), cohort.samples)
