@@ -105,7 +105,11 @@ SECTIONS = [
     (container.COLUMNS, b"columns of 0", {"window": 0}),
     (container.BLOCK, b"block 0, 0", {"window": 0, "slab": 0, "predictor": 1, "latents": 7}),
     (container.BLOCK, b"block 0, 1", {"window": 0, "slab": 1}),
+    (container.SITES, b"sites of 1", {"window": 1}),
+    (container.COLUMNS, b"columns of 1", {"window": 1}),
     (container.MODEL, bytes(range(256)), {"window": 1}),
+    (container.BLOCK, b"block 1, 0", {"window": 1, "slab": 0}),
+    (container.BLOCK, b"block 1, 1", {"window": 1, "slab": 1}),
 ]
 
 
@@ -149,7 +153,7 @@ def test_sections_and_index_come_back(opened):
     assert reader.find(container.MODEL, 0) is None
     assert reader.bytes_read == len(data)
     with pytest.raises(FormatError, match="lacks a section"):
-        reader.read(container.COLUMNS, 1)
+        reader.read(container.MODEL, 0)
 
 
 def test_only_what_is_asked_for_is_read(opened):
