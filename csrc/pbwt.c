@@ -205,6 +205,19 @@ swap_vectors(uint16_t **a, uint16_t **b)
     *b = kept;
 }
 
+/* The lowest byte first: in one piece where bytes of numbers lie so, which a loop of shifts does not become. */
+static inline void
+store_bytes(uint8_t *bytes, uint64_t number)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    memcpy(bytes, &number, sizeof number);
+#else
+    for (size_t i = 0; i < sizeof number; i++) {
+        bytes[i] = (uint8_t) (number >> (8 * i));
+    }
+#endif
+}
+
 /* For how many columns a row has been like the one above it. */
 static inline uint32_t
 length_at(const pbwt_state *state, size_t position)
