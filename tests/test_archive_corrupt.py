@@ -289,7 +289,7 @@ def test_blocks_of_too_many_calls_are_refused_before_they_take_memory(good, path
     columns = b"\0" + packed([0, 0], [0, 0], [0, 0], [0, 0], [0, 0], [0, 0])
     payloads = [columns if s.kind == container.COLUMNS else p for s, p in zip(index.sections, payloads, strict=True)]
     path.write_bytes(put_together(index, payloads, path))
-    with pytest.raises(FormatError, match="a block has 1342177280 cells, 268435456 are allowed"):
+    with pytest.raises(FormatError, match="a block has 1342177280 cells, 536870912 are allowed"):
         read_everything(path)
 
 

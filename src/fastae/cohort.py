@@ -9,6 +9,7 @@ Python's ``surrogateescape``, so ``text.encode("utf-8", "surrogateescape")`` alw
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import chain, zip_longest
@@ -401,21 +402,7 @@ class Cohort:
     @classmethod
     def concatenate(cls, parts: Iterable[Cohort]) -> Cohort:
         """Join cohorts of the same samples along their variants, giving all the largest ploidy among them."""
-        parts = list(parts)
-        ploidy = max(part.ploidy for part in parts)
-        parts = [part.with_ploidy(ploidy) for part in parts]
-        first = parts[0]
-        if len(parts) == 1:
-            return first
-        return cls(
-            first.header,
-            first.samples,
-            Sites.concatenate(part.sites for part in parts),
-            np.concatenate([part.call_genotype for part in parts]),
-            np.concatenate([part.call_genotype_phased for part in parts]),
-            first.source,
-            first.attributes,
-        )
+        return _joined(list(parts))
 
     def to_stream(self, n_variants: int | None = None) -> CohortStream:
         """The cohort as a `CohortStream` of blocks of `n_variants` variants, `block_size` of them if left out."""
@@ -489,36 +476,60 @@ class CohortStream:
         """All blocks, as one `Cohort`; raises ValueError if the stream has been read or closed."""
         return Cohort.concatenate([self.empty(), *self])
 
-    def rebatch(self, n_variants: int) -> CohortStream:
+    def rebatch(self, n_variants: int, stub: int = 0) -> CohortStream:
         """The same variants in blocks of exactly `n_variants`, the last one maybe shorter; takes this stream's blocks.
 
-        Raises ValueError if this stream has been read or closed.
+        A last block of no more than `stub` variants is joined to the one before it. Raises ValueError if this stream
+        has been read or closed.
         """
-        return CohortStream(self.header, self.samples, _rebatch(iter(self), n_variants), self.source, self.attributes)
+        blocks = _rebatch(iter(self), n_variants, stub)
+        return CohortStream(self.header, self.samples, blocks, self.source, self.attributes)
 
 
-def _rebatch(blocks: Iterable[Cohort], n_variants: int) -> Iterator[Cohort]:
-    held: list[Cohort] = []
-    n_held = 0
+def _rebatch(blocks: Iterable[Cohort], n_variants: int, stub: int) -> Iterator[Cohort]:
+    held: deque[Cohort] = deque()
+    n_held, enough = 0, n_variants + stub + 1 if stub else n_variants
     for block in blocks:
-        start = 0
-        while n_held + block.n_variants - start >= n_variants:
-            stop = start + n_variants - n_held
-            held.append(block.select(slice(start, stop)))
-            n_held, start = 0, stop
-            yield _joined(held)
-        if start < block.n_variants:
-            held.append(block.select(slice(start, None)))
-            n_held += block.n_variants - start
-    if held:
-        yield _joined(held)
+        held.append(block)
+        n_held += block.n_variants
+        del block  # which is only to be held where it can be let go
+        while n_held >= enough:
+            n_held -= n_variants
+            yield _joined(_first(held, n_variants))
+    if n_held:
+        yield _joined(list(held))
+
+
+def _first(held: deque[Cohort], n_variants: int) -> list[Cohort]:
+    """The first variants of some cohorts, which lose them."""
+    parts = []
+    while n_variants:
+        part = held.popleft()
+        if part.n_variants > n_variants:
+            held.appendleft(part.select(slice(n_variants, None)))
+            part = part.select(slice(n_variants))
+        n_variants -= part.n_variants
+        parts.append(part)
+    return parts
 
 
 def _joined(parts: list[Cohort]) -> Cohort:
-    """One cohort of some, which are taken out of the list: while it is used, memory does not hold them, too."""
-    whole = Cohort.concatenate(parts)
-    parts.clear()
-    return whole
+    """One cohort of some, taken out of the list one after the other so that memory does not hold all of them twice."""
+    first, ploidy = parts[0], max(part.ploidy for part in parts)
+    if len(parts) == 1:
+        return first
+    n_variants, n_samples = sum(part.n_variants for part in parts), first.n_samples
+    sites = Sites.concatenate(part.sites for part in parts)
+    header, samples, source, attributes = first.header, first.samples, first.source, first.attributes
+    calls = np.empty((n_variants, n_samples, ploidy), np.int8)
+    phased = np.empty((n_variants, n_samples), bool)
+    del first
+    while parts:
+        part = parts.pop().with_ploidy(ploidy)
+        there = slice(n_variants - part.n_variants, n_variants)
+        calls[there], phased[there] = part.call_genotype, part.call_genotype_phased
+        n_variants = there.start
+    return Cohort(header, samples, sites, calls, phased, source, attributes)
 
 
 def first_difference(a: Cohort | CohortStream, b: Cohort | CohortStream) -> str | None:

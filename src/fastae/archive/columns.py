@@ -179,10 +179,9 @@ def split(calls: np.ndarray, phased: np.ndarray, rows: int | None = None) -> tup
         Bits. Rows run over samples, and within a sample over its haplotypes.
     """
     n_sites, n_samples, ploidy = calls.shape
-    several = calls[:, :, 1] != FILL if ploidy > 1 else np.zeros((n_sites, n_samples), bool)
-    usual = 2 * np.count_nonzero(phased & several, axis=1) > np.count_nonzero(several, axis=1)
+    usual, unusual, is_unphased = _phase(calls, phased)
     if rows is None:
-        rows = SAMPLES if ploidy == 2 and _is_unphased(calls, phased, several) else HAPLOTYPES
+        rows = SAMPLES if is_unphased else HAPLOTYPES
     planes: list[_Plane] = []
     if rows == HAPLOTYPES:
         planes += _value_planes(calls.reshape(n_sites, n_samples * ploidy), 0)
@@ -196,7 +195,7 @@ def split(calls: np.ndarray, phased: np.ndarray, rows: int | None = None) -> tup
         else:
             planes += _value_planes(np.stack([low, high], axis=2).reshape(n_sites, 2 * n_samples), 0)
         planes += _flag_plane(swapped, SWAPPED)
-    planes += _flag_plane(several & (phased != usual[:, None]), PHASE)
+    planes += _flag_plane(unusual, PHASE)
 
     site = np.concatenate([p.sites for p in planes] or [np.zeros(0, np.int64)])
     slot = np.repeat(np.array([p.slot for p in planes], np.uint8), [len(p.sites) for p in planes])
@@ -225,11 +224,11 @@ class _Plane:
 
     def copy_to(self, matrix: np.ndarray, columns: np.ndarray) -> None:
         every = matrix.shape[1] // self.values.shape[1] if len(columns) else 1
-        for part in _chunks(len(columns), self.values.shape[1]):
+        for part in chunks(len(columns), self.values.shape[1]):
             matrix[columns[part], ::every] = self.values[self.sites[part]] == self.value
 
 
-def _chunks(n: int, width: int) -> Iterator[slice]:
+def chunks(n: int, width: int) -> Iterator[slice]:
     """Slices of some rows each of n rows so wide."""
     step = max(_CHUNK_CELLS // max(width, 1), 1)
     return (slice(start, min(start + step, n)) for start in range(0, n, step))
@@ -247,17 +246,31 @@ def _ordered(calls: np.ndarray, swapped: np.ndarray) -> tuple[np.ndarray, np.nda
     return np.where(swapped, second, first), np.where(swapped, first, second)
 
 
-def _is_unphased(calls: np.ndarray, phased: np.ndarray, several: np.ndarray) -> bool:
-    heterozygous = several & (calls[:, :, 0] != calls[:, :, 1])
-    if not heterozygous.any():
-        heterozygous = several
-    return bool(2 * np.count_nonzero(heterozygous & phased) < np.count_nonzero(heterozygous))
+def _phase(calls: np.ndarray, phased: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
+    """The usual phase at each site; which calls differ; whether most heterozygous calls are unphased diploid ones."""
+    n_sites, n_samples, ploidy = calls.shape
+    usual = np.zeros(n_sites, bool)
+    unusual = np.zeros((n_sites, n_samples), bool)  # takes no memory where nothing is written
+    counts = np.zeros((2, 2), np.int64)  # of calls of several alleles: of all and of heterozygous ones, phased ones too
+    for part in chunks(n_sites if ploidy > 1 else 0, n_samples):
+        several = calls[part, :, 1] != FILL
+        with_phase = several & phased[part]
+        usual[part] = 2 * np.count_nonzero(with_phase, axis=1) > np.count_nonzero(several, axis=1)
+        differs = several & (phased[part] != usual[part, None])
+        if differs.any():
+            unusual[part] = differs
+        heterozygous = calls[part, :, 0] != calls[part, :, 1]
+        for number, flags in enumerate((several, with_phase)):
+            counts[0, number] += np.count_nonzero(flags)
+            counts[1, number] += np.count_nonzero(flags & heterozygous)
+    n, n_phased = counts[1] if counts[1, 0] else counts[0]
+    return usual, unusual, bool(ploidy == 2 and 2 * n_phased < n)
 
 
 def _value_planes(values: np.ndarray, slot: int) -> list[_Plane]:
     n_sites, width = values.shape
     occurs = np.zeros((n_sites, 256), bool)  # by the value as a byte; of 0 nobody asks
-    for part in _chunks(n_sites, width):
+    for part in chunks(n_sites, width):
         chunk = values[part].view(np.uint8)
         most = chunk.max(axis=1, initial=0)
         if most.max(initial=0) <= 1:  # nearly always
@@ -289,13 +302,15 @@ def rates_of(matrix: np.ndarray) -> np.ndarray:
     return rate
 
 
-def join(table: ColumnTable, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def join(table: ColumnTable, matrix: np.ndarray, out: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """The inverse of `split`, for any whole number of samples.
 
     Parameters
     ----------
     table : ColumnTable
     matrix : ndarray of uint8, shape (n_columns, n_rows)
+    out : ndarray of int8, shape (n_sites, n_samples, ploidy), optional
+        Where the calls may be put; then they are this array. A site's calls lie in one piece.
 
     Returns
     -------
@@ -304,7 +319,12 @@ def join(table: ColumnTable, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray
     """
     n_rows = matrix.shape[1]
     n_samples = n_rows // table.rows_per_sample
-    slots = [np.zeros((table.n_sites, n_rows), np.int8) for _ in range(2 if table.rows == SAMPLES else 1)]
+    if table.rows == SAMPLES:
+        slots = [np.zeros((table.n_sites, n_rows), np.int8) for _ in range(2)]
+    else:
+        calls = np.empty((table.n_sites, n_samples, table.ploidy), np.int8) if out is None else out
+        calls[:] = 0
+        slots = [calls.reshape(table.n_sites, n_rows)]
     flags: dict[int, np.ndarray] = {}
     for kind in np.unique(table.kind).tolist():
         for slot, values in enumerate(slots):
@@ -316,14 +336,15 @@ def join(table: ColumnTable, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray
                 flags[kind] = np.zeros((table.n_sites, n_samples), bool)
                 flags[kind][sites] = matrix[columns, :: table.rows_per_sample]
                 continue
-            for part in _chunks(len(columns), n_rows):
+            for part in chunks(len(columns), n_rows):
                 bits, there = matrix[columns[part]].view(np.int8), sites[part]
                 if kind == 1:  # the first, and nearly always the only one
                     values[there] = bits
                 else:
                     values[there] = np.where(bits, np.int8(_VALUE_OF_KIND.get(kind, kind)), values[there])
-    calls = np.stack(slots, axis=2) if table.rows == SAMPLES else slots[0]
-    return with_flags(table, calls.reshape(table.n_sites, n_samples, table.ploidy), flags)
+    if table.rows == SAMPLES:
+        calls = np.stack(slots, axis=2)
+    return with_flags(table, calls, flags)
 
 
 def with_flags(table: ColumnTable, calls: np.ndarray, flags: dict[int, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

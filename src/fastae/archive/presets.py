@@ -45,12 +45,12 @@ class Preset:
 
 PRESETS = {
     "fast": Preset((runs.NAME, frequency.NAME), 8192, 32_767, 1 << 26, Effort(rounds=1, beam=4, n_nearest=8)),
-    "default": Preset((pbwt.NAME, mosaic.NAME, frequency.NAME), 32_768, 32_767, 3 << 26, Effort()),
+    "default": Preset((pbwt.NAME, mosaic.NAME, frequency.NAME), 32_768, 32_767, 1 << 28, Effort()),
     "max": Preset(
         (pbwt.NAME, mosaic.NAME, frequency.NAME),
         65_536,
         32_767,
-        1 << 28,
+        3 << 27,
         Effort(rounds=4, beam=8, n_nearest=32),
         one_way_cells=1 << 28,
     ),

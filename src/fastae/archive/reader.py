@@ -129,7 +129,8 @@ class Archive(Computing):
     def __iter__(self) -> Iterator[np.ndarray]:
         samples = np.arange(self.shape[1])
         for start, stop in zip(self._starts, self._starts[1:], strict=False):  # each block is decoded once
-            yield from self._calls(np.arange(start, stop), samples, with_phase=False)[0]
+            # copies, since a view would hold its whole block while the next one is decoded
+            yield from (calls.copy() for calls in self._calls(np.arange(start, stop), samples, with_phase=False)[0])
 
     @property
     def path(self) -> str | os.PathLike[str]:

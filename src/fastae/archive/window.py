@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from fastae.archive.columns import SAMPLES, ColumnTable, join, with_flags
+from fastae.archive.columns import SAMPLES, ColumnTable, chunks, join, with_flags
 from fastae.archive.predictors import autoencoder, frequency, mosaic, pbwt, runs
 from fastae.errors import FormatError
 
 # Predictors that decode some columns or rows by themselves
 _SORTED = {module.NUMBER: module for module in (pbwt, runs, mosaic)}
-MAX_BLOCK_CELLS = 1 << 28  # what one block may ask for in memory, be it bits of columns or calls
+MAX_BLOCK_CELLS = 1 << 29  # what one block may ask for in memory, be it bits of columns or calls
 
 
 class WindowDecoder:
@@ -89,7 +91,34 @@ class WindowDecoder:
             flags = runs.decode_alleles(memoryview(payload), self.table, n_samples * per_sample, sites, rows, alleles)
             return with_flags(part, out, flags)
         columns = self.table.columns_of(sites)
-        return join(part, self.bits(payload, n_latents, predictor, n_samples, columns, rows))
+        return join(part, self.bits(payload, n_latents, predictor, n_samples, columns, rows), out)
+
+    def in_parts(
+        self, payload: bytes, n_latents: int, predictor: int, n_samples: int
+    ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+        """All calls and phase of a block, some sites at a time; the parameters are those of `calls`.
+
+        Beside what is given, memory holds the block's bits, or calls, but not both.
+
+        Yields
+        ------
+        sites : slice
+        calls : ndarray of int8, shape (sites, samples, ploidy)
+        phased : ndarray of bool, shape (sites, samples)
+
+        Raises
+        ------
+        FormatError
+            If the payload is not such a block.
+        """
+        parts = chunks(self.table.n_sites, n_samples * self.table.ploidy)
+        if predictor == runs.NUMBER:
+            calls, phased = self.calls(payload, n_latents, predictor, n_samples)
+            yield from ((part, calls[part], phased[part]) for part in parts)
+            return
+        bits = self.bits(payload, n_latents, predictor, n_samples, slice(0, self.table.n_columns))
+        for part in parts:
+            yield part, *join(self.table.part(part), bits[self.table.columns_of(part)])
 
     def bits(
         self,

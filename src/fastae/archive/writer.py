@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from itertools import count, islice
 
 import numpy as np
 
@@ -27,6 +28,8 @@ from fastae.cohort import FILL, MAX_ALLELE, Cohort, CohortStream, Sites
 from fastae.errors import FastaeError, InputError
 from fastae.fileio import atomic_output
 from fastae.jobs import cancellable_pool
+
+MOST_CALLS_AT_ONCE = 1 << 28  # of the windows that are in work: bounds memory, whatever the number of threads
 
 
 def write_archive(
@@ -131,11 +134,12 @@ def write_archive(
         writer = ContainerWriter(file, index)
         writer.add(container.HEADER, encode_head(cohort.source, cohort.header, cohort.attributes))
         writer.add(container.SAMPLES, encode_names(cohort.samples))
-        windows = cohort.to_stream(block_variants) if isinstance(cohort, Cohort) else cohort.rebatch(block_variants)
+        stream = cohort.to_stream(block_variants) if isinstance(cohort, Cohort) else cohort
+        windows = stream.rebatch(block_variants, min(stub, container.MAX_WINDOW_SITES - block_variants))
         n_done = 0
-        checked = _holdable(_without_stub(windows, stub), cohort.samples)
+        n_at_once = int(np.clip(MOST_CALLS_AT_ONCE // (block_variants * n_samples), 1, n_threads))
         how = _Settings(index.slab_samples, plan, seed, n_latents, latent_bits, n_threads)
-        for coded in _code_in_order(checked, how):
+        for coded in _code_in_order(windows, how, n_at_once):
             number = len(index.windows)
             index.windows.append(coded.window)
             index.ploidy = max(index.ploidy, coded.window.ploidy)
@@ -185,45 +189,45 @@ class _Coded:
     latents: bytes = b""  # none if no allele varies
 
 
-def _code_in_order(windows: Iterable[Cohort], how: _Settings) -> Iterator[_Coded]:
+def _code_in_order(windows: CohortStream, how: _Settings, n_at_once: int) -> Iterator[_Coded]:
     """Windows coded by some threads, given back in order; never more than a few are held."""
+    if n_at_once == 1:
+        for number, held in _numbered(windows):
+            yield from _code_window(held.pop(), how, (how.seed, number), lambda: None)
+        return
     pending: deque[Future[list[_Coded]]] = deque()
-    with cancellable_pool(how.n_threads) as (pool, check_stop):
-        for number, cohort in enumerate(windows):
-            pending.append(pool.submit(_code_window, cohort, how, (how.seed, number), check_stop))
-            if len(pending) > how.n_threads:
+    with cancellable_pool(n_at_once) as (pool, check_stop):
+        for number, held in _numbered(windows):
+            pending.append(pool.submit(_code_window, held.pop(), how, (how.seed, number), check_stop))
+            if len(pending) > n_at_once:
                 yield from pending.popleft().result()
         while pending:
             yield from pending.popleft().result()
 
 
-def _without_stub(windows: Iterable[Cohort], stub: int) -> Iterator[Cohort]:
-    """The same windows, the last one joined to that before it if it has no more than `stub` sites."""
-    held: Cohort | None = None
-    for window in windows:
-        if held is not None and window.n_variants <= stub:
-            if held.n_variants + window.n_variants <= container.MAX_WINDOW_SITES:
-                window = Cohort.concatenate([held, window])
-                held = None
-        if held is not None:
-            yield held
-        held = window
-    if held is not None:
-        yield held
+def _numbered(windows: CohortStream) -> Iterator[tuple[int, list[Cohort]]]:
+    """Each window in a list of its own, to be taken out: a name for it would hold it while the next one is read.
+
+    Refuses what only a cohort that was put together by hand can hold.
+    """
+    blocks = iter(windows)
+    for number in count():
+        held = list(islice(blocks, 1))
+        if not held:
+            return
+        _refuse_unholdable(held[0], windows.samples)
+        yield number, held
 
 
-def _holdable(windows: Iterable[Cohort], samples: list[str]) -> Iterator[Cohort]:
-    """The same windows; refuses what only a cohort that was put together by hand can hold."""
-    for window in windows:
-        calls = window.call_genotype
-        if window.samples != samples:
-            raise InputError("a block of the stream has other samples than the stream; give all blocks the same")
-        if calls.size and not (FILL <= calls.min() and calls.max() <= MAX_ALLELE):
-            raise InputError(f"alleles run from {calls.min()} to {calls.max()}, allowed are {FILL} to {MAX_ALLELE}")
-        single = calls[:, :, 1] == FILL if window.ploidy > 1 else np.True_
-        if (window.call_genotype_phased & single).any():
-            raise InputError("a call of fewer than two alleles is phased, which means nothing; make it False")
-        yield window
+def _refuse_unholdable(window: Cohort, samples: list[str]) -> None:
+    calls = window.call_genotype
+    if window.samples != samples:
+        raise InputError("a block of the stream has other samples than the stream; give all blocks the same")
+    if calls.size and not (FILL <= calls.min() and calls.max() <= MAX_ALLELE):
+        raise InputError(f"alleles run from {calls.min()} to {calls.max()}, allowed are {FILL} to {MAX_ALLELE}")
+    single = calls[:, :, 1] == FILL if window.ploidy > 1 else np.True_
+    if (window.call_genotype_phased & single).any():
+        raise InputError("a call of fewer than two alleles is phased, which means nothing; make it False")
 
 
 def _code_window(cohort: Cohort, how: _Settings, seed: tuple[int, int], check_stop: Callable[[], None]) -> list[_Coded]:
@@ -284,11 +288,10 @@ def _check(coded: _Coded, cohort: Cohort, slabs: list[slice]) -> None:
         for a, b in zip(same, cohort.sites.columns(), strict=True)
     )
     for slab, block in zip(slabs, coding.blocks, strict=True):
-        part = cohort.call_genotype[:, slab]
-        calls, phased = decoder.calls(
-            block.latents + block.residual, len(block.latents), block.predictor, part.shape[1]
-        )
-        good &= np.array_equal(calls, part) and np.array_equal(phased, cohort.call_genotype_phased[:, slab])
+        payload, n_samples = block.latents + block.residual, slab.stop - slab.start
+        for part, calls, phased in decoder.in_parts(payload, len(block.latents), block.predictor, n_samples):
+            good &= np.array_equal(calls, cohort.call_genotype[part, slab])
+            good &= np.array_equal(phased, cohort.call_genotype_phased[part, slab])
     if not good:
         raise FastaeError(
             f"the sites at {window.spans} did not decode to what they were made of: nothing was written; "
