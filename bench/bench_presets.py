@@ -8,7 +8,7 @@ One JSON line per preset or tool, after a line that names machine and commit. On
 medians of N_REPEATS reads, each of a freshly opened file. Rivals where they are installed: PLINK 2 (the program
 `plink2` writes, `pgenlib` reads) and VCF Zarr (`vcf2zarr` of bio2zarr writes, `zarr` reads). The second form writes the
 table between README.md's `presets` marks; rows of tools not in the run come from a tab-separated file with the
-columns dataset, tool, genotype_bytes, total_bytes, one_sample_s, region_1pct_s, decode_all_s and compress_s, and say so.
+columns dataset, tool, genotype_bytes, total_bytes, one_sample_s, region_1pct_s, decode_all_s and compress_s, marked.
 """
 
 from __future__ import annotations
