@@ -46,8 +46,8 @@ def test_every_truncation_and_every_flipped_bit_of_the_rest_is_refused_when_open
     places += [place for s in read_at_once for place in range(s.offset, s.offset + s.length)]
     for bit in (8 * place + bit for place in places for bit in range(8)):
         path.write_bytes(flipped(whole, bit))
-        with pytest.raises(FormatError):
-            open_archive(path)
+        with pytest.raises(FormatError), open_archive(path) as archive:
+            _ = archive.samples, archive.header
 
 
 def test_every_flipped_bit_of_a_section_is_found_when_the_section_is_read(golden, path):

@@ -141,8 +141,12 @@ class Archive(Computing):
         index = self._reader.index
         return index.n_sites, index.n_samples, index.ploidy
 
-    @cached_property
+    @property
     def samples(self) -> list[str]:
+        return self._names
+
+    @cached_property
+    def _names(self) -> list[str]:
         return decode_names(self._reader.read(container.SAMPLES), self.shape[1])
 
     @cached_property
