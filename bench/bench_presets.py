@@ -27,6 +27,7 @@ from pathlib import Path
 import numpy as np
 from common import ROOT, pin_threads, print_header
 from sizes import markdown
+from table import rewrite
 
 from fastae import open_archive
 from fastae.archive.presets import PRESETS
@@ -185,13 +186,6 @@ def table(lines, anchors):
     return f"{markdown(head, rows, 1)}\n\n{where} (*: measured elsewhere, on another machine.)"
 
 
-def write_readme(text):
-    """Put `text` between README.md's marks."""
-    path, start, end = ROOT / "README.md", "<!-- presets:start -->", "<!-- presets:end -->"
-    head, rest = path.read_text(encoding="utf-8").split(start)
-    path.write_text(f"{head}{start}\n{text}\n{end}{rest.split(end)[1]}", encoding="utf-8")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("vcf", nargs="?", type=Path)
@@ -204,7 +198,8 @@ def main():
         if args.anchors:
             lines = [line for line in args.anchors.read_text().splitlines() if not line.startswith("#")]
             anchors = list(csv.DictReader(lines, delimiter="\t"))
-        write_readme(table([json.loads(line) for line in args.readme.read_text().splitlines()], anchors))
+        cases = [json.loads(line) for line in args.readme.read_text().splitlines()]
+        rewrite(ROOT / "README.md", table(cases, anchors), "presets")
     elif args.vcf:
         pin_threads()
         measure(args)

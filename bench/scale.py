@@ -27,6 +27,7 @@ from pathlib import Path
 import numpy as np
 from common import ROOT
 from sizes import LAUNCH, machine, markdown, timed
+from table import rewrite
 
 from fastae import open_archive, write_archive
 from fastae.cohort import MINIMAL_HEADER, Cohort, CohortStream, Sites, block_size, first_difference
@@ -304,13 +305,6 @@ def tables(header, cases):
     return "\n\n".join([*parts, f"{where} Errors alone are {errors:.5f} bits per allele."])
 
 
-def write_readme(text):
-    """Put `text` between the marks of bench/README.md."""
-    path, start, end = ROOT / "bench" / "README.md", "<!-- scale:start -->", "<!-- scale:end -->"
-    head, rest = path.read_text(encoding="utf-8").split(start)
-    path.write_text(f"{head}{start}\n{text}\n{end}{rest.split(end)[1]}", encoding="utf-8")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--haplotypes", type=int, nargs="+", default=[5_000, 20_000, 50_000])
@@ -328,7 +322,7 @@ def main():
         return
     if args.readme:
         header, *cases = (json.loads(line) for line in args.readme.read_text().splitlines())
-        write_readme(tables(header, cases))
+        rewrite(ROOT / "bench" / "README.md", tables(header, cases), "scale")
         return
     print(json.dumps(machine()), flush=True)
     for piece, predictor in ((args.bases, "auto"), (min(args.autoencoder_bases, args.bases), "autoencoder")):

@@ -24,6 +24,7 @@ import time
 from pathlib import Path
 
 from common import ROOT, cpu_name
+from table import rewrite
 
 from fastae import open_archive
 from fastae.cohort import first_difference
@@ -157,13 +158,6 @@ def tables(header, cases, anchors):
     return f"{size_table}\n\n{time_table}\n\n{where}"
 
 
-def write_readme(text):
-    """Put `text` between README.md's marks."""
-    path, start, end = ROOT / "README.md", "<!-- sizes:start -->", "<!-- sizes:end -->"
-    head, rest = path.read_text(encoding="utf-8").split(start)
-    path.write_text(f"{head}{start}\n{text}\n{end}{rest.split(end)[1]}", encoding="utf-8")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("vcf", nargs="*", type=Path, help="only these files")
@@ -175,7 +169,7 @@ def main():
     args = parser.parse_args()
     if args.readme:
         header, *cases = (json.loads(line) for line in args.readme.read_text().splitlines())
-        write_readme(tables(header, cases, read_anchors(args.anchors) if args.anchors else {}))
+        rewrite(ROOT / "README.md", tables(header, cases, read_anchors(args.anchors) if args.anchors else {}), "sizes")
         return
     files = args.vcf or sorted(Path(args.data).glob("*.vcf.gz"))
     if not files:

@@ -40,6 +40,16 @@ fae_padded(size_t size)
     return (size + 31) / 16 * 16;
 }
 
+/* The next part of the work; without work, room is counted all the same. */
+static inline void *
+fae_work_take(uint8_t *work, size_t *used, size_t size)
+{
+    size_t at = *used;
+
+    *used += (size + 63) / 64 * 64;
+    return work == NULL ? NULL : work + at;
+}
+
 /* ---- threads (parallel.c) ------------------------------------------------------------------------------------- */
 /* Slabs of FAE_ROWS rows. */
 static inline size_t

@@ -76,46 +76,10 @@ typedef struct {
     int16_t *kin; /* (n_samples, width) shares as weights of a haplotype */
 } mosaic_state;
 
-#if defined(__x86_64__)
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi2")))
-#define ISA(name) name##_avx512
-#include "mosaic_body.h"
-#undef TARGET
-#undef ISA
-
-#define TARGET __attribute__((target("avx2,bmi2")))
-#define ISA(name) name##_avx2
-#include "mosaic_body.h"
-#undef TARGET
-#undef ISA
-#endif
-
-#define TARGET
-#define ISA(name) name##_baseline
-#include "mosaic_body.h"
-#undef TARGET
-#undef ISA
-
-#if defined(__x86_64__)
-#define PICK(name)                                                                                                     \
-    (fae_cpu_enabled() & FAE_CPU_AVX512    ? name##_avx512                                                             \
-        : fae_cpu_enabled() & FAE_CPU_AVX2 ? name##_avx2                                                               \
-                                           : name##_baseline)
-#else
-#define PICK(name) name##_baseline
-#endif
+#define BODY "mosaic_body.h"
+#include "every_integer_isa.h"
 
 /* ---- state ------------------------------------------------------------------------------------------------------------ */
-
-/* The next part of the work; without work, room is counted all the same. */
-static void *
-work_take(uint8_t *work, size_t *used, size_t size)
-{
-    size_t at = *used;
-
-    *used += (size + 63) / 64 * 64;
-    return work == NULL ? NULL : work + at;
-}
 
 /* Lays the state out and returns the bytes that it takes. */
 static size_t
@@ -126,16 +90,16 @@ state_place(mosaic_state *state, void *work, size_t n)
     memset(state, 0, sizeof *state);
     state->n_samples = n;
     state->width = width;
-    state->model = work_take(work, &used, sizeof *state->model);
-    state->by_sample = work_take(work, &used, n * sizeof *state->by_sample);
-    state->chains = work_take(work, &used, n * sizeof *state->chains);
-    state->kin_most = work_take(work, &used, n * sizeof *state->kin_most);
-    state->was_missing = work_take(work, &used, n);
-    state->alleles = work_take(work, &used, 2 * width * sizeof *state->alleles);
-    state->known = work_take(work, &used, width * sizeof *state->known);
-    state->strips = work_take(work, &used, 4 * n * width * sizeof *state->strips);
-    state->share = work_take(work, &used, n * width * sizeof *state->share);
-    state->kin = work_take(work, &used, n * width * sizeof *state->kin);
+    state->model = fae_work_take(work, &used, sizeof *state->model);
+    state->by_sample = fae_work_take(work, &used, n * sizeof *state->by_sample);
+    state->chains = fae_work_take(work, &used, n * sizeof *state->chains);
+    state->kin_most = fae_work_take(work, &used, n * sizeof *state->kin_most);
+    state->was_missing = fae_work_take(work, &used, n);
+    state->alleles = fae_work_take(work, &used, 2 * width * sizeof *state->alleles);
+    state->known = fae_work_take(work, &used, width * sizeof *state->known);
+    state->strips = fae_work_take(work, &used, 4 * n * width * sizeof *state->strips);
+    state->share = fae_work_take(work, &used, n * width * sizeof *state->share);
+    state->kin = fae_work_take(work, &used, n * width * sizeof *state->kin);
     return used;
 }
 

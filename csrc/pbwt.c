@@ -110,16 +110,6 @@ kept_size(size_t n_rows)
     return (n_rows + 7) / 8;
 }
 
-/* The next part of the work; without work, room is counted all the same. */
-static void *
-work_take(uint8_t *work, size_t *used, size_t size)
-{
-    size_t at = *used;
-
-    *used += (size + 63) / 64 * 64;
-    return work == NULL ? NULL : work + at;
-}
-
 /* Lays the state out and returns the bytes that it takes. */
 static size_t
 state_place(pbwt_state *state, void *work, const fae_pbwt_shape *shape, size_t n_wanted)
@@ -131,24 +121,24 @@ state_place(pbwt_state *state, void *work, const fae_pbwt_shape *shape, size_t n
     memset(state, 0, sizeof *state);
     state->n_rows = n_rows;
     state->n_wanted = n_wanted;
-    state->order = work_take(work, &used, vector);
-    state->since = work_take(work, &used, vector);
-    state->next_order = work_take(work, &used, vector);
-    state->next_since = work_take(work, &used, vector);
-    state->ones_order = work_take(work, &used, vector);
-    state->ones_since = work_take(work, &used, vector);
-    state->edges = work_take(work, &used, vector);
-    state->match = work_take(work, &used, n_rows);
-    state->counts = work_take(work, &used, (n_rows / WORD + 1) * MATCHES * sizeof(uint16_t));
-    state->bits = work_take(work, &used, n_rows + 1);
-    state->model = work_take(work, &used, sizeof *state->model);
-    state->learnt = work_take(work, &used, lead_of(shape) > 0 ? sizeof *state->model : 0);
-    state->leaning = shape->guide != NULL ? work_take(work, &used, sizeof *state->leaning) : NULL;
-    state->lead_bits = work_take(work, &used, lead_of(shape) * kept_size(n_rows));
-    state->place = work_take(work, &used, n_wanted * sizeof(uint16_t));
-    state->wanted = work_take(work, &used, n_wanted * sizeof(uint16_t));
-    state->ones_place = work_take(work, &used, n_wanted * sizeof(uint16_t));
-    state->ones_wanted = work_take(work, &used, n_wanted * sizeof(uint16_t));
+    state->order = fae_work_take(work, &used, vector);
+    state->since = fae_work_take(work, &used, vector);
+    state->next_order = fae_work_take(work, &used, vector);
+    state->next_since = fae_work_take(work, &used, vector);
+    state->ones_order = fae_work_take(work, &used, vector);
+    state->ones_since = fae_work_take(work, &used, vector);
+    state->edges = fae_work_take(work, &used, vector);
+    state->match = fae_work_take(work, &used, n_rows);
+    state->counts = fae_work_take(work, &used, (n_rows / WORD + 1) * MATCHES * sizeof(uint16_t));
+    state->bits = fae_work_take(work, &used, n_rows + 1);
+    state->model = fae_work_take(work, &used, sizeof *state->model);
+    state->learnt = fae_work_take(work, &used, lead_of(shape) > 0 ? sizeof *state->model : 0);
+    state->leaning = shape->guide != NULL ? fae_work_take(work, &used, sizeof *state->leaning) : NULL;
+    state->lead_bits = fae_work_take(work, &used, lead_of(shape) * kept_size(n_rows));
+    state->place = fae_work_take(work, &used, n_wanted * sizeof(uint16_t));
+    state->wanted = fae_work_take(work, &used, n_wanted * sizeof(uint16_t));
+    state->ones_place = fae_work_take(work, &used, n_wanted * sizeof(uint16_t));
+    state->ones_wanted = fae_work_take(work, &used, n_wanted * sizeof(uint16_t));
     return used;
 }
 
@@ -346,34 +336,8 @@ place_of(const pbwt_wing *wing, size_t column)
 
 /* ---- bodies ----------------------------------------------------------------------------------------------------------- */
 
-#if defined(__x86_64__)
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi2")))
-#define ISA(name) name##_avx512
-#include "pbwt_body.h"
-#undef TARGET
-#undef ISA
-
-#define TARGET __attribute__((target("avx2,bmi2")))
-#define ISA(name) name##_avx2
-#include "pbwt_body.h"
-#undef TARGET
-#undef ISA
-#endif
-
-#define TARGET
-#define ISA(name) name##_baseline
-#include "pbwt_body.h"
-#undef TARGET
-#undef ISA
-
-#if defined(__x86_64__)
-#define PICK(name)                                                                                                     \
-    (fae_cpu_enabled() & FAE_CPU_AVX512    ? name##_avx512                                                             \
-        : fae_cpu_enabled() & FAE_CPU_AVX2 ? name##_avx2                                                               \
-                                           : name##_baseline)
-#else
-#define PICK(name) name##_baseline
-#endif
+#define BODY "pbwt_body.h"
+#include "every_integer_isa.h"
 
 size_t
 fae_pbwt_work(const fae_pbwt_shape *shape, size_t n_wanted)

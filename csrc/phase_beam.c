@@ -315,25 +315,8 @@ person_trace(const phase_scratch *scratch, const fae_phase *phase, size_t person
 
 /* ---- bodies ---------------------------------------------------------------------------------------------------------- */
 
-#if defined(__x86_64__)
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi2")))
-#define ISA(name) name##_avx512
-#include "phase_body.h"
-#undef TARGET
-#undef ISA
-
-#define TARGET __attribute__((target("avx2,bmi2")))
-#define ISA(name) name##_avx2
-#include "phase_body.h"
-#undef TARGET
-#undef ISA
-#endif
-
-#define TARGET
-#define ISA(name) name##_baseline
-#include "phase_body.h"
-#undef TARGET
-#undef ISA
+#define BODY "phase_body.h"
+#include "every_integer_isa.h"
 
 typedef struct {
     const fae_phase *phase;
@@ -357,14 +340,7 @@ refine_part(const void *context, size_t part, size_t thread)
 void
 fae_phase_refine(const fae_phase *phase, size_t first, size_t last, size_t n_threads, void *work, uint64_t *found)
 {
-    refine_job job = { phase, first, work, found, person_phase_baseline };
+    refine_job job = { phase, first, work, found, PICK(person_phase) };
 
-#if defined(__x86_64__)
-    if (fae_cpu_enabled() & FAE_CPU_AVX512) {
-        job.person = person_phase_avx512;
-    } else if (fae_cpu_enabled() & FAE_CPU_AVX2) {
-        job.person = person_phase_avx2;
-    }
-#endif
     fae_parallel(last - first, n_threads, refine_part, &job);
 }

@@ -9,34 +9,8 @@
 
 /* ---- bodies ----------------------------------------------------------------------------------------------------------- */
 
-#if defined(__x86_64__)
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2")))
-#define ISA(name) name##_avx512
-#include "sums_body.h"
-#undef TARGET
-#undef ISA
-
-#define TARGET __attribute__((target("avx2")))
-#define ISA(name) name##_avx2
-#include "sums_body.h"
-#undef TARGET
-#undef ISA
-#endif
-
-#define TARGET
-#define ISA(name) name##_baseline
-#include "sums_body.h"
-#undef TARGET
-#undef ISA
-
-#if defined(__x86_64__)
-#define PICK(name)                                                                                                     \
-    (fae_cpu_enabled() & FAE_CPU_AVX512    ? name##_avx512                                                             \
-        : fae_cpu_enabled() & FAE_CPU_AVX2 ? name##_avx2                                                               \
-                                           : name##_baseline)
-#else
-#define PICK(name) name##_baseline
-#endif
+#define BODY "sums_body.h"
+#include "every_integer_isa.h"
 
 /* ---- scratch ---------------------------------------------------------------------------------------------------------- */
 

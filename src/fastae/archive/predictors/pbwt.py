@@ -14,6 +14,7 @@ import numpy as np
 from fastae import _core
 from fastae.archive.columns import ColumnTable
 from fastae.archive.container import ByteReader, counted, varint
+from fastae.archive.predictors.streams import columns_of_streams, read_streams
 from fastae.errors import FormatError
 
 NUMBER, NAME = 2, "pbwt"
@@ -37,7 +38,7 @@ def encode(matrix: np.ndarray, table: ColumnTable, one_way_cells: int = ONE_WAY_
     -------
     bytes
     """
-    alleles, others = (_encode(matrix, members, one_way_cells) for members in _streams(table))
+    alleles, others = (_encode(matrix, members, one_way_cells) for members in columns_of_streams(table))
     return counted(alleles) + others
 
 
@@ -66,9 +67,9 @@ def decode(
     FormatError
         If the bytes are not such a block.
     """
-    streams = _read_streams(residual, n_rows)
+    streams = read_streams(residual, n_rows, MAX_ROWS)
     parts, places = [], []
-    for stream, members in zip(streams, _streams(table), strict=True):
+    for stream, members in zip(streams, columns_of_streams(table), strict=True):
         first, last = np.searchsorted(members, [columns.start, columns.stop]).tolist()
         parts.append(_decode(stream, len(members), n_rows, slice(first, last), rows))
         places.append(members[first:last] - columns.start)
@@ -82,9 +83,9 @@ def decode(
 
 def decode_others(residual: bytes | memoryview, table: ColumnTable, n_rows: int, columns: slice) -> np.ndarray:
     """Bits of the columns that say who has no allele, uint8 (such columns, n_rows), of some; see `decode`."""
-    members = _streams(table)[1]
+    members = columns_of_streams(table)[1]
     first, last = np.searchsorted(members, [columns.start, columns.stop]).tolist()
-    bits = _decode(_read_streams(residual, n_rows)[1], len(members), n_rows, slice(first, last), None)
+    bits = _decode(read_streams(residual, n_rows, MAX_ROWS)[1], len(members), n_rows, slice(first, last), None)
     return bits[table.is_hiding[members[first:last]]]
 
 
@@ -92,17 +93,12 @@ def add_alleles(
     residual: bytes | memoryview, table: ColumnTable, n_rows: int, columns: slice, sums: _core.ColumnSums
 ) -> None:
     """Add those of some columns that are of alleles to as many sums, without unpacking them; see `decode`."""
-    members = _streams(table)[0]
+    members = columns_of_streams(table)[0]
     first, last = np.searchsorted(members, [columns.start, columns.stop]).tolist()
-    stream = _read_streams(residual, n_rows)[0]
+    stream = read_streams(residual, n_rows, MAX_ROWS)[0]
     if first < last:
         source, n_right, start = _read_wings(stream, len(members))
         sums.add_pbwt(source, n_right, len(members), start, first)
-
-
-def _streams(table: ColumnTable) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of the columns of each stream."""
-    return np.flatnonzero(table.is_allele), np.flatnonzero(~table.is_allele)
 
 
 def _encode(matrix: np.ndarray, members: np.ndarray, one_way_cells: int) -> bytes:
@@ -132,14 +128,6 @@ def _encode_from(bits: np.ndarray, start: int, shift: int, out: np.ndarray) -> b
         return b""
     right, both = used
     return varint(start) + counted(out[:right].tobytes()) + out[right:both].tobytes()
-
-
-def _read_streams(residual: bytes | memoryview, n_rows: int) -> tuple[memoryview, memoryview]:
-    """Bytes of the allele columns and of the others."""
-    if n_rows > MAX_ROWS:
-        raise FormatError(f"a block has {n_rows} rows, {MAX_ROWS} are the most: the archive is corrupt")
-    reader = ByteReader(residual, "block")
-    return reader.take(reader.count()), reader.take(reader.left)
 
 
 def _read_wings(stream: memoryview, n_columns: int) -> tuple[np.ndarray, int, int]:

@@ -11,7 +11,8 @@ import numpy as np
 
 from fastae import _core
 from fastae.archive.columns import FLAGS, ColumnTable
-from fastae.archive.container import ByteReader, counted
+from fastae.archive.container import counted
+from fastae.archive.predictors.streams import columns_of_streams, read_streams
 from fastae.errors import FormatError
 
 NUMBER, NAME = 3, "runs"
@@ -22,7 +23,7 @@ FOLLOWED_ROWS = 64  # up to so many are followed by themselves: more take longer
 
 def encode(matrix: np.ndarray, table: ColumnTable) -> bytes:
     """Residual bytes of a block's bits, (n_columns, n_rows) with at most MAX_ROWS rows."""
-    alleles, others = _streams(table)
+    alleles, others = columns_of_streams(table)
     return counted(_encode(matrix, alleles)) + _encode(matrix, others)
 
 
@@ -111,16 +112,11 @@ def add_alleles(
     residual: bytes | memoryview, table: ColumnTable, n_rows: int, columns: slice, sums: _core.ColumnSums
 ) -> None:
     """Add those of some columns that are of alleles to as many sums, without unpacking them; see `decode`."""
-    members = _streams(table)[0]
+    members = columns_of_streams(table)[0]
     first, last = np.searchsorted(members, [columns.start, columns.stop]).tolist()
-    stream = _read_streams(residual, n_rows)[0]
+    stream = read_streams(residual, n_rows, MAX_ROWS)[0]
     if first < last:
         sums.add_runs(np.frombuffer(stream, np.uint8), len(members), first)
-
-
-def _streams(table: ColumnTable) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of the columns of each stream."""
-    return np.flatnonzero(table.is_allele), np.flatnonzero(~table.is_allele)
 
 
 def _encode(matrix: np.ndarray, members: np.ndarray) -> bytes:
@@ -134,14 +130,6 @@ def _encode(matrix: np.ndarray, members: np.ndarray) -> bytes:
         if used >= 0:
             return out[:used].tobytes()
         n_symbols *= 4
-
-
-def _read_streams(residual: bytes | memoryview, n_rows: int) -> tuple[memoryview, memoryview]:
-    """Bytes of the allele columns and of the others."""
-    if n_rows > MAX_ROWS:
-        raise FormatError(f"a block has {n_rows} rows, {MAX_ROWS} are the most: the archive is corrupt")
-    reader = ByteReader(residual, "block")
-    return reader.take(reader.count()), reader.take(reader.left)
 
 
 def _paint(
@@ -163,8 +151,8 @@ def _paint(
         _paint(residual, table, n_rows, columns, None, places, values, all_rows)
         out[:] = all_rows[:, rows]
         return
-    streams = _read_streams(residual, n_rows)
-    for number, (stream, members) in enumerate(zip(streams, _streams(table), strict=True)):
+    streams = read_streams(residual, n_rows, MAX_ROWS)
+    for number, (stream, members) in enumerate(zip(streams, columns_of_streams(table), strict=True)):
         if not len(members) and len(stream):
             raise FormatError("a block has bytes for columns that its window does not have: the archive is corrupt")
         first, last = np.searchsorted(members, [columns.start, columns.stop]).tolist()
