@@ -7,7 +7,7 @@ KERNELS := $(sort $(wildcard csrc/*.c))
 C_TESTS := $(basename $(notdir $(sort $(wildcard tests/c/test_*.c))))
 # What decodes bytes of files, for the fuzzer: little enough to be built by each compiler.
 DECODERS := bitpack cpu error gaps intdec intdec_amx intdec_avx2 intdec_avx512 intdec_neon mosaic parallel pbwt rans \
-    rans_long rans_x86 runs sites sums
+    rans_long rans_x86 runs runs_decode sites sums
 CORPUS := tests/fuzz/corpus
 PXI := $(wildcard src/fastae/*.pyx src/fastae/*.pxi)
 
