@@ -67,7 +67,7 @@ EFFORTS = {
 N_LATENTS = [1, 2, 4, 8, 16]
 
 # What is left out of csrc/pbwt*, or changed there: (file, text, what stands there instead), each text found once.
-NO_MATCH = ("pbwt_costs_body.h", "match[i] = (uint8_t) longer;", "match[i] = 0;")
+NO_MATCH = ("pbwt_costs_body.h", "match[i] = longer;", "match[i] = 0;")
 NO_RELATION = [
     ("pbwt_model.h", "relation = match < first ? 0 : match == first ? 1 : 2;", "relation = 1; (void) first;"),
     (
