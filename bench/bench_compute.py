@@ -121,7 +121,7 @@ def run(data, folder, presets):
     for preset in presets:
         path = folder / f"{COHORT}.{preset}.fae"
         if not path.exists():
-            cohort = cohort or read_vcf(data / f"{COHORT}.vcf.gz")
+            cohort = cohort or read_vcf(data / f"{COHORT}.vcf.gz").read()
             write_archive(path, cohort, preset=preset)
         with open_archive(path) as archive:
             rivals = {"decode, NumPy": Decoded(archive)}
