@@ -291,7 +291,8 @@ def tables(header, cases):
                 row += [_time(found["seconds"]), _memory(found["peak_bytes"])]
             cells = params["haplotypes"] * case["variants"]
             times.append([*row, "" if step in steps else f"{1e9 * case[step]['seconds'] / cells:.1f} ns"])
-    times.sort(key=lambda row: [row[0] for row in times].index(row[0]))
+    order = list(dict.fromkeys(row[0] for row in times))
+    times.sort(key=lambda row: order.index(row[0]))
     parts = []
     if sizes:
         parts.append(markdown(["haplotypes", "sites", "genotype bytes", rival, "times", "bits per allele"], sizes, 0))
