@@ -28,3 +28,7 @@ class DivergenceError(FastaeError, ValueError):
 
 class NotFittedError(FastaeError, ValueError):
     """A model used before it was trained or loaded."""
+
+
+class LossWarning(UserWarning):
+    """Names what a file could not hold and was left out of it, since the caller asked for that."""
