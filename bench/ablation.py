@@ -29,7 +29,8 @@ import numpy as np
 from common import ROOT, pin_threads, print_header
 from table import markdown, read, rewrite
 
-from fastae import _core, open_archive, write_archive
+from fastae import _core
+from fastae.archive import open_archive, write_archive
 from fastae.archive.columns import SAMPLES, split
 from fastae.archive.phasing import Effort, split_phased
 from fastae.archive.predictors import autoencoder, pbwt, training

@@ -23,7 +23,7 @@ import numpy as np
 from common import ROOT, note, pin_threads, print_header, print_race
 from table import duration, markdown, read, where
 
-from fastae import open_archive, write_archive
+from fastae.archive import open_archive, write_archive
 from fastae.io.vcf import read_vcf
 
 try:

@@ -29,7 +29,7 @@ from common import ROOT, pin_threads, print_header
 from sizes import markdown
 from table import rewrite
 
-from fastae import open_archive
+from fastae.archive import open_archive
 from fastae.archive.presets import PRESETS
 from fastae.cohort import first_difference
 from fastae.io.vcf import read_vcf

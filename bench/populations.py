@@ -28,7 +28,7 @@ import numpy as np
 from common import ROOT, print_header
 from scipy.linalg import eigh
 
-from fastae import open_archive, write_archive
+from fastae.archive import open_archive, write_archive
 from fastae.io import read_cohort
 from fastae.latents import dequantize_latents, quantize_latents
 

@@ -29,7 +29,7 @@ from common import ROOT
 from sizes import LAUNCH, machine, markdown, timed
 from table import rewrite
 
-from fastae import open_archive, write_archive
+from fastae.archive import open_archive, write_archive
 from fastae.cohort import MINIMAL_HEADER, Cohort, CohortStream, Sites, block_size, first_difference
 
 SEED = 1

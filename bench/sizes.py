@@ -26,7 +26,7 @@ from pathlib import Path
 from common import ROOT, cpu_name
 from table import rewrite
 
-from fastae import open_archive
+from fastae.archive import open_archive
 from fastae.cohort import first_difference
 from fastae.demo import packed_haplotypes, xz_size
 from fastae.io.vcf import read_vcf

@@ -6,8 +6,7 @@ import dataclasses
 import struct
 import zlib
 
-from fastae import open_archive
-from fastae.archive import container
+from fastae.archive import container, open_archive
 from fastae.archive.container import ContainerReader, ContainerWriter, Index
 from fastae.errors import InputError
 

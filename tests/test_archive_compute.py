@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastae import _core, open_archive, write_archive
+from fastae import _core
+from fastae.archive import open_archive, write_archive
 from fastae.archive.columns import split
 from fastae.archive.predictors import PREDICTORS, pbwt, runs
 from fastae.archive.presets import PRESETS

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastae import open_archive, write_archive
-from fastae.archive import container
+from fastae.archive import container, open_archive, write_archive
 from fastae.archive.container import (
     ByteReader,
     ContainerReader,

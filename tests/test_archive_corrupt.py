@@ -17,8 +17,7 @@ import pytest
 import reference_archive
 from hostile import mutations, put_together, read_everything, taken_apart, with_index
 
-from fastae import open_archive, write_archive
-from fastae.archive import candidates, container, heads, writer
+from fastae.archive import candidates, container, heads, open_archive, write_archive, writer
 from fastae.archive.container import (
     Index,
     Window,

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from hostile import put_together, taken_apart
 
-from fastae import open_archive
-from fastae.archive import container
+from fastae.archive import container, open_archive
 from fastae.archive.container import Index, Window
 from fastae.errors import ChecksumError, FormatError
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import reference_archive
 
-from fastae import open_archive, write_archive
-from fastae.archive import container
+from fastae.archive import container, open_archive, write_archive
 from fastae.archive.predictors import training
 from fastae.cohort import Cohort, first_difference
 from fastae.io import read_cohort

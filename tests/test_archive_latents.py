@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import reference_archive
 
-from fastae import open_archive, write_archive
+from fastae.archive import open_archive, write_archive
 from fastae.archive.container import varint
 from fastae.archive.latents import StoredLatents
 from fastae.cli import main

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastae import Cohort, open_archive, write_archive
+from fastae import Cohort
+from fastae.archive import open_archive, write_archive
 from fastae.archive.columns import split
 from fastae.archive.predictors import mosaic
 from fastae.cohort import first_difference

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastae import _core, open_archive, write_archive
-from fastae.archive import container
+from fastae import _core
+from fastae.archive import container, open_archive, write_archive
 from fastae.archive.columns import split
 from fastae.archive.container import ByteReader
 from fastae.archive.predictors import pbwt

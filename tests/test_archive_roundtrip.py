@@ -10,8 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fastae import open_archive, write_archive
-from fastae.archive import presets
+from fastae.archive import open_archive, presets, write_archive
 from fastae.archive.predictors import frequency, pbwt, training
 from fastae.archive.presets import PRESETS, Preset
 from fastae.cohort import Cohort, CohortStream, Sites, first_difference

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastae import open_archive, write_archive
+from fastae.archive import open_archive, write_archive
 from fastae.archive.columns import ColumnTable
 from fastae.archive.container import ContainerReader
 from fastae.archive.predictors import training

@@ -20,7 +20,7 @@ import pytest
 from vcftext import COLUMNS, EVERYTHING, HEADER, vcf
 
 import _fastae_command
-from fastae import open_archive
+from fastae.archive import open_archive
 from fastae.archive.presets import PRESETS
 from fastae.cli import get_parser, main
 

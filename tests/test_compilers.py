@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from fuzz import seed
 
-from fastae import _core, open_archive
+from fastae import _core
+from fastae.archive import open_archive
 
 ROOT = Path(__file__).parent.parent
 RUNS_DECODE = _core.runs_decode

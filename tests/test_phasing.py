@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_core_pbwt import haplotypes
 
-from fastae import _core, open_archive, write_archive
-from fastae.archive import phasing
+from fastae import _core
+from fastae.archive import open_archive, phasing, write_archive
 from fastae.archive.columns import HAPLOTYPES, SAMPLES, UNORDERED, join, split
 from fastae.archive.phasing import Effort, phase_bits, split_phased
 from fastae.archive.predictors import pbwt

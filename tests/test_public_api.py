@@ -5,6 +5,7 @@ import ast
 import inspect
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ EXCEPTIONS = {name for name, thing in PUBLIC.items() if inspect.isclass(thing) a
 def test_all_lists_exactly_what_is_re_exported():
     tree = ast.parse(Path(fastae.__file__).read_text(encoding="utf-8"))
     nodes = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
-    imported = [alias.name for node in nodes for alias in node.names]
+    imported = [alias.asname or alias.name for node in nodes for alias in node.names]
     assert sorted(imported) == sorted(fastae.__all__)
     assert len(set(imported)) == len(imported)
 
@@ -29,14 +30,21 @@ def test_the_package_runs_nothing_at_import():
     kinds = [type(node) for node in tree.body]
     assert kinds.count(ast.Assign) == 1  # __all__
     assert kinds.count(ast.Expr) == 1  # the docstring
-    assert set(kinds) == {ast.Expr, ast.ImportFrom, ast.Assign}
+    assert [node.name for node in tree.body if isinstance(node, ast.FunctionDef)] == ["__getattr__"]  # for __version__
+    assert set(kinds) == {ast.Expr, ast.ImportFrom, ast.Assign, ast.FunctionDef}
+
+
+def test_version_is_that_of_the_distribution_and_other_names_are_none():
+    assert fastae.__version__ == metadata.version("fastae")
+    with pytest.raises(AttributeError, match="no attribute 'open_archive'"):
+        _ = fastae.open_archive
 
 
 def test_import_brings_in_no_optional_package():
     code = "import sys, fastae; print(*{name.partition('.')[0] for name in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "numpy" in loaded
-    assert not {"cyvcf2", "matplotlib", "tqdm", "scipy"} & set(loaded)
+    assert not {"cyvcf2", "matplotlib", "tqdm", "scipy", "pandas", "fsspec"} & set(loaded)
 
 
 @pytest.mark.parametrize("name", sorted(set(DOCUMENTED) - EXCEPTIONS))

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from vcftext import vcf
 
-from fastae import Cohort, FormatError, InputError, Sweep, SweepPoint, open_archive, read_cohort, sweep, write_archive
+from fastae import Cohort, FormatError, InputError, Sweep, SweepPoint, read_cohort, sweep
+from fastae.archive import open_archive, write_archive
 from fastae.archive.columns import split
 from fastae.archive.predictors import pbwt, training
 from fastae.cli import main

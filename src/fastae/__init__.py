@@ -2,7 +2,8 @@
 """fastae: genotype cohorts stored by autoencoders, exactly."""
 
 from fastae.alphabet import DNA, DOSAGE, HAPLOTYPE, Alphabet
-from fastae.archive import Archive, open_archive, write_archive
+from fastae.archive import Archive, write_archive
+from fastae.archive import open_archive as open
 from fastae.autodiff import Activation, compose, jacobian, jvp, vjp
 from fastae.autoencoder import Autoencoder
 from fastae.checkpoint import Checkpoint
@@ -79,7 +80,7 @@ __all__ = [
     "jvp",
     "load_model",
     "loads_model",
-    "open_archive",
+    "open",
     "pack_latents",
     "quantize_latents",
     "read_cohort",
@@ -94,3 +95,11 @@ __all__ = [
     "write_fasta",
     "write_vcf",
 ]
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        from importlib.metadata import version  # when asked for: it takes longer than all else here
+
+        return version("fastae")
+    raise AttributeError(f"module 'fastae' has no attribute {name!r}")

@@ -61,11 +61,11 @@ class Computing(Blocks):
         Examples
         --------
         >>> import tempfile, os
-        >>> from fastae import open_archive, write_archive
+        >>> import fastae
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = os.path.join(folder, "cohort.fae")
-        ...     write_archive(path, [[[0, 1], [1, 1]], [[0, 0], [-1, 2]]])
-        ...     with open_archive(path) as archive:
+        ...     fastae.write_archive(path, [[[0, 1], [1, 1]], [[0, 0], [-1, 2]]])
+        ...     with fastae.open(path) as archive:
         ...         archive.allele_counts().tolist(), archive.allele_counts(samples=[0]).tolist()
         ([[1, 3, 0], [2, 0, 1]], [[1, 1, 0], [2, 0, 0]])
         """
@@ -122,12 +122,12 @@ class Computing(Blocks):
         >>> import os, tempfile
         >>> import numpy as np
         >>> from scipy.sparse.linalg import LinearOperator, svds
-        >>> from fastae import open_archive, write_archive
+        >>> import fastae
         >>> calls = np.random.default_rng(0).integers(0, 2, (50, 20, 2), dtype=np.int8)
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = os.path.join(folder, "cohort.fae")
-        ...     write_archive(path, calls)
-        ...     with open_archive(path) as archive:
+        ...     fastae.write_archive(path, calls)
+        ...     with fastae.open(path) as archive:
         ...         n_variants, n_samples, _ = archive.shape
         ...         mean = archive.dot(np.full(n_samples, 1 / n_samples))
         ...         centred = LinearOperator(
@@ -178,11 +178,11 @@ class Computing(Blocks):
         Examples
         --------
         >>> import tempfile, os
-        >>> from fastae import open_archive, write_archive
+        >>> import fastae
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = os.path.join(folder, "cohort.fae")
-        ...     write_archive(path, [[[0, 1], [1, 1]], [[0, 0], [-1, 2]]])
-        ...     with open_archive(path) as archive:
+        ...     fastae.write_archive(path, [[[0, 1], [1, 1]], [[0, 0], [-1, 2]]])
+        ...     with fastae.open(path) as archive:
         ...         archive.rdot([1, 10]).tolist(), archive.dot([1, 10]).tolist()
         ([1.0, 12.0], [21.0, 10.0])
         """

@@ -50,11 +50,11 @@ def open_archive(path: str | os.PathLike[str], *, n_threads: int = 1) -> Archive
     Examples
     --------
     >>> import tempfile, os
-    >>> from fastae import open_archive, write_archive
+    >>> import fastae
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = os.path.join(folder, "cohort.fae")
-    ...     write_archive(path, [[[0, 1], [1, 1]], [[0, 0], [0, 1]]])
-    ...     with open_archive(path) as archive:
+    ...     fastae.write_archive(path, [[[0, 1], [1, 1]], [[0, 0], [0, 1]]])
+    ...     with fastae.open(path) as archive:
     ...         archive.shape, archive.samples, archive[0].tolist()
     ((2, 2, 2), ['S1', 'S2'], [[0, 1], [1, 1]])
     """
@@ -89,11 +89,11 @@ class Archive(Computing):
     Examples
     --------
     >>> import tempfile, os
-    >>> from fastae import open_archive, write_archive
+    >>> import fastae
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = os.path.join(folder, "cohort.fae")
-    ...     write_archive(path, [[0, 1, 1], [1, 0, 0]])
-    ...     with open_archive(path) as archive:
+    ...     fastae.write_archive(path, [[0, 1, 1], [1, 0, 0]])
+    ...     with fastae.open(path) as archive:
     ...         archive[::-1, [0, 2], 0].tolist()
     ...         archive.query("1:2-"), archive.read(samples=[2]).samples
     ...         len(archive.latents()), archive.info()["blocks"], archive.hamming()
@@ -321,12 +321,12 @@ class Archive(Computing):
         Examples
         --------
         >>> import numpy as np, tempfile, os
-        >>> from fastae import open_archive, write_archive
+        >>> import fastae
         >>> calls = np.random.default_rng(0).integers(0, 2, (20, 30, 2), dtype=np.int8)
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = os.path.join(folder, "cohort.fae")
-        ...     write_archive(path, calls, n_latents=3, block_variants=10)
-        ...     with open_archive(path) as archive:
+        ...     fastae.write_archive(path, calls, n_latents=3, block_variants=10)
+        ...     with fastae.open(path) as archive:
         ...         of_windows = archive.latents()
         >>> [latents.shape for latents in of_windows]
         [(30, 2, 3), (30, 2, 3)]

@@ -93,12 +93,12 @@ def write_archive(
     Examples
     --------
     >>> import numpy as np, tempfile, os
-    >>> from fastae import open_archive, write_archive
+    >>> import fastae
     >>> calls = np.array([[[0, 1], [1, 1]], [[0, 0], [-1, 1]]], dtype=np.int8)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = os.path.join(folder, "cohort.fae")
-    ...     write_archive(path, calls)
-    ...     with open_archive(path) as archive:
+    ...     fastae.write_archive(path, calls)
+    ...     with fastae.open(path) as archive:
     ...         archive[:, 1].tolist()
     [[1, 1], [-1, 1]]
     """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastae import open_archive, write_archive
+from fastae.archive import open_archive, write_archive
 from fastae.archive.predictors import training
 from fastae.io import read_fasta, write_vcf
 
