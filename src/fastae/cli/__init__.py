@@ -14,12 +14,21 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
-from importlib import metadata
+from importlib import import_module
 
-from . import compress, decompress, demo, info, latents, sweep, verify, view
+from .parser import Parser, Version
+from .progress import quiet
 
 _LONG = re.compile(r"(\S{200})\S{200,}(\S{100})")  # in a message: its ends tell what it is
-COMMANDS = (compress, decompress, view, latents, info, verify, sweep, demo)
+COMMANDS = ("compress", "decompress", "view", "latents", "info", "verify", "sweep", "demo", "completion", "help")
+EPILOG = """\
+`fastae COMMAND --help` tells all of a command, with examples; `fastae completion --help` how a shell completes them.
+
+exit status:
+  0      all went well
+  1      it did not: one sentence on standard error says why
+  2      wrong usage: no such command or option, or one that lacks its value
+  128+N  stopped by signal N: 130 by Ctrl-C, 141 by a pipe that was closed, 143 by a scheduler's SIGTERM"""
 STOPPING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU")  # Windows lacks the last two
 
 
@@ -31,15 +40,27 @@ class _Stopped(BaseException):
         self.number = number
 
 
-def get_parser() -> argparse.ArgumentParser:
-    """The argument parser; every command sets ``runner`` to the function that takes the parsed arguments."""
-    parser = argparse.ArgumentParser(
-        prog="fastae", description="Lossless, randomly accessible genotype archives built on small autoencoders."
+def get_parser(*, only: str | None = None) -> argparse.ArgumentParser:
+    """The argument parser; every command sets ``runner`` to the function that takes the parsed arguments.
+
+    Parameters
+    ----------
+    only : str, optional
+        The command that is going to be run: the others are not imported.
+    """
+    parser = Parser(
+        prog="fastae",
+        description="Lossless, randomly accessible genotype archives built on small autoencoders.",
+        epilog=EPILOG,
     )
-    parser.add_argument("-V", "--version", action="version", version=f"fastae {metadata.version('fastae')}")
+    parser.add_argument("-V", "--version", action=Version, nargs=0, help="show the version and exit")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in COMMANDS:
+    for name in COMMANDS if only is None else (only,):
+        command = import_module(f".{name}", __package__)
         command.add_parser(subparsers)
+        of_command = subparsers.choices[name]
+        of_command.epilog = f"examples:\n{command.EXAMPLES}"
+        of_command.add_argument("-q", "--quiet", action="store_true", help="no progress and no notes, errors only")
     return parser
 
 
@@ -63,9 +84,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     1
     """
     _open_closed_streams()
-    args = get_parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else list(argv)
+    args = get_parser(only=argv[0] if argv and argv[0] in COMMANDS else None).parse_args(argv)
     try:
-        with _signals_raise():
+        with _signals_raise(), quiet(args.quiet):
             args.runner(args)
             sys.stdout.flush()
     except _Stopped as stopped:

@@ -6,6 +6,11 @@ from ..archive.presets import PRESETS
 from .options import add_threads, input_file
 from .progress import watched
 
+EXAMPLES = """\
+  fastae compress cohort.vcf.gz cohort.fae
+  fastae compress cohort.bcf cohort.fae --preset max --threads 4      smallest
+  fastae compress cohort.vcf.gz cohort.fae --latents 8                latents beside the calls, for analysis"""
+
 
 def add_parser(subparsers):
     parser = subparsers.add_parser("compress", help="store a VCF, BCF or aligned FASTA as an archive")

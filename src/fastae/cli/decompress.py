@@ -4,6 +4,10 @@
 from .options import add_output_type, add_threads, input_file
 from .output import write_cohort
 
+EXAMPLES = """\
+  fastae decompress cohort.fae cohort.vcf.gz
+  fastae decompress cohort.fae - -Ou | bcftools stats    into a pipe"""
+
 
 def add_parser(subparsers):
     parser = subparsers.add_parser("decompress", help="write an archive out as VCF, BCF or FASTA")

@@ -3,6 +3,9 @@
 
 from .options import add_threads
 
+EXAMPLES = """\
+  fastae demo --out-dir demo"""
+
 
 def add_parser(subparsers):
     parser = subparsers.add_parser("demo", help="compress a real region, verify it, draw a picture")

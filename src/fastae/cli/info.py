@@ -5,6 +5,10 @@ import json
 
 from .options import input_file
 
+EXAMPLES = """\
+  fastae info cohort.fae
+  fastae info cohort.fae --json | python -m json.tool    for programs"""
+
 
 def add_parser(subparsers):
     parser = subparsers.add_parser("info", help="tell what an archive holds and what each part of it costs")

@@ -4,12 +4,15 @@
 import io
 import sys
 
-import numpy as np
-
 from ..errors import InputError
 from ..fileio import atomic_output
-from .options import input_file
+from .options import add_threads, input_file
 from .selection import add_selection, selected_samples, selected_variants
+
+EXAMPLES = """\
+  fastae latents cohort.fae | head                  a table, parted by tabs
+  fastae latents cohort.fae -o latents.npz          arrays for NumPy
+  fastae latents cohort.fae -r 20:1000000-1200000 -s NA06984    of one window, of one person"""
 
 
 def add_parser(subparsers):
@@ -25,14 +28,18 @@ def add_parser(subparsers):
     parser.add_argument(
         "-o", "--output", default="-", metavar="OUT", help="*.npz for NumPy, else a table with tabs [standard output]"
     )
+    add_threads(parser)
     parser.set_defaults(runner=run)
 
 
 def run(args):
+    import numpy as np
+
     from ..archive import open_archive
 
-    with open_archive(args.archive) as archive:
+    with open_archive(args.archive, n_threads=args.threads) as archive:
         variants, samples = selected_variants(archive, args), selected_samples(archive, args)
+        variants = variants if variants is None else np.sort(variants)
         samples = range(archive.shape[1]) if samples is None else samples
         windows = archive.windows
         numbers = [i for i, (sites, _) in enumerate(windows) if variants is None or _any_within(variants, sites)]
@@ -42,7 +49,7 @@ def run(args):
             if latents.shape[2]
         ]
         if not chosen:
-            where = "has no latents" + (" there" if args.regions else "")
+            where = "has no latents" + (" there" if variants is not None else "")
             raise InputError(f"{args.archive}: the archive {where}; write one with `fastae compress --latents M`")
         names = [archive.samples[i] for i in samples]
     if args.output == "-":
@@ -57,7 +64,7 @@ def run(args):
 
 def _any_within(variants, sites):
     """If any of some ascending numbers is in a slice."""
-    first, last = np.searchsorted(variants, [sites.start, sites.stop])
+    first, last = variants.searchsorted([sites.start, sites.stop])
     return first < last
 
 
@@ -67,6 +74,8 @@ def _text(spans):
 
 def _arrays(chosen):
     """Latents as one array (samples, rows of a sample, windows, latents), NaN where a window has fewer, and windows."""
+    import numpy as np
+
     parts = [latents for _, latents in chosen]
     n_rows, n_latents = (max(part.shape[axis] for part in parts) for axis in (1, 2))
     whole = np.full((len(parts[0]), n_rows, len(parts), n_latents), np.nan, np.float32)

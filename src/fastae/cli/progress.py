@@ -1,8 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Progress bars: on a terminal, and nowhere else."""
+"""What a command tells on standard error while it works: bars, which only a terminal shows, and notes."""
 
 import contextlib
 import dataclasses
+import sys
+
+_quiet = False
+
+
+@contextlib.contextmanager
+def quiet(is_quiet=True):
+    """Neither bars nor notes in the ``with`` block."""
+    global _quiet
+    before, _quiet = _quiet, is_quiet
+    try:
+        yield
+    finally:
+        _quiet = before
+
+
+def note(text):
+    """Tell something that is no error but that a user would want to know."""
+    if not _quiet:
+        print(f"fastae: note: {text}", file=sys.stderr, flush=True)
 
 
 def watched(stream, description, total=None):
@@ -11,7 +31,7 @@ def watched(stream, description, total=None):
 
 
 class _NoBar:
-    """What `bar` gives where tqdm, an extra, is not installed."""
+    """What `bar` gives where none shall be seen, or tqdm, an extra, is not installed."""
 
     n = 0
 
@@ -25,10 +45,12 @@ def variants_bar(description, total=None):
 
 
 def bar(description, total, unit):
-    """A bar that only a terminal shows."""
+    """A bar with rate and time left that only a terminal shows."""
     try:
         from tqdm import tqdm
     except ImportError:
+        return contextlib.nullcontext(_NoBar())
+    if _quiet:
         return contextlib.nullcontext(_NoBar())
     return tqdm(desc=description, total=total, unit=unit, unit_scale=True, disable=None)
 

@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """``fastae verify``: that an archive is whole, and says what the original says."""
 
+import json
+
 from ..errors import InputError
 from .options import add_threads, input_file
 from .progress import variants_bar, watched
+
+EXAMPLES = """\
+  fastae verify cohort.fae                    every byte is as it was written
+  fastae verify cohort.fae cohort.vcf.gz      and says what the original says"""
 
 
 def add_parser(subparsers):
@@ -13,6 +19,7 @@ def add_parser(subparsers):
         "original", type=input_file, metavar="ORIGINAL", nargs="?", help="the file that the archive was made from"
     )
     parser.add_argument("--drop-format", action="store_true", help="leave out the original's FORMAT fields but GT")
+    parser.add_argument("--json", action="store_true", help="print the result for machines")
     add_threads(parser)
     parser.set_defaults(runner=run)
 
@@ -22,16 +29,23 @@ def run(args):
     from ..cohort import first_difference
     from ..io import read_cohort
 
+    found = None
     with open_archive(args.archive, n_threads=args.threads) as archive:
         n_variants, n_samples = archive.shape[:2]
         with variants_bar("decode", n_variants) as bar:
             archive.verify(progress=lambda n_done: bar.update(n_done - bar.n))
-        what = f"{n_samples:,} samples at {n_variants:,} sites"
-        if args.original is None:
-            print(f"{args.archive}: every block is whole: {what}")
-            return
-        with read_cohort(args.original, drop_format=args.drop_format) as original:
-            found = first_difference(watched(archive.stream(), "compare", n_variants), original)
+        if args.original is not None:
+            with read_cohort(args.original, drop_format=args.drop_format) as original:
+                found = first_difference(watched(archive.stream(), "compare", n_variants), original)
+    if args.json:
+        facts = {"archive": args.archive, "original": args.original, "samples": n_samples, "variants": n_variants}
+        print(json.dumps(facts | {"same": found is None if args.original is not None else None, "difference": found}))
     if found:
         raise InputError(f"{args.archive} (first) and {args.original} (second) differ: {found}")
-    print(f"{args.archive}: every call, site column and name is that of {args.original}: {what}")
+    if not args.json:
+        said = (
+            "every block is whole"
+            if args.original is None
+            else f"every call, site column and name is that of {args.original}"
+        )
+        print(f"{args.archive}: {said}: {n_samples:,} samples at {n_variants:,} sites")

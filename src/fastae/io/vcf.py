@@ -292,6 +292,7 @@ def write_vcf(
     stream: CohortStream,
     *,
     output_type: str | None = None,
+    with_header: bool = True,
     inputs: Iterable[str | os.PathLike[str]] = (),
 ) -> None:
     """Write a cohort stream as VCF or BCF.
@@ -304,13 +305,16 @@ def write_vcf(
         Read block by block.
     output_type : {"v", "z", "b", "u"}, optional
         As in bcftools: VCF, VCF in BGZF, BCF, BCF not compressed; by the name of the file if left out.
+    with_header : bool
+        False writes the records alone, which only VCF can do.
     inputs : iterable of path-like
         Files being read, which `path` must not be.
 
     Raises
     ------
     InputError
-        If `path` is a directory or an input, or BCF is asked for and the header lacks a definition it needs.
+        If `path` is a directory or an input, or BCF is asked for without a header or with one that lacks a definition
+        it needs.
     OSError
         If the file cannot be written.
 
@@ -328,6 +332,10 @@ def write_vcf(
     output_type = output_type or output_type_of(path)
     if output_type not in OUTPUT_TYPES:
         raise ValueError(f"output_type is {output_type!r}, expected one of {', '.join(OUTPUT_TYPES)}")
+    if output_type in "bu" and not with_header:
+        raise InputError(
+            f"{os.fsdecode(path)}: BCF cannot be read without its header; write VCF, or leave the header in"
+        )
     to_stdout = os.fspath(path) == "-"
     with contextlib.nullcontext(sys.stdout.buffer) if to_stdout else atomic_output(path, inputs) as file:
         head = header_text(stream.header, stream.samples).encode("utf-8", "surrogateescape")
@@ -335,13 +343,17 @@ def write_vcf(
             _write_bcf(file, head, map(_record_lines, stream), output_type)
             return
         with BgzfWriter(file) if output_type == "z" else contextlib.nullcontext(file) as out:
-            out.write(head[:-1])
+            end = b""  # of the line before, which is not written until there is another
+            if with_header:
+                out.write(head[:-1])
+                end = b"\n"
             for lines in filter(None, map(_record_lines, stream)):
                 lines[-1] = lines[-1][:-1]
-                out.write(b"\n")
+                out.write(end)
                 out.write(b"".join(lines))
+                end = b"\n"
             if stream.attributes.get("final_newline") != "no":
-                out.write(b"\n")
+                out.write(end)
         if to_stdout:
             file.flush()
 
