@@ -16,11 +16,11 @@ LAYERS = [
     {"_validate", "alphabet", "bitpack", "rans", "layers", "losses", "autodiff", "gradient_modes", "quantize"},
     {"models", "gradients", "optim", "update", "history", "rows", "run", "trainer", "autoencoder"},
     {"cohort", "fileio", "latents", "modelfile", "checkpoint", "jobs", "archive", "io", "sweep"},
-    {"plots", "progress", "frames", "cli", "demo", "__main__"},
+    {"plots", "progress", "frames", "integrations", "cli", "demo", "__main__"},
     {"__init__"},
 ]
 OPENS_FILES_FROM = 4  # the first layer that may
-MAY_IMPORT_OTHERS = {"io", "plots", "progress", "frames", "cli", "demo"}
+MAY_IMPORT_OTHERS = {"io", "plots", "progress", "frames", "integrations", "cli", "demo"}
 # What a method hands over to an edge when a user asks for it (a picture, a bar, a frame), imported inside a function.
 HANDS_OVER = {("history", "fastae.plots"), ("trainer", "fastae.progress"), ("autoencoder", "fastae.frames")}
 ALLOWED = {"numpy", "scipy", *sys.stdlib_module_names} - {"ctypes"}  # only _core sees C

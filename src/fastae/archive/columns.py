@@ -267,9 +267,13 @@ def _phase(calls: np.ndarray, phased: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return usual, unusual, bool(ploidy == 2 and 2 * n_phased < n)
 
 
-def _value_planes(values: np.ndarray, slot: int) -> list[_Plane]:
+def occurring(values: np.ndarray) -> np.ndarray:
+    """Which values other than 0 there are at each site of int8 values (n_sites, width): bool (n_sites, 256).
+
+    A value is found by its number as a byte, so negative ones from the end on. Of 0 nobody asks: it is False.
+    """
     n_sites, width = values.shape
-    occurs = np.zeros((n_sites, 256), bool)  # by the value as a byte; of 0 nobody asks
+    occurs = np.zeros((n_sites, 256), bool)
     for part in chunks(n_sites, width):
         chunk = values[part].view(np.uint8)
         most = chunk.max(axis=1, initial=0)
@@ -278,9 +282,14 @@ def _value_planes(values: np.ndarray, slot: int) -> list[_Plane]:
             continue
         for byte in np.flatnonzero(np.bincount(chunk.ravel(), minlength=256)[1:]) + 1:
             occurs[part, byte] = (chunk == byte).any(axis=1)
+    return occurs
+
+
+def _value_planes(values: np.ndarray, slot: int) -> list[_Plane]:
+    occurs = occurring(values)
     planes = []
     for value in np.flatnonzero(occurs.any(axis=0)).astype(np.uint8).view(np.int8).tolist():
-        sites = np.flatnonzero(occurs[:, value])  # negative values from the end on, as bytes are
+        sites = np.flatnonzero(occurs[:, value])
         planes.append(_Plane(slot, _KIND_OF_VALUE.get(value, value), values, value, sites))
     return planes
 
