@@ -69,6 +69,8 @@ cpu_detect(void)
     if (getauxval(AT_HWCAP) & (1ul << 20)) { /* HWCAP_ASIMDDP */
         features |= FAE_CPU_DOTPROD;
     }
+#elif defined(__APPLE__)
+    features |= FAE_CPU_DOTPROD; /* every Mac of this kind has it */
 #endif
 #endif
     return features;
