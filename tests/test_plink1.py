@@ -181,7 +181,7 @@ def test_one_sample_and_no_variants_come_back(tmp_path, n_samples):
         (lambda p: Path(p + ".bed").write_bytes(b"\x6c"), "this is not a PLINK 1 .bed"),
         (lambda p: Path(p + ".bim").write_text(BIM.replace("\t100", "", 1)), "line 1 has 5 columns, expected six"),
         (lambda p: Path(p + ".bim").write_text(BIM + "\n"), "line 8 has 0 columns, expected six"),
-        (lambda p: Path(p + ".fam").write_text("F1 ann\n"), "sample 1 has 2 columns, expected six"),
+        (lambda p: Path(p + ".fam").write_text("F1 ann\n"), "sample 1 has 2 columns, expected 6: FID IID"),
         (lambda p: Path(p + ".fam").write_text("\n"), "names no samples"),
     ],
 )

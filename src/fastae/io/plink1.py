@@ -21,6 +21,7 @@ from ..cohort import MISSING, Cohort, CohortStream, Sites, block_size
 from ..errors import InputError
 from . import plinkfiles
 from .plinkfiles import Losses, place
+from .plinkpeople import FAM, People, fam_text, refuse_blanks
 
 ENDINGS = (".bed", ".bim", ".fam")
 TITLE = "PLINK 1"
@@ -40,7 +41,7 @@ _CENTIMORGANS = re.compile(r"[-+.0-9eE]+")
 _NO_ALLELE = ("0", ".")
 _ANY_ALLELE = "<*>"  # VCF's symbol for an allele that is there and has no name
 _INFO_LINES = (
-    '##INFO=<ID=CM,Number=1,Type=Float,Description="Position in centimorgans">',
+    plinkfiles.CM_LINE,
     '##INFO=<ID=BIM,Number=1,Type=String,Description="Line of the .bim, where the columns cannot say it">',
 )
 
@@ -85,10 +86,10 @@ def read_bed(path: str | os.PathLike[str], *, n_variants: int | None = None) -> 
     """
     bed, bim, fam = plinkfiles.existing(path, ENDINGS, TITLE)
     text = plinkfiles.read_text(fam)
-    samples = [name for name, _ in fam_people(fam, text)]
+    samples = list(People(fam, text).lines)
     n_sites, contigs, gaps, final_newline = _scan_bim(bim)
     _check_bed(bed, len(samples), n_sites)
-    attributes = {"plink1.fam": text}
+    attributes = {FAM: text}
     if gaps != _GAPS:
         attributes["plink1.bim"] = "x".join(gaps)
     if not final_newline:
@@ -96,26 +97,6 @@ def read_bed(path: str | os.PathLike[str], *, n_variants: int | None = None) -> 
     header = plinkfiles.vcf_header(contigs, _INFO_LINES)
     blocks = _blocks(bed, bim, header, samples, attributes, gaps, n_sites, n_variants or block_size(len(samples)))
     return CohortStream(header, samples, blocks, attributes=attributes)
-
-
-def fam_people(path, text):
-    """Sample names and lines, without their ends, of the text of a .fam: a list of pairs.
-
-    Raises
-    ------
-    InputError
-        If a line has fewer than six columns, or names clash.
-    """
-    lines = [line for line in text.split("\n") if line.strip()]
-    people = []
-    for number, line in enumerate(lines, 1):
-        columns = re.split("[ \t]+", line.strip(" \t\r"))
-        if len(columns) < 6:
-            raise InputError(
-                f"{path}: sample {number} has {len(columns)} columns, expected six: FID IID father mother sex phenotype"
-            )
-        people.append((columns[0], columns[1]))
-    return list(zip(plinkfiles.sample_names(path, people), lines, strict=True))
 
 
 def _scan_bim(path):
@@ -272,8 +253,10 @@ def write_bed(
     with plinkfiles.outputs(path, ENDINGS, inputs) as (bed, bim, fam):
         losses = Losses(path, TITLE, "write VCF or pgen", lossy)
         found = plinkfiles.header_losses(stream.header, _INFO_LINES)
-        found += plinkfiles.attribute_losses(stream.attributes, ("plink1.",))
-        fam.write(_fam_text(path, stream).encode("utf-8", "surrogateescape"))
+        found += plinkfiles.attribute_losses(stream.attributes, ("plink1.", "pgen."))
+        people, beyond = fam_text(path, stream)
+        found += beyond
+        fam.write(people.encode("utf-8", "surrogateescape"))
         bed.write(_MAGIC + bytes([_VARIANT_MAJOR]))
         gaps = _gaps_of(path, stream.attributes)
         newline = b""
@@ -294,16 +277,6 @@ def write_bed(
     losses.warn()
 
 
-def _fam_text(path, stream):
-    text = stream.attributes.get("plink1.fam", "")
-    plinkfiles.check_names(path, stream.samples)
-    people = fam_people(f"{path}: attribute plink1.fam", text) if text else []
-    if [name for name, _ in people] == stream.samples:
-        return text
-    lines = dict(people)
-    return "".join(f"{lines.get(name, f'0 {name} 0 0 0 -9'.replace(' ', chr(9)))}\n" for name in stream.samples)
-
-
 def _gaps_of(path, attributes):
     gaps = attributes.get("plink1.bim", "x".join(_GAPS)).split("x")
     if len(gaps) != len(_GAPS) or "".join(gaps).strip(" \t\r") or not all(gaps[1:-1]):
@@ -320,7 +293,7 @@ def _block_losses(path, block):
                 "bcftools norm -m -any, or write pgen"
             )
     for what, texts in (("chromosome", sites.chrom), ("variant", sites.id), ("allele", sites.ref + sites.alt)):
-        plinkfiles.refuse_unwritable(path, what, texts)
+        refuse_blanks(path, what, texts)
     infos = {key for info in set(sites.info) for key in _said(info).get("", ())}
     found = ["phase"] if block.call_genotype_phased.any() else []
     found += plinkfiles.call_losses(path, block.with_ploidy(2))

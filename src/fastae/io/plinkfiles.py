@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What PLINK 1 and 2 have in common: files that belong together, names of people, and what no PLINK file holds."""
+"""What PLINK 1 and 2 have in common: files that belong together, and what no PLINK file holds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import contextlib
 import os
 import re
 import warnings
-from collections import Counter
 
 import numpy as np
 
@@ -17,7 +16,8 @@ from ..fileio import atomic_output
 
 _CONTIG_NAME = re.compile(r"[^\s,<>]+")
 # header lines that say nothing beyond what the records do
-_STRUCTURAL = re.compile(r"##(fileformat=.*|FILTER=<ID=PASS,.*|FORMAT=<ID=GT,.*|contig=<ID=[^,]*>)")
+STRUCTURAL = re.compile(r"##(fileformat=.*|FILTER=<ID=PASS,.*|FORMAT=<ID=GT,.*|contig=<ID=[^,]*>)")
+CM_LINE = '##INFO=<ID=CM,Number=1,Type=Float,Description="Position in centimorgans">'
 MAX_NAMED = 5  # things of one kind that a message lists
 
 
@@ -58,45 +58,21 @@ def outputs(path, endings, inputs):
         yield [stack.enter_context(atomic_output(name, inputs)) for name in siblings(path, endings)]
 
 
-def sample_names(path, people):
-    """Names of samples from pairs (FID, IID): the IID where these differ, else FID_IID as plink2 exports them.
-
-    Raises
-    ------
-    InputError
-        If there is nobody, or two samples would still have one name.
-    """
-    if not people:
-        raise InputError(f"{path}: the file names no samples, and a cohort needs one")
-    names = [iid for _, iid in people]
-    if len(set(names)) < len(names):
-        names = [f"{fid}_{iid}" for fid, iid in people]
-        if len(set(names)) < len(names):
-            double = Counter(names).most_common(1)[0][0]
-            raise InputError(f"{path}: two samples would be called {double} (FID_IID); give every sample its own IID")
-    return names
-
-
-def refuse_unwritable(path, what, texts):
-    """Raise InputError if a name is empty or holds a blank, which would part it in two."""
-    for text in texts:
-        if not text or any(c in text for c in " \t\r\n"):
-            raise InputError(
-                f"{path}: {what} {text!r} is empty or has a blank in it, which PLINK cannot hold; rename it"
-            )
-
-
 def vcf_header(contigs, lines=()):
     """A VCF header for sites on some chromosomes, with further lines ahead of FORMAT."""
     first, *rest = MINIMAL_HEADER.split("\n")
-    named = [f"##contig=<ID={name}>" for name in contigs if _CONTIG_NAME.fullmatch(name)]
-    return "\n".join([first, rest[0], *named, *lines, *rest[1:]])
+    return "\n".join([first, rest[0], *contig_lines(contigs), *lines, *rest[1:]])
+
+
+def contig_lines(names):
+    """Header lines that define chromosomes, of those names that VCF allows there."""
+    return [f"##contig=<ID={name}>" for name in names if _CONTIG_NAME.fullmatch(name)]
 
 
 def header_losses(header, own_lines=()):
     """Names of the header lines that a format without a header leaves out."""
     *lines, columns = header.split("\n")
-    lost = [line for line in lines if not _STRUCTURAL.fullmatch(line) and line not in own_lines]
+    lost = [line for line in lines if not STRUCTURAL.fullmatch(line) and line not in own_lines]
     keys = list(dict.fromkeys("##" + re.split("[=<]", line[2:], maxsplit=1)[0] for line in lost))
     more = ", ..." if len(keys) > MAX_NAMED else ""
     found = [f"header lines ({', '.join(keys[:MAX_NAMED])}{more})"] if keys else []
@@ -185,10 +161,3 @@ def read_text(path):
     """The whole of a text file."""
     with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
         return file.read()
-
-
-def check_names(path, samples):
-    """Raise InputError unless PLINK can hold these names of samples."""
-    if not samples:
-        raise InputError(f"{path}: the cohort has no samples, and PLINK needs one")
-    refuse_unwritable(path, "sample", samples)
