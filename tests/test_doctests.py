@@ -13,7 +13,7 @@ import fastae
 ROOT = Path(__file__).parents[1]
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 MODULES = [m.name for m in pkgutil.walk_packages(fastae.__path__, "fastae.") if not m.name.endswith("__main__")]
-DOCUMENTS = [ROOT / "README.md", ROOT / "FORMAT.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "FORMAT.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -6,13 +6,14 @@ import itertools
 import os
 import shutil
 import subprocess
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fastae.archive import open_archive, write_archive
-from fastae.cohort import Cohort, Sites, first_difference
+from fastae.cohort import MINIMAL_HEADER, Cohort, CohortStream, Sites, first_difference
 from fastae.errors import InputError, LossWarning
 from fastae.io import read_vcf, write_vcf
 from fastae.io.plink1 import read_bed, write_bed
@@ -368,3 +369,29 @@ def test_without_pgenlib_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pgenlib", None)
     with pytest.raises(InputError, match=r"pip install 'fastae\[plink\]'"):
         write_pgen(tmp_path / "a", cohort_of([[[0, 1]]]).to_stream())
+
+
+@pytest.mark.parametrize(("read", "write"), [(read_bed, write_bed), (read_pgen, write_pgen)])
+def test_memory_does_not_grow_with_the_number_of_variants(tmp_path, read, write):
+    def peak_of(work):
+        tracemalloc.start()
+        try:
+            work()
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    def stream(n_blocks):
+        for _ in range(n_blocks):
+            yield cohort_of(np.zeros((500, 40, 2), np.int8), False, alt=["C"] * 500)
+
+    names = [f"S{i}" for i in range(1, 41)]
+    peaks = []
+    for n_blocks in (4, 40):
+        whole = CohortStream(MINIMAL_HEADER, names, stream(n_blocks))
+        writing = peak_of(lambda whole=whole: write(tmp_path / "a", whole))
+        reading = peak_of(lambda: [block.n_variants for block in read(tmp_path / "a", n_variants=500)])
+        peaks.append((writing, reading))
+    (few_written, few_read), (many_written, many_read) = peaks
+    assert many_written < 1.5 * few_written
+    assert many_read < 1.5 * few_read + 9 * 40 * 500

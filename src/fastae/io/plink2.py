@@ -141,8 +141,7 @@ class _Pvar:
             self.head = "".join([*meta, line])
             self.n_head = len(meta) + 1
             self.columns = line[1:].rstrip("\n").split("\t")
-            unknown = [name for name in self.columns if name not in _REQUIRED + _OPTIONAL]
-            if unknown or not set(_REQUIRED) <= set(self.columns) or len(set(self.columns)) < len(self.columns):
+            if not _are_columns(self.columns):
                 raise InputError(
                     f"{path}: the .pvar has columns {' '.join(self.columns)[:80]}, expected {' '.join(_REQUIRED)} and "
                     f"maybe {' '.join(_OPTIONAL)}, parted by tabs"
@@ -192,6 +191,10 @@ class _Pvar:
         columns[1] = np.array(columns[1], np.int64)
         columns.append(info)
         return Sites(*columns)
+
+
+def _are_columns(names):
+    return set(_REQUIRED) <= set(names) <= {*_REQUIRED, *_OPTIONAL} and len(set(names)) == len(names)
 
 
 def _vcf_header(meta, contigs, has_cm):
@@ -374,9 +377,9 @@ def _pvar_head(stream):
         *meta, columns = head.removesuffix("\n").split("\n")
         known = {*meta, CM_LINE}
         names = columns[1:].split("\t")
-        if all(line in known or STRUCTURAL.fullmatch(line) for line in lines) and set(meta) <= set(lines):
-            if set(_REQUIRED) <= set(names) <= {*_REQUIRED, *_OPTIONAL}:
-                return head, names
+        is_told = all(line in known or STRUCTURAL.fullmatch(line) for line in lines) and set(meta) <= set(lines)
+        if is_told and columns.startswith("#CHROM") and _are_columns(names):
+            return head, names
     return "".join(f"{line}\n" for line in [*lines, _COLUMNS]), [*_REQUIRED, *_OPTIONAL[:3]]
 
 
