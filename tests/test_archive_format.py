@@ -79,6 +79,11 @@ KINDS = (
     "mosaic",
     "unordered",
     "latents",
+    "ploidies",
+    "everything",
+    "fast",
+    "max",
+    "people",
 )
 ORIGINALS = [*(f"{kind}.vcf" for kind in KINDS), "aligned.fa"]
 

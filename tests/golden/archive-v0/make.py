@@ -28,10 +28,10 @@ HEADER = """##fileformat=VCFv4.2
 #CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT"""
 
 
-def write_golden(name, cohort, **options):
-    """The archive, and as arrays what it must decode to."""
+def write_golden(name, cohort, stream=None, **options):
+    """The archive, and as arrays what it must decode to. A stream holds the cohort in blocks of several ploidies."""
     path = HERE / f"{name}.fae"
-    write_archive(path, cohort, seed=1, **options)
+    write_archive(path, stream or cohort, seed=1, **options)
     with open_archive(path) as archive:
         latents = {f"latents{number}": window for number, window in enumerate(archive.latents())}
         np.savez_compressed(

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""FORMAT.md says all: a reader that was written from it alone reads what the product does."""
+
+import ast
+import functools
+import subprocess
+import sys
+from pathlib import Path
+
+import cohorts
+import independent_reader
+import numpy as np
+import pytest
+from independent_reader import PREDICTORS
+from independent_reader.container import ANALYSIS, COLUMNS, SITES
+
+from fastae import rans
+from fastae.archive import open_archive, write_archive
+from fastae.archive.predictors import training
+from fastae.archive.presets import PRESETS
+from fastae.cohort import Cohort
+
+HERE = Path(__file__).parent
+GOLDEN = sorted((HERE / "golden").glob("archive-*/*.fae"))
+READER = sorted(Path(independent_reader.__file__).parent.glob("*.py"))
+
+
+def check_agrees(path):
+    """The independent reader and the product see the same archive; what the first saw."""
+    plain = independent_reader.read_archive(path.read_bytes())
+    with open_archive(path) as archive:
+        cohort, latents = archive.read(), archive.latents()
+    assert (plain.source, plain.header, plain.attributes) == (cohort.source, cohort.header, cohort.attributes)
+    assert plain.samples == cohort.samples
+    assert plain.sites == [c if isinstance(c, list) else c.tolist() for c in cohort.sites.columns()]
+    np.testing.assert_array_equal(plain.calls, cohort.call_genotype, strict=True)
+    np.testing.assert_array_equal(plain.phased, cohort.call_genotype_phased, strict=True)
+    stored = {**plain.latents, **plain.analysis}
+    assert {number for number, of_window in enumerate(latents) if of_window.size} == set(stored)
+    for number, levels in stored.items():
+        np.testing.assert_array_equal(levels.astype(np.float32), latents[number].reshape(levels.shape), strict=True)
+    return plain
+
+
+# ---- golden archives ---------------------------------------------------------------------------------
+
+
+@functools.cache
+def golden(path):
+    """What the independent reader and the product agree that a golden archive holds."""
+    return check_agrees(path)
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_golden_archives_read_alike(path):
+    want, plain = np.load(path.with_suffix(".npz")), golden(path)
+    np.testing.assert_array_equal(plain.calls, want["calls"], strict=True)
+    np.testing.assert_array_equal(plain.phased, want["phased"], strict=True)
+    for number, levels in {**plain.latents, **plain.analysis}.items():
+        want_levels = want[f"latents{number}"]
+        np.testing.assert_array_equal(levels.astype(np.float32).reshape(want_levels.shape), want_levels)
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_golden_archives_give_back_the_files_they_were_made_from(path):
+    original = next(path.with_suffix(end) for end in (".vcf", ".fa") if path.with_suffix(end).exists())
+    assert independent_reader.file_of(golden(path)) == original.read_bytes()
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 8])
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_golden_archives_read_alike_on_every_cpu_and_with_threads(path, n_threads, isa):
+    want = np.load(path.with_suffix(".npz"))
+    with open_archive(path, n_threads=n_threads) as archive:
+        cohort = archive.read()
+    np.testing.assert_array_equal(cohort.call_genotype, want["calls"], strict=True)
+    np.testing.assert_array_equal(cohort.call_genotype_phased, want["phased"], strict=True)
+
+
+def test_golden_archives_have_all_that_the_format_has():
+    seen = set()
+    for path in GOLDEN:
+        plain = golden(path)
+        windows = independent_reader.read_container(path.read_bytes()).windows
+        seen |= {plain.source}
+        seen |= {("positions in the text", bool(window.sections[SITES].data[0])) for window in windows}
+        seen |= {("ploidy", window.ploidy) for window in windows}
+        for window in windows:
+            rows = window.sections[COLUMNS].data[0]
+            seen |= {(PREDICTORS[block.predictor], rows) for block in window.blocks.values()}
+            seen |= {("latents for analysis", rows)} if ANALYSIS in window.sections else set()
+        seen |= {("allele", allele) for allele in np.unique(plain.calls).tolist()}
+        seen |= {("phased", flag) for flag in np.unique(plain.phased).tolist()}
+    assert {("positions in the text", False), ("positions in the text", True), "vcf", "fasta"} <= seen
+    assert {("ploidy", 1), ("ploidy", 2), ("ploidy", 4), ("phased", True), ("phased", False)} <= seen
+    assert {("allele", allele) for allele in (-2, -1, 0, 1, 2, 3, 126)} <= seen
+    layouts = {(predictor, rows) for predictor in ("autoencoder", "pbwt", "runs") for rows in (0, 1, 2)}
+    layouts |= {("frequency", 0), ("frequency", 1), ("frequency", 2), ("mosaic", 1)}
+    layouts |= {("latents for analysis", 0), ("latents for analysis", 2)}
+    assert layouts <= seen
+
+
+# ---- coders by themselves ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [0, 1, 300, 40_000])
+def test_frequency_tables_and_streams_read_alike(n, rng):
+    """40,000 symbols are a long stream."""
+    counts = rng.integers(0, 50, 200)
+    table = rans.FrequencyTable.from_counts(counts, precision=13)
+    symbols = rng.choice(200, n, p=counts / counts.sum())
+    source = independent_reader.Bytes(bytes(table.to_bytes()) + bytes(rans.encode(symbols, table)))
+    precision, frequencies = independent_reader.rans.read_table(source)
+    assert independent_reader.rans.is_long(frequencies, precision, n) == (n > 300)
+    assert independent_reader.rans.decode(source.rest(), frequencies, precision, n) == symbols.tolist()
+
+
+def test_the_folder_runs_as_a_command_that_needs_nothing_of_the_product():
+    path = next(path for path in GOLDEN if path.stem == "aligned")
+    command = [sys.executable, "-I", HERE / "independent_reader", path]
+    done = subprocess.run(command, capture_output=True, check=True, timeout=60)
+    assert done.stdout == path.with_suffix(".fa").read_bytes()
+
+
+# ---- archives made here ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("phased", [0.1, 0.8])
+@pytest.mark.parametrize("predictor", ["frequency", "autoencoder", "pbwt", "runs", "mosaic"])
+def test_every_predictor_reads_alike(tmp_path, predictor, phased, rng, monkeypatch):
+    monkeypatch.setattr(training, "MAX_EPOCHS", 20)
+    cohort = cohorts.mixed(rng, 60, 30, phased=phased)
+    cohort.attributes["line_width"] = "60"
+    write_archive(tmp_path / "a", cohort, predictor=predictor, block_variants=25, block_samples=12)
+    plain = check_agrees(tmp_path / "a")
+    assert PREDICTORS.index(predictor) in plain.predictors
+    np.testing.assert_array_equal(plain.calls, cohort.call_genotype)
+    np.testing.assert_array_equal(plain.phased, cohort.call_genotype_phased)
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_every_preset_reads_alike(tmp_path, preset, rng):
+    cohort = cohorts.mixed(rng, 90, 30, phased=0.1)
+    cohort.call_genotype[:30] = np.sort(cohorts.related(rng, 30, 30), axis=2)
+    cohort.call_genotype_phased[:30] = False
+    write_archive(tmp_path / "a", cohort, preset=preset, block_variants=30, block_samples=20, n_latents=3)
+    plain = check_agrees(tmp_path / "a")
+    assert set(plain.analysis) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("ploidy", [1, 3])
+def test_windows_of_several_ploidies_read_alike(tmp_path, ploidy, rng):
+    narrow = Cohort.from_arrays(cohorts.related(rng, 5, 7))
+    wide = Cohort.from_arrays(cohorts.related(rng, 20, 7, ploidy=ploidy))
+    write_archive(tmp_path / "a", Cohort.concatenate([narrow, wide]), block_variants=5, block_samples=3)
+    check_agrees(tmp_path / "a")
+
+
+@pytest.mark.parametrize("predictor", ["frequency", "pbwt", "runs", "mosaic"])
+@pytest.mark.parametrize(("n_variants", "n_samples"), [(0, 5), (5, 0), (0, 0), (6, 1), (1, 6)])
+def test_the_smallest_cohorts_read_alike(tmp_path, predictor, n_variants, n_samples, rng):
+    calls = cohorts.related(rng, max(n_variants, 1), max(n_samples, 1))[:n_variants, :n_samples]
+    write_archive(tmp_path / "a", Cohort.from_arrays(calls, phased=False), predictor=predictor)
+    check_agrees(tmp_path / "a")
+
+
+@pytest.mark.parametrize("predictor", ["autoencoder", "pbwt", "runs"])
+def test_columns_that_are_all_alike_read_alike(tmp_path, predictor, rng):
+    """Streams whose every table has but one symbol, and models of which all codes lean alike."""
+    calls = np.zeros((20, 12, 2), np.int8)
+    calls[::2, 3] = 1
+    write_archive(tmp_path / "a", Cohort.from_arrays(calls, phased=True), predictor=predictor)
+    check_agrees(tmp_path / "a")
+
+
+def test_many_columns_read_alike(tmp_path, rng):
+    """Enough for 32 states of rANS, for costs that are halved, and for a wing that begins with another's lead."""
+    calls = cohorts.related(rng, 300, 150, noise=0.01)
+    for predictor in ("runs", "pbwt"):
+        write_archive(tmp_path / predictor, calls, predictor=predictor)
+        check_agrees(tmp_path / predictor)
+
+
+# ---- damage ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_damaged_archives_are_refused(path, rng):
+    whole = path.read_bytes()
+    for place in rng.integers(0, len(whole), 20).tolist():
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        for data in (bytes(damaged), whole[:place]):
+            with pytest.raises(independent_reader.FormatError):
+                independent_reader.read_archive(data)
+
+
+# ---- the reader itself -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", READER, ids=lambda path: path.stem)
+def test_the_reader_imports_numpy_and_the_standard_library_only(path):
+    allowed = {"numpy", "independent_reader", *sys.stdlib_module_names}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            assert {alias.name.split(".")[0] for alias in node.names} <= allowed
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 1 or (node.level == 0 and node.module.split(".")[0] in allowed)
