@@ -19,6 +19,7 @@ _FLOAT = re.compile(
     r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|inf(?:inity)?)", re.ASCII | re.IGNORECASE
 )
 _MISSING_BITS = {2: 0x7C01, 4: 0x7F800001, 8: 0x7FF0000000000001}  # of a float; one more is the fill
+_MAX_FLOAT = float(np.finfo(np.float32).max)
 INT_MISSING, INT_FILL = -1, -2
 SENTINELS = {"Integer": (INT_MISSING, INT_FILL), "Flag": (False, False)}
 
@@ -104,13 +105,13 @@ def parse(kind: str, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
 def _integers(tokens):
     for token in set(tokens):
         if token != "." and not _INTEGER.fullmatch(token):
-            raise ValueRefusedError(f"{token!r}, which is no integer")
+            raise ValueRefusedError(f"{token!r} is no integer")
     values = [INT_MISSING if token == "." else int(token) for token in tokens]
     for value, token in zip(values, tokens, strict=True):
         if value in (INT_MISSING, INT_FILL) and token != ".":
-            raise ValueRefusedError(f"{token}, which a store takes for a missing value")
+            raise ValueRefusedError(f"{token} means missing there")
         if not -(2**31) + 8 <= value < 2**31:  # the lowest eight have meanings of their own
-            raise ValueRefusedError(f"{token}, which is more than 32 bits hold")
+            raise ValueRefusedError(f"{token} is more than 32 bits hold")
     return np.array(values, np.int32)
 
 
@@ -122,10 +123,10 @@ def _floats(tokens):
             values[i] = missing
             continue
         if not _FLOAT.fullmatch(token):
-            raise ValueRefusedError(f"{token!r}, which is no number that a store keeps apart from a missing one")
+            raise ValueRefusedError(f"{token!r} is no number, or means missing there")
         number = float(token)
-        if abs(number) > np.finfo(np.float32).max and "n" not in token.lower():
-            raise ValueRefusedError(f"{token}, which is more than 32 bits hold")
+        if abs(number) > _MAX_FLOAT and "n" not in token.lower():
+            raise ValueRefusedError(f"{token} is more than 32 bits hold")
         values[i] = number
     return values
 
@@ -133,9 +134,9 @@ def _floats(tokens):
 def _strings(tokens, kind):
     for token in set(tokens):
         if not token:
-            raise ValueRefusedError("an empty value, which a store takes for none")
+            raise ValueRefusedError("an empty value means none there")
         if kind == "Character" and len(token) > 1:
-            raise ValueRefusedError(f"{token!r}, which is no single character")
+            raise ValueRefusedError(f"{token!r} is no single character")
     return np.array(tokens, object)
 
 

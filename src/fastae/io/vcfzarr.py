@@ -11,6 +11,7 @@ import contextlib
 import os
 import re
 import warnings
+import zipfile
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,7 @@ _WIDEST_CHUNK = 2**31  # bytes: what Blosc can pack, so that no store asks for m
 _NEEDED = ("sample_id", "contig_id", "variant_contig", "variant_position", "variant_allele")
 _ROOT = {"sample_id", "contig_id", "contig_length", "filter_id", "filter_description", "region_index"}
 _CALLS = {"call_genotype", "call_genotype_phased", "call_genotype_mask"}
+_KNOWN = _ROOT | _CALLS | {*FIXED}
 _TYPES = {"b": "Flag", "i": "Integer", "u": "Integer", "f": "Float", "U": "String", "T": "String", "O": "String"}
 _NUMBERS = {"alt_alleles": "A", "alleles": "R", "genotypes": "G"}
 _BREAKS = re.compile(r"[\t\n\r]")
@@ -80,6 +82,8 @@ def _read(path, drop_format):
     with contextlib.ExitStack() as stack:
         with _refusing(path, "opened"):
             if os.path.isfile(path):
+                if not zipfile.is_zipfile(path):
+                    raise InputError(f"{path}: this is no VCF Zarr store: it is neither a directory nor a .zip")
                 source = stack.enter_context(contextlib.closing(zarr.storage.ZipStore(path, mode="r")))
             else:
                 source = path
@@ -94,15 +98,20 @@ def _read(path, drop_format):
 def _refusing(path, what):
     """Whatever zarr raises for bytes that are not right (there is no one class of it) as InputError."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of string types that Zarr format 3 does not name yet
-            yield
+        yield
     except (InputError, MemoryError):
         raise
     except Exception as error:
         raise InputError(
             f"{path}: the VCF Zarr store cannot be {what} ({str(error) or type(error).__name__}); write it again"
         ) from error
+
+
+def _members(root):
+    """Everything in a group; its own ``arrays()`` passes over what it cannot make out."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of string types that Zarr format 3 does not name yet
+        return {name: root[name] for name in sorted(root.keys())}
 
 
 @dataclass
@@ -120,8 +129,12 @@ class _Store:
     def __init__(self, path, root, drop_format):
         self.path = path
         with _refusing(path, "opened"):
-            self.arrays = dict(root.arrays())
+            members = _members(root)
+            self.arrays = {name: member for name, member in members.items() if hasattr(member, "chunks")}
+            self.groups = members.keys() - self.arrays.keys()
             self.attributes = dict(root.attrs)
+        if broken := [name for name in sorted(self.groups) if name in _KNOWN or name.startswith("variant_")]:
+            raise InputError(f"{path}: the VCF Zarr store cannot be opened: {broken[0]} is no array; write it again")
         missing = [name for name in _NEEDED if name not in self.arrays]
         if missing:
             raise InputError(f"{path}: this is no VCF Zarr store: it has no {', '.join(missing)}")
@@ -210,9 +223,9 @@ class _Store:
             raise InputError(f"{self.path}: {name} has chunks {array.chunks} of more than 2 GiB; write smaller ones")
 
     def _fields(self):
-        fields, others = [], []
-        for name, array in sorted(self.arrays.items()):
-            if name in _ROOT | _CALLS or name in FIXED:
+        fields, others = [], sorted(self.groups)
+        for name, array in self.arrays.items():
+            if name in _KNOWN:
                 continue
             kind = _TYPES.get(array.dtype.kind, "")
             is_info = name.startswith("variant_") and len(array.shape) in (1, 2) and kind

@@ -15,7 +15,6 @@ import re
 import secrets
 import shutil
 import tempfile
-import warnings
 import zipfile
 from collections.abc import Iterable
 
@@ -25,6 +24,7 @@ from ..cohort import FILL, CohortStream, header_text
 from ..errors import InputError
 from ..fileio import atomic_output, check_output
 from .infofields import Definition, ValueRefusedError, definitions, int_dtype, parse, sentinels
+from .plinkfiles import Losses
 
 FIXED = (
     "variant_contig",
@@ -85,7 +85,7 @@ def write_vcfzarr(
     stream : CohortStream
         Read block by block.
     lossy : bool
-        Leave out INFO that typed arrays cannot hold instead of refusing it, with a warning that names it.
+        Leave out INFO that typed arrays cannot hold, and name it in a `LossWarning`, instead of refusing it.
     inputs : iterable of path-like
         Files being read, which `path` must not be.
 
@@ -117,8 +117,9 @@ def write_vcfzarr(
     temporary = f"{target}.{secrets.token_hex(4)}.{os.getpid()}.tmp"
     try:
         try:
-            with tempfile.TemporaryFile(dir=os.path.dirname(target)) as spool, warnings.catch_warnings():
-                plan = _Plan(stream, lossy)
+            with tempfile.TemporaryFile(dir=os.path.dirname(target)) as spool:
+                losses = Losses(path, "VCF Zarr", "write VCF", lossy)
+                plan = _Plan(stream, losses)
                 plan.take(stream, spool)
                 spool.seek(0)
                 _build(zarr.open_group(temporary, mode="w-", zarr_format=2), plan, spool)
@@ -129,6 +130,7 @@ def write_vcfzarr(
                 _zip(temporary, file)
         else:
             _exchange(temporary, target)
+        losses.warn()
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -209,8 +211,8 @@ class _InfoColumn:
         if name and self.type != "Flag":
             if self.width > dimensions[name]:
                 raise InputError(
-                    f"INFO {self.definition.name} has {self.width} values where Number={number} of the header allows "
-                    f"{dimensions[name]}: lossy (--lossy) leaves out INFO that a VCF Zarr store cannot hold"
+                    f"INFO {self.definition.name} has {self.width} values in a record where Number={number} "
+                    f"of the header allows no more than {dimensions[name]}; correct the header"
                 )
             return (name, dimensions[name])
         if self.width > 1:
@@ -221,8 +223,8 @@ class _InfoColumn:
 class _Plan:
     """What is known of a store before it is made: names, widths, types."""
 
-    def __init__(self, stream, lossy):
-        self.lossy = lossy
+    def __init__(self, stream, losses):
+        self.losses = losses
         self.dropped: set[str] = set()
         self.header, self.samples = stream.header, stream.samples
         self.defined = definitions(stream.header)
@@ -236,13 +238,13 @@ class _Plan:
 
     def _can_be_named(self, name):
         if f"variant_{name}" in FIXED or "/" in name or name.endswith(("_mask", "_fill")):
-            return self._drop(f"INFO {name} has a name that an array of a VCF Zarr store cannot have")
+            return self._drop(name, "no name for an array")
         return True
 
-    def _drop(self, what):
-        if not self.lossy:
-            raise InputError(f"{what}: lossy (--lossy) leaves out INFO that a VCF Zarr store cannot hold")
-        self.dropped.add(what)
+    def _drop(self, name, why):
+        if name not in self.dropped:  # once is enough, however many records have it
+            self.dropped.add(name)
+            self.losses.add([f"INFO {name} ({why})"])
         return False
 
     def take(self, stream, spool):
@@ -257,8 +259,6 @@ class _Plan:
                     pieces = block.call_genotype[:, part], block.call_genotype_phased[:, part]
                     pickle.dump(pieces, spool, pickle.HIGHEST_PROTOCOL)
         self._check_dots()
-        for what in sorted(self.dropped):
-            warnings.warn(f"left out: {what}", stacklevel=4)
 
     def _sites(self, sites):
         lengths = sites.ends() - sites.pos + 1
@@ -285,7 +285,7 @@ class _Plan:
         try:
             return parse("Float", texts)[0].reshape(len(texts))
         except (ValueRefusedError, ValueError) as error:
-            raise InputError(f"QUAL is {error}; a VCF Zarr store cannot hold it") from error
+            raise InputError(f"VCF Zarr cannot hold a QUAL: {error}; write VCF") from error
 
     def _filter(self, texts):
         pairs = []
@@ -304,7 +304,7 @@ class _Plan:
             names = set()
             for entry in entries:
                 name, equals, value = entry.partition("=")
-                if self._refuses(name, equals, value, name in names):
+                if self._refuses(name, equals, name in names):
                     continue
                 names.add(name)
                 rows.setdefault(name, []).append(row)
@@ -329,29 +329,29 @@ class _Plan:
         try:
             parse(column.type, [text])
         except ValueRefusedError as error:
-            return self._drop(f"INFO {column.definition.name}, of type {column.type}, is {error}")
+            return self._drop(column.definition.name, str(error))
         return True
 
-    def _refuses(self, name, equals, value, is_second):
+    def _refuses(self, name, equals, is_second):
         column = self.info.get(name)
         if column is None:
-            what = "is not defined in the header"
+            what = "not defined in the header"
         elif is_second:
-            what = "is there twice in a record"
+            what = "twice in a record"
         elif column.type == "Flag" and equals:
-            what = f"is a flag and has the value {value!r}"
+            what = "a flag with a value"
         elif column.type != "Flag" and not equals:
-            what = "has no value and is no flag"
+            what = "no flag and without a value"
         else:
             return False
-        return not self._drop(f"INFO {name} {what}")
+        return not self._drop(name, what)
 
     def _check_dots(self):
         """A record that is missing throughout an array's width cannot be told from one without the field."""
         for name, column in self.info.items():
             axis = column.shape(self.dimensions)
             if (text := column.dots.get(axis[1] if axis else 1)) is not None:
-                self._drop(f"INFO {name}={text} is missing, which a store cannot tell from a record without {name}")
+                self._drop(name, f"{text} is the same as none there")
 
     @property
     def dimensions(self):
