@@ -2,7 +2,7 @@
 """fastae: genotype cohorts stored by autoencoders, exactly."""
 
 from fastae.alphabet import DNA, DOSAGE, HAPLOTYPE, Alphabet
-from fastae.archive import Archive, write_archive
+from fastae.archive import Archive, concat_archives, subset_archive, write_archive
 from fastae.archive import open_archive as open
 from fastae.autodiff import Activation, compose, jacobian, jvp, vjp
 from fastae.autoencoder import Autoencoder
@@ -72,6 +72,7 @@ __all__ = [
     "Trainer",
     "VersionError",
     "compose",
+    "concat_archives",
     "dequantize_latents",
     "dumps_model",
     "first_difference",
@@ -87,6 +88,7 @@ __all__ = [
     "read_fasta",
     "read_vcf",
     "save_model",
+    "subset_archive",
     "sweep",
     "unpack_latents",
     "value_and_grad",

@@ -135,48 +135,60 @@ def write_archive(
         writer.add(container.HEADER, encode_head(cohort.source, cohort.header, cohort.attributes))
         writer.add(container.SAMPLES, encode_names(cohort.samples))
         stream = cohort.to_stream(block_variants) if isinstance(cohort, Cohort) else cohort
-        windows = stream.rebatch(block_variants, min(stub, container.MAX_WINDOW_SITES - block_variants))
-        n_done = 0
-        n_at_once = int(np.clip(MOST_CALLS_AT_ONCE // (block_variants * n_samples), 1, n_threads))
-        how = _Settings(index.slab_samples, plan, seed, n_latents, latent_bits, n_threads)
-        for coded in _code_in_order(windows, how, n_at_once):
-            number = len(index.windows)
-            index.windows.append(coded.window)
-            index.ploidy = max(index.ploidy, coded.window.ploidy)
-            writer.add(container.SITES, coded.sites, window=number)
-            coding = coded.coding
-            writer.add(container.COLUMNS, coding.columns, window=number)
-            if coding.model is not None:
-                codebook, decoder = coding.model
-                writer.add(container.MODEL, codebook + decoder, window=number, latents=len(codebook))
-            for slab, block in enumerate(coding.blocks):
-                writer.add(
-                    container.BLOCK,
-                    block.latents + block.residual,
-                    window=number,
-                    slab=slab,
-                    predictor=block.predictor,
-                    latents=len(block.latents),
-                )
-            if coded.latents:
-                writer.add(container.LATENTS, coded.latents, window=number)
-            n_done += coded.window.n_sites
-            if progress is not None:
-                progress(n_done)
+        how = Settings(plan, block_variants, stub, index.slab_samples, seed, n_latents, latent_bits, n_threads)
+        add_windows(writer, stream, how, progress)
         index.ploidy = max(index.ploidy, 1)
         writer.finish()
 
 
 @dataclass(frozen=True)
-class _Settings:
-    """How all windows of an archive are coded."""
+class Settings:
+    """How windows are coded: as `write_archive` has it; up to `stub` sites that are left over join the last window."""
 
-    slab_samples: int
     plan: Preset
+    block_variants: int
+    stub: int
+    slab_samples: int
     seed: int
     n_latents: int
     latent_bits: int
     n_threads: int
+
+
+def add_windows(
+    writer: ContainerWriter, stream: CohortStream, how: Settings, progress: Callable[[int], object] | None = None
+) -> None:
+    """Cut a cohort's sites into windows, code them and write them behind those that are there.
+
+    `progress` gets the number of sites that have been written, those that were there before counted in.
+    """
+    index = writer.index
+    n_samples = max(index.n_samples, 1)
+    windows = stream.rebatch(how.block_variants, min(how.stub, container.MAX_WINDOW_SITES - how.block_variants))
+    n_at_once = int(np.clip(MOST_CALLS_AT_ONCE // (how.block_variants * n_samples), 1, how.n_threads))
+    for coded in _code_in_order(windows, how, n_at_once):
+        number = len(index.windows)
+        index.windows.append(coded.window)
+        index.ploidy = max(index.ploidy, coded.window.ploidy)
+        writer.add(container.SITES, coded.sites, window=number)
+        coding = coded.coding
+        writer.add(container.COLUMNS, coding.columns, window=number)
+        if coding.model is not None:
+            codebook, decoder = coding.model
+            writer.add(container.MODEL, codebook + decoder, window=number, latents=len(codebook))
+        for slab, block in enumerate(coding.blocks):
+            writer.add(
+                container.BLOCK,
+                block.latents + block.residual,
+                window=number,
+                slab=slab,
+                predictor=block.predictor,
+                latents=len(block.latents),
+            )
+        if coded.latents:
+            writer.add(container.LATENTS, coded.latents, window=number)
+        if progress is not None:
+            progress(index.n_sites)
 
 
 @dataclass
@@ -189,7 +201,7 @@ class _Coded:
     latents: bytes = b""  # none if no allele varies
 
 
-def _code_in_order(windows: CohortStream, how: _Settings, n_at_once: int) -> Iterator[_Coded]:
+def _code_in_order(windows: CohortStream, how: Settings, n_at_once: int) -> Iterator[_Coded]:
     """Windows coded by some threads, given back in order; never more than a few are held."""
     if n_at_once == 1:
         for number, held in _numbered(windows):
@@ -230,7 +242,7 @@ def _refuse_unholdable(window: Cohort, samples: list[str]) -> None:
         raise InputError("a call of fewer than two alleles is phased, which means nothing; make it False")
 
 
-def _code_window(cohort: Cohort, how: _Settings, seed: tuple[int, int], check_stop: Callable[[], None]) -> list[_Coded]:
+def _code_window(cohort: Cohort, how: Settings, seed: tuple[int, int], check_stop: Callable[[], None]) -> list[_Coded]:
     """The window; or its halves, if it is more than a reader, which must not trust a file, would take memory for."""
     calls, phased = cohort.call_genotype, cohort.call_genotype_phased
     plan, slab_samples = how.plan, how.slab_samples

@@ -20,7 +20,20 @@ from .parser import Parser, Version
 from .progress import quiet
 
 _LONG = re.compile(r"(\S{200})\S{200,}(\S{100})")  # in a message: its ends tell what it is
-COMMANDS = ("compress", "decompress", "view", "latents", "info", "verify", "sweep", "demo", "completion", "help")
+COMMANDS = (
+    "compress",
+    "decompress",
+    "view",
+    "latents",
+    "info",
+    "verify",
+    "concat",
+    "subset",
+    "sweep",
+    "demo",
+    "completion",
+    "help",
+)
 EPILOG = """\
 `fastae COMMAND --help` tells all of a command, with examples; `fastae completion --help` how a shell completes them.
 

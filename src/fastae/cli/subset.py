@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``fastae subset``: some sites and samples of an archive as an archive of their own."""
+
+from ..archive.presets import PRESETS
+from .options import add_threads, input_file
+from .progress import variants_bar
+from .selection import add_selection, selected_samples, selected_variants
+
+EXAMPLES = """\
+  fastae subset cohort.fae -r 20:1000000-1200000 -o region.fae
+  fastae subset cohort.fae -S people.txt -o people.fae"""
+
+
+def add_parser(subparsers):
+    parser = subparsers.add_parser(
+        "subset",
+        help="write some sites and samples of an archive as an archive",
+        description="Windows of sites that are taken whole are copied as they are; those that a region cuts are "
+        "compressed again, or all if samples are left out. INFO (AC, AN, ...) stays as it was.",
+    )
+    parser.add_argument("archive", type=input_file, metavar="ARCHIVE")
+    add_selection(parser)
+    parser.add_argument("-o", "--output", required=True, metavar="OUT", help="the archive to write")
+    parser.add_argument(
+        "--preset", choices=PRESETS, default="default", help="of what is compressed again [%(default)s]"
+    )
+    add_threads(parser)
+    parser.set_defaults(runner=run)
+
+
+def run(args):
+    import numpy as np
+
+    from ..archive import open_archive, subset_archive
+    from ..errors import InputError
+
+    if args.output == "-":
+        raise InputError("an archive is written to a file, not to standard output; give its name")
+    with open_archive(args.archive, n_threads=args.threads) as archive:
+        variants = selected_variants(archive, args)
+        variants = None if variants is None else np.sort(variants)  # whatever the order of the regions
+        n_variants = archive.shape[0] if variants is None else len(variants)
+        with variants_bar("subset", n_variants) as bar:
+            subset_archive(
+                args.output,
+                archive,
+                variants,
+                selected_samples(archive, args),
+                preset=args.preset,
+                n_threads=args.threads,
+                progress=lambda n_done: bar.update(n_done - bar.n),
+            )
