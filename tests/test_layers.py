@@ -22,7 +22,12 @@ LAYERS = [
 OPENS_FILES_FROM = 4  # the first layer that may
 MAY_IMPORT_OTHERS = {"io", "plots", "progress", "frames", "integrations", "cli", "demo"}
 # What a method hands over to an edge when a user asks for it (a picture, a bar, a frame), imported inside a function.
-HANDS_OVER = {("history", "fastae.plots"), ("trainer", "fastae.progress"), ("autoencoder", "fastae.frames")}
+HANDS_OVER = {
+    ("history", "fastae.plots"),
+    ("trainer", "fastae.progress"),
+    ("autoencoder", "fastae.frames"),
+    ("archive", "fastae.integrations"),
+}
 ALLOWED = {"numpy", "scipy", *sys.stdlib_module_names} - {"ctypes"}  # only _core sees C
 MODULES = sorted(SOURCE.rglob("*.py"))
 

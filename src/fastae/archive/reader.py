@@ -17,6 +17,7 @@ from fastae.archive.blocks import kept
 from fastae.archive.compute import Computing
 from fastae.archive.container import ContainerReader, Section
 from fastae.archive.damage import Damage
+from fastae.archive.handover import HandedOver
 from fastae.archive.heads import decode_head, decode_names
 from fastae.archive.indexing import hull, numbers
 from fastae.archive.latents import StoredLatents
@@ -61,7 +62,7 @@ def open_archive(path: str | os.PathLike[str], *, n_threads: int = 1) -> Archive
     return Archive(ContainerReader(path), _validate.integer(n_threads, 1, 1024, name="n_threads"))
 
 
-class Archive(Computing):
+class Archive(Computing, HandedOver):
     """A cohort in a file; `open_archive` makes it.
 
     ``archive[variants, samples, alleles]`` gives int8 calls as NumPy would give them from an array of `shape`: -1 is a
