@@ -41,7 +41,7 @@ def _places(parser):
 
 def _help(text):
     """The first clause of a help text, with nothing that a shell would take for its own."""
-    text = re.split(r"[;:(\[%]|, ", text or "")[0]
+    text = re.split(r"[;(\[%]", text or "")[0]
     return re.sub(r"[^\w\s.<>^/,-]", "", text).strip()
 
 

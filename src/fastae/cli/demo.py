@@ -4,7 +4,7 @@
 from .options import add_threads
 
 EXAMPLES = """\
-  fastae demo --out-dir demo"""
+  mkdir demo && fastae demo --out-dir demo"""
 
 
 def add_parser(subparsers):

@@ -7,8 +7,10 @@ EXAMPLES = """\
 
 
 def add_parser(subparsers):
+    from . import COMMANDS
+
     parser = subparsers.add_parser("help", help="show the help of a command")
-    parser.add_argument("command", nargs="?", metavar="COMMAND")
+    parser.add_argument("command", nargs="?", choices=COMMANDS, metavar="COMMAND", help=", ".join(COMMANDS))
     parser.set_defaults(runner=run)
 
 

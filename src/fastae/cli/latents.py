@@ -12,7 +12,7 @@ from .selection import add_selection, selected_samples, selected_variants
 EXAMPLES = """\
   fastae latents cohort.fae | head                  a table, parted by tabs
   fastae latents cohort.fae -o latents.npz          arrays for NumPy
-  fastae latents cohort.fae -r 20:1000000-1200000 -s NA06984    of one window, of one person"""
+  fastae latents cohort.fae -r 20:2000000-2020000 -s HG00096    of one window, of one person"""
 
 
 def add_parser(subparsers):

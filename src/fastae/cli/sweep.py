@@ -9,7 +9,7 @@ from .options import add_threads, input_file
 from .progress import bar
 
 EXAMPLES = """\
-  fastae sweep cohort.vcf.gz -r 20:1000000-1050000 --latents 2,4 --bits 1 --depth 1 --plot front.png"""
+  fastae sweep cohort.vcf.gz -r 20:2000000-2020000 --latents 2,4 --bits 1 --depth 1 --plot front.png"""
 
 
 def add_parser(subparsers):

@@ -12,7 +12,7 @@ from .selection import add_selection, selected_samples, selected_variants
 
 EXAMPLES = """\
   fastae view cohort.fae | head                              everything, as VCF
-  fastae view cohort.fae 20:1000000-1200000 -s NA06984,NA06986    a region, two people
+  fastae view cohort.fae 20:2000000-2020000 -s HG00096,HG00097    a region, two people
   fastae view cohort.fae -R regions.bed -S ^people.txt -o part.vcf.gz
   fastae view cohort.fae -t ^X,Y,MT -Ou | bcftools stats     all but some chromosomes
   fastae view cohort.fae -h                                  the header alone; -H: all else

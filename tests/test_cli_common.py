@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all commands have in common: help, examples, quiet, threads, JSON, exit statuses."""
+
+import fcntl
+import gzip
+import json
+import os
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import termios
+from importlib import import_module, resources
+
+import pytest
+
+from fastae.cli import COMMANDS, get_parser, main
+from fastae.cli.progress import note
+
+EXAMPLES = [
+    (name, line.strip()) for name in COMMANDS for line in import_module(f"fastae.cli.{name}").EXAMPLES.splitlines()
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The files that examples name: a region of the demo's cohort in a few formats, lists, an archive."""
+    folder = tmp_path_factory.mktemp("examples")
+    with resources.files("fastae").joinpath("data/kg3_chr20_eur300.vcf.gz").open("rb") as file:
+        lines = gzip.decompress(file.read()).splitlines(keepends=True)
+    (folder / "cohort.vcf.gz").write_bytes(gzip.compress(b"".join(lines[:200])))
+    command = ["compress", str(folder / "cohort.vcf.gz"), str(folder / "cohort.fae"), "--latents", "2"]
+    assert main(command) == 0
+    if shutil.which("bcftools"):
+        subprocess.run(["bcftools", "view", "-Ob", "-o", "cohort.bcf", "cohort.vcf.gz"], cwd=folder, check=True)
+    (folder / "regions.bed").write_text("20\t2000000\t2020000\n")
+    (folder / "people.txt").write_text("HG00096\nHG00097\n")
+    (folder / "fastae").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m fastae "$@"\n')
+    (folder / "fastae").chmod(0o755)
+    for home in (".zfunc", ".config/fish/completions"):
+        (folder / home).mkdir(parents=True)
+    return folder
+
+
+def run_in(folder, line, **options):
+    path = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "HOME": str(folder)}
+    command = ["bash", "--norc", "-c", line]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, **options)
+
+
+def test_every_command_has_examples_and_its_help_shows_them(capsys):
+    assert {name for name, _ in EXAMPLES} == set(COMMANDS)
+    for name in COMMANDS:
+        with pytest.raises(SystemExit) as caught:
+            get_parser().parse_args([name, "--help"])
+        shown = capsys.readouterr().out
+        assert caught.value.code == 0
+        assert all(line in shown for command, line in EXAMPLES if command == name)
+
+
+# the demo's own test runs it
+@pytest.mark.parametrize(
+    "example", [line for name, line in EXAMPLES if name != "demo"], ids=lambda line: re.split(" {2,}", line)[0]
+)
+def test_examples_run(folder, tmp_path, example):
+    line = re.split(" {2,}", example)[0]  # what follows is a comment
+    needs = [
+        package for word, package in (("-O", "cyvcf2"), (".bcf", "cyvcf2"), (".png", "matplotlib")) if word in line
+    ]
+    for package in needs:
+        pytest.importorskip(package)
+    if re.search("bcftools|[.]bcf", line) and not shutil.which("bcftools"):
+        pytest.skip("bcftools is not installed")
+    shutil.copytree(folder, tmp_path / "here")
+    done = run_in(tmp_path / "here", f"set -e; {line}")
+    assert done.returncode == 0
+    assert done.stderr == "" or "sweep" in line  # which tells of each point there
+
+
+def test_help_of_fastae_names_every_command_and_exit_status(capsys):
+    for arguments in (["--help"], ["help"]):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code == 0
+        shown = capsys.readouterr().out
+        assert all(f"\n    {name} " in shown for name in COMMANDS)
+        assert all(f"\n  {status} " in shown for status in ("0", "1", "2", "128+N"))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_a_command_is_what_its_option_shows(capsys, name):
+    shown = []
+    for arguments in ([name, "--help"], ["help", name]):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code == 0
+        shown.append(capsys.readouterr().out)
+    assert shown[0] == shown[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["veiw", "x.fae"], "view"),
+        (["help", "comprss"], "compress"),
+        (["view", "x.fae", "--regoins", "1"], "--regions"),
+        (["view", "x.fae", "--regoins=1"], "--regions"),
+        (["compress", "a", "b", "--preset", "fats"], "fast"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else value,
+)
+def test_what_is_not_there_is_answered_by_what_may_have_been_meant(capsys, arguments, meant):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    shown = capsys.readouterr().err
+    assert shown.endswith(f"; did you mean {meant}?\n")
+    assert shown.startswith("usage: fastae " + ("" if arguments[0] == "veiw" else arguments[0]))
+
+
+def test_what_is_like_nothing_is_just_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(["info", "x.fae", "--zzzz"])
+    assert capsys.readouterr().err.endswith("unrecognized arguments: --zzzz\n")
+
+
+def test_quiet_leaves_out_notes_and_bars_but_no_errors(folder, capsys):
+    arguments = ["view", str(folder / "cohort.fae"), "-s", "nobody,HG00096", "--force-samples"]
+    assert main(arguments) == 0
+    loud = capsys.readouterr()
+    assert loud.err == "fastae: note: the archive has no sample 'nobody': passed over\n"
+    assert main([*arguments, "-q"]) == 0
+    quiet = capsys.readouterr()
+    assert (quiet.out, quiet.err) == (loud.out, "")
+    note("quiet ends with the command")
+    assert "quiet ends" in capsys.readouterr().err
+    assert main(["info", "absent.fae", "--quiet"]) == 1
+    assert capsys.readouterr().err == "fastae: absent.fae: No such file or directory\n"
+
+
+def test_quiet_shows_no_bar_on_a_terminal(folder):
+    pytest.importorskip("tqdm")
+    shown = []
+    for options in ([], ["-q"]):
+        ours, theirs = os.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
+        command = [sys.executable, "-m", "fastae", "verify", "cohort.fae", *options]
+        subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=theirs, check=True)
+        os.write(theirs, b"end")
+        os.close(theirs)
+        shown.append(os.read(ours, 10000))
+        os.close(ours)
+    assert b"variants" in shown[0] and shown[1] == b"end"
+
+
+def test_verify_prints_its_result_for_machines(folder, capsys):
+    archive, original = str(folder / "cohort.fae"), str(folder / "cohort.vcf.gz")
+    assert main(["verify", archive, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["archive"] == archive and facts["original"] is facts["same"] is facts["difference"] is None
+    assert main(["verify", archive, original, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["same"] is True and facts["variants"] > 100 and facts["samples"] == 300
+    other = folder / "other.vcf"
+    other.write_bytes(gzip.decompress((folder / "cohort.vcf.gz").read_bytes()).replace(b"0|1", b"1|1", 1))
+    assert main(["verify", archive, str(other), "--json"]) == 1
+    said = capsys.readouterr()
+    facts = json.loads(said.out)
+    assert facts["same"] is False and "GT is 0|1 in the first" in facts["difference"]
+    assert facts["difference"] in said.err
+
+
+@pytest.mark.parametrize("command", ["view cohort.fae", "latents cohort.fae", "view cohort.fae -Ob"])
+def test_a_reader_that_goes_away_ends_a_command_at_once_and_quietly(folder, command):
+    if command.endswith("b"):
+        pytest.importorskip("cyvcf2")
+    line = f'{{ fastae {command}; echo "$?" >status; }} | head -c 1 >one'
+    done = run_in(folder, line, timeout=30)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (folder / "one").stat().st_size == 1
+
+
+def test_view_into_a_closed_pipe_exits_as_if_by_sigpipe(folder):
+    done = run_in(folder, "{ sleep 0.2; fastae view cohort.fae; echo $? >status; } | true; cat status", timeout=30)
+    assert (done.stdout, done.stderr) == (f"{128 + signal.SIGPIPE}\n", "")
+
+
+def test_the_command_line_imports_no_optional_package_before_it_needs_one(folder):
+    code = (
+        "import sys; from fastae.cli import main; main(['info', 'cohort.fae', '--json']); "
+        "main(['view', 'cohort.fae', '-o', 'out.vcf']); "
+        "print(sorted({'matplotlib', 'cyvcf2', 'zarr', 'pandas', 'dask', 'torch', 'sklearn', 'bed_reader', 'pgenlib'}"
+        " & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
