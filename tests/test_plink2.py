@@ -15,6 +15,7 @@ import pytest
 from fastae.archive import open_archive, write_archive
 from fastae.cohort import MINIMAL_HEADER, Cohort, CohortStream, Sites, first_difference
 from fastae.errors import InputError, LossWarning
+from fastae.io import plink2 as plink2_module
 from fastae.io import read_vcf, write_vcf
 from fastae.io.plink1 import read_bed, write_bed
 from fastae.io.plink2 import read_pgen, write_pgen
@@ -395,3 +396,45 @@ def test_memory_does_not_grow_with_the_number_of_variants(tmp_path, read, write)
     (few_written, few_read), (many_written, many_read) = peaks
     assert many_written < 1.5 * few_written
     assert many_read < 1.5 * few_read + 9 * 40 * 500
+
+
+@pytest.mark.parametrize("phased", [True, False])
+def test_alleles_that_nobody_has_do_not_change_how_the_others_are_read(tmp_path, phased):
+    alt = [",".join(f"<{i}>" for i in range(1, n)) for n in (2, 3, 4, 5, 17, 127)]
+    calls = [[[0, 1], [1, 2 * (n > 2)]][:: 1 if n > 2 else -1] for n in (2, 3, 4, 5, 17, 127)]
+    cohort = cohort_of(np.sort(calls), phased, alt=alt)
+    write_pgen(tmp_path / "a", cohort.to_stream())
+    again = read_pgen(tmp_path / "a").read()
+    assert np.array_equal(again.call_genotype, cohort.call_genotype)
+    assert np.array_equal(again.call_genotype_phased, cohort.call_genotype_phased)
+
+
+def test_an_allele_beyond_what_a_cohort_holds_is_refused(tmp_path):
+    alt = ",".join(f"<{i}>" for i in range(200))
+    write_pgen(tmp_path / "a", cohort_of([[[0, 1]]], alt=[alt]).to_stream())
+    with pgenlib.PgenWriter(os.fsencode(tmp_path / "a.pgen"), 1, 1, False, allele_ct_limit=201) as writer:
+        writer.append_alleles(np.array([0, 200], np.int32), allele_ct=201)
+    with pytest.raises(InputError, match="variant 1 has allele 200 in a call, 126 can be held"):
+        read_pgen(tmp_path / "a").read()
+
+
+def test_a_header_that_has_changed_is_written_in_place_of_the_old_one(tmp_path):
+    write_pgen(tmp_path / "a", cohort_of([[[0, 1]]]).to_stream())
+    (tmp_path / "a.pvar").write_text("##x=y\n#CHROM\tPOS\tID\tREF\tALT\n1\t1\t.\tA\tC,G\n")
+    for change in (("##x=y\n", ""), ("##x=y\n", "##x=y\n##source=z\n")):
+        cohort = read_pgen(tmp_path / "a").read()
+        cohort.header = cohort.header.replace(*change)
+        write_pgen(tmp_path / "b", cohort.to_stream())
+        assert read_pgen(tmp_path / "b").header == cohort.header
+
+
+def test_nothing_stays_behind_where_pgenlib_fails(tmp_path, monkeypatch):
+    def fail(*_):
+        yield next(blocks(*_))
+        raise RuntimeError("error 3")
+
+    blocks = plink2_module._Spool.blocks
+    monkeypatch.setattr(plink2_module._Spool, "blocks", fail)
+    with pytest.raises(OSError, match="pgenlib could not write the .pgen .error 3.; is the disk full"):
+        write_pgen(tmp_path / "a", cohort_of([[[0, 2]], [[0, 1]]]).to_stream(1))
+    assert os.listdir(tmp_path) == []
