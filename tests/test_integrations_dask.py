@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Archives as Dask arrays and xarray data sets: lazy, exact, of the archive's own blocks, and readable by any worker."""
+"""Archives as Dask arrays and data sets: lazy, exact, of the archive's own blocks, and readable by any worker."""
 
 import os
 import pickle
