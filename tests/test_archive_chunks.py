@@ -13,7 +13,7 @@ from hostile import mutations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from reference_chunks import read_chunk
+from independent_reader import read_chunk
 
 from fastae.archive import chunks
 from fastae.archive.chunks import decode_chunk, encode_chunk

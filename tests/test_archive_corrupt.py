@@ -12,9 +12,9 @@ import signal
 import struct
 import time
 
+import independent_reader
 import numpy as np
 import pytest
-import reference_archive
 from hostile import mutations, put_together, read_everything, taken_apart, with_index
 
 from fastae.archive import candidates, container, heads, open_archive, write_archive, writer
@@ -307,11 +307,10 @@ def test_blocks_by_pbwt_of_few_bytes_and_many_columns_are_refused_soon(by_pbwt, 
 def test_decoders_of_too_many_weights_are_refused_before_they_take_memory(good, path, bounds):
     kinds = np.repeat(np.arange(1, 31), 65536)
     columns = b"\0" + packed([0, 0], [30, 30], [0, 0], [0, 0], kinds, [3, 3])
-    book, _, n_latents = reference_archive.read_container(good).sections[container.MODEL, 0, 0]
+    model = independent_reader.read_container(good).windows[0].sections[container.MODEL]
+    book = model.data[: model.n_latent_bytes]
     for n_hidden in (1, 16):
-        model = (
-            book[:n_latents] + bytes([1, n_hidden]) + b"\xff\x1f" * (n_hidden + 2) + b"\1\1" * n_hidden + b"\0\1" * 100
-        )
+        model = book + bytes([1, n_hidden]) + b"\xff\x1f" * (n_hidden + 2) + b"\1\1" * n_hidden + b"\0\1" * 100
         changed = {container.COLUMNS: columns, container.MODEL: model}
         path.write_bytes(with_sections(good, path, changed, n_sites=65536))
         with pytest.raises(FormatError, match="the decoder has"):

@@ -2,12 +2,12 @@
 """Latents for analysis: stored beside any predictor, read back as what they are, and telling of the rows."""
 
 import cohorts
+import independent_reader
 import numpy as np
 import pytest
-import reference_archive
 
 from fastae.archive import open_archive, write_archive
-from fastae.archive.container import varint
+from fastae.archive.container import COLUMNS, varint
 from fastae.archive.latents import StoredLatents
 from fastae.cli import main
 from fastae.cohort import Cohort
@@ -62,7 +62,7 @@ def test_rows_are_samples_where_calls_are_unphased_whoever_phased_them_for_stora
     calls = np.sort(cohorts.related(rng, 150, 60, noise=0.002), axis=2)
     write_archive(tmp_path / "a", Cohort.from_arrays(calls, phased=False), n_latents=4)
     data = (tmp_path / "a").read_bytes()
-    assert reference_archive.read_container(data).sections[3, 0, 0][0][0] == 2
+    assert independent_reader.read_container(data).windows[0].sections[COLUMNS].data[0] == 2
     with open_archive(tmp_path / "a") as archive:
         assert [window.shape for window in archive.latents()] == [(60, 1, 4)]
 

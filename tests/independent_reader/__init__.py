@@ -18,12 +18,27 @@ document. In the order in which one may read them:
 `mosaic`                predictor 4: §5.11
 `archive`               all of it, and latents for analysis: §5.12
 `texts`                 the VCF or FASTA that was stored: §5.13
+`chunks`                arrays, for Zarr: §8
 ======================  ==================================================================================
 """
 
 from .archive import PREDICTORS, Archive, read_archive
+from .autoencoder import read_model
+from .chunks import read_chunk
 from .container import read_container
 from .data import Bytes, FormatError
+from .sites import read_sites
 from .texts import file_of
 
-__all__ = ["PREDICTORS", "Archive", "Bytes", "FormatError", "file_of", "read_archive", "read_container"]
+__all__ = [
+    "PREDICTORS",
+    "Archive",
+    "Bytes",
+    "FormatError",
+    "file_of",
+    "read_archive",
+    "read_chunk",
+    "read_container",
+    "read_model",
+    "read_sites",
+]

@@ -12,7 +12,7 @@ from .data import Bytes, check, unpack
 from .sites import read_sites
 
 PREDICTORS = ("frequency", "autoencoder", "pbwt", "runs", "mosaic")  # by the numbers that blocks have
-FREQUENCY, AUTOENCODER, PBWT, RUNS, MOSAIC = range(5)
+FREQUENCY, AUTOENCODER, PBWT, RUNS, _ = range(5)
 
 
 @dataclass
@@ -62,19 +62,14 @@ def read_window(window, slabs, archive, here, number):
     for slab, samples in enumerate(slabs):
         block = window.blocks[slab]
         n_samples = samples.stop - samples.start
-        n_rows = table.n_rows(n_samples, window.ploidy)
-        if block.predictor == FREQUENCY:
-            matrix = gaps.read_block(block.data, table, n_rows)
-        elif block.predictor == AUTOENCODER:
+        if block.predictor == AUTOENCODER:
             check(model is not None, "a block has no model")
+            n_rows = table.n_rows(n_samples, window.ploidy)
             matrix, codes = autoencoder.read_block(block, table, n_rows, model)
             latents.append(levels(codes.reshape(n_samples, -1, codes.shape[1]), model.decoder.bits))
-        elif block.predictor == PBWT:
-            matrix = wings.read_block(block.data, table, n_rows)
-        elif block.predictor == RUNS:
-            matrix = runs.read_block(block.data, table, n_rows)
         else:
-            matrix = mosaic.read_block(block.data, table, n_rows, window.n_sites)
+            check(block.n_latent_bytes == 0, "a block has latents")
+            matrix = read_matrix(block.predictor, block.data, table, n_samples, window.n_sites, window.ploidy)
         calls, archive.phased[here, samples] = calls_of(table, matrix, window.n_sites, window.ploidy)
         archive.calls[here, samples, : window.ploidy] = calls
         archive.predictors.add(block.predictor)
@@ -82,6 +77,18 @@ def read_window(window, slabs, archive, here, number):
         archive.latents[number] = np.concatenate(latents)
     if ANALYSIS in window.sections:
         archive.analysis[number] = read_analysis(window.sections[ANALYSIS].data, len(archive.samples), window.ploidy)
+
+
+def read_matrix(predictor, data, table, n_samples, n_sites, ploidy):
+    """The matrix of a block of any predictor that needs no model."""
+    n_rows = table.n_rows(n_samples, ploidy)
+    if predictor == FREQUENCY:
+        return gaps.read_block(data, table, n_rows)
+    if predictor == PBWT:
+        return wings.read_block(data, table, n_rows)
+    if predictor == RUNS:
+        return runs.read_block(data, table, n_rows)
+    return mosaic.read_block(data, table, n_rows, n_sites)
 
 
 def levels(codes, bits):
