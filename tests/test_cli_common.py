@@ -33,6 +33,10 @@ def folder(tmp_path_factory):
     (folder / "cohort.vcf.gz").write_bytes(gzip.compress(b"".join(lines[:200])))
     command = ["compress", str(folder / "cohort.vcf.gz"), str(folder / "cohort.fae"), "--latents", "2"]
     assert main(command) == 0
+    for chrom in (21, 22):
+        part = b"".join(re.sub(rb"^20\b|(?<=ID=)20\b", b"%d" % chrom, line) for line in lines[:50])
+        (folder / f"chr{chrom}.vcf").write_bytes(part)
+        assert main(["compress", f"{folder}/chr{chrom}.vcf", f"{folder}/chr{chrom}.fae"]) == 0
     if shutil.which("bcftools"):
         subprocess.run(["bcftools", "view", "-Ob", "-o", "cohort.bcf", "cohort.vcf.gz"], cwd=folder, check=True)
     (folder / "regions.bed").write_text("20\t2000000\t2020000\n")

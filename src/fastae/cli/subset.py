@@ -7,7 +7,7 @@ from .progress import variants_bar
 from .selection import add_selection, selected_samples, selected_variants
 
 EXAMPLES = """\
-  fastae subset cohort.fae -r 20:1000000-1200000 -o region.fae
+  fastae subset cohort.fae -r 20:2000000-2020000 -o region.fae
   fastae subset cohort.fae -S people.txt -o people.fae"""
 
 
