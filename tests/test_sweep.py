@@ -285,7 +285,7 @@ def test_tables_hold_every_figure(table):
 @pytest.mark.parametrize("lossy", [False, True])
 def test_plot_draws_every_point_once_and_the_front(table, lossy):
     _, (ax,) = new_figure(1)
-    plot_sweep(ax, table, lossy=lossy)
+    plot_sweep(table, lossy=lossy, ax=ax)
     front, *series = ax.lines
     cost = "lossy_bits_per_genotype" if lossy else "bits_per_genotype"
     drawn = sorted(tuple(xy) for line in series for xy in line.get_xydata())
@@ -354,8 +354,8 @@ def test_training_asks_in_every_long_phase_whether_to_stop(calls):
 
 
 def test_a_name_in_place_of_axes_is_refused(table):
-    with pytest.raises(TypeError, match=r"ax is Sweep; plot_sweep\(ax, table\) draws on matplotlib's axes"):
-        plot_sweep(table, "x.png")
+    with pytest.raises(TypeError, match="ax is str, not matplotlib's axes"):
+        plot_sweep(table, ax="x.png")
 
 
 def test_a_failing_point_ends_the_sweep_at_once(calls, monkeypatch):

@@ -181,9 +181,9 @@ def draw(path: Path, cohort: Cohort, history: History, Z: NDArray[np.floating]) 
     """Write the picture: the training beside the people."""
     populations = read_populations()
     figure, (left, right) = new_figure(2)
-    plot_history(left, history)
+    plot_history(history, ax=left)
     left.set_title("autoencoder of the common alleles, forward-mode gradients")
-    plot_latents(right, Z, [populations.get(name, "") for name in cohort.samples])
+    plot_latents(Z, [populations.get(name, "") for name in cohort.samples], ax=right)
     right.set_title(f"{len(Z)} people by their {Z.shape[1]} latents")
     save_figure(figure, path)
 

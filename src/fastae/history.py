@@ -156,6 +156,70 @@ class History:
         """
         return {name: np.array(values) for name, values in self._columns.items() if values}
 
+    def to_tsv(self) -> str:
+        """A table for other programs, and for `from_tsv`: tab-separated, a line for each epoch, all digits.
+
+        Returns
+        -------
+        text : str
+            Columns are ``epoch``, from 1, those that hold something, and where `patience` was given ``best``: 1 for
+            the epoch whose parameters were kept, 0 for the others.
+
+        Examples
+        --------
+        >>> History(loss=[0.5, 0.25]).to_tsv()
+        'epoch\\tloss\\n1\\t0.5\\n2\\t0.25\\n'
+        """
+        columns = self._columns_of_table()
+        rows = [list(columns), *(list(map(str, row)) for row in zip(*columns.values(), strict=True))]
+        return "".join("\t".join(row) + "\n" for row in rows)
+
+    def _columns_of_table(self):
+        columns: dict[str, list] = {"epoch": list(range(1, len(self) + 1))}
+        columns |= {name: values for name, values in self._columns.items() if values}
+        if self.best_epoch is not None:
+            columns["best"] = [int(epoch == self.best_epoch) for epoch in range(len(self))]
+        return columns
+
+    @classmethod
+    def from_tsv(cls, text: str) -> History:
+        """The history that a table tells of; `heldout_rows` is not in it.
+
+        Parameters
+        ----------
+        text : str
+            What `to_tsv` gave; columns may be missing, or in another order.
+
+        Returns
+        -------
+        History
+
+        Raises
+        ------
+        ValueError
+            If it is no such table.
+
+        Examples
+        --------
+        >>> History.from_tsv(History(loss=[0.5, 0.25]).to_tsv()).loss
+        array([0.5 , 0.25])
+        """
+        head, *rows = [line.split("\t") for line in text.splitlines()] or [[""]]
+        unknown = [name for name in head if name not in (*COLUMNS, "epoch", "best")]
+        if "loss" not in head or unknown or len(set(head)) != len(head):
+            raise ValueError("the table is no history: its first line names columns as epoch, loss, hamming, ...")
+        if any(len(row) != len(head) for row in rows):
+            raise ValueError("the table is no history: its lines have different numbers of columns")
+        try:
+            columns = {name: [float(row[i]) for row in rows] for i, name in enumerate(head)}
+        except ValueError as error:
+            raise ValueError(f"the table is no history: {error}") from None
+        best = columns.pop("best", [])
+        columns.pop("epoch", None)
+        history = cls(**columns)
+        history.best_epoch = best.index(1) if 1 in best else None
+        return history
+
     def plot(self, ax: Any = None) -> Any:
         """Draw loss and Hamming distance over the epochs, of training and of held-out rows (extra `plot`).
 
@@ -181,9 +245,6 @@ class History:
         >>> ax.get_xlabel(), len(ax.lines)
         ('epoch', 2)
         """
-        from fastae.plots import new_figure, plot_history  # an edge, opened when it is asked for
+        from fastae.plots import plot_history  # an edge, opened when it is asked for
 
-        if ax is None:
-            _, (ax,) = new_figure(1)
-        plot_history(ax, self)
-        return ax
+        return plot_history(self, ax=ax)

@@ -389,6 +389,64 @@ class _Region:
         return int(np.count_nonzero(guess != calls)) / calls.size
 
 
+def read_sweep(path: str | os.PathLike[str]) -> Sweep:
+    """The finished points of a sweep, from a file of its results.
+
+    Parameters
+    ----------
+    path : path-like
+        What ``sweep(results=...)`` keeps, or `Sweep.to_tsv` gave.
+
+    Returns
+    -------
+    Sweep
+
+    Raises
+    ------
+    FormatError
+        If the file holds no results of a sweep, or is corrupt.
+    OSError
+        If it cannot be read.
+
+    Examples
+    --------
+    >>> calls = [[0, 0, 1, 1] * 9, [0, 1, 0, 1] * 9] * 10
+    >>> table = sweep(calls, latents=[1], bits=[1], depth=[1], results="sweep.jsonl")
+    >>> read_sweep("sweep.jsonl") == table
+    True
+    """
+    name = os.fsdecode(path)
+    with open(path, "rb") as file:
+        lines = file.read().splitlines()
+    if lines and lines[0].startswith(b"{"):
+        head, *entries = _entries(lines, name)
+        if head.get("kind") != _KIND:
+            raise FormatError(f"{name} does not hold results of a sweep; give another file")
+        return Sweep(tuple(sorted(_points(entries, name), key=_place)))
+    names = [field.name for field in fields(SweepPoint)]
+    if not lines or lines[0].decode(errors="replace").split("\t") != names:
+        raise FormatError(
+            f"{name} does not hold results of a sweep; give what --results or --tsv of `fastae sweep` wrote"
+        )
+    rows = [line.decode(errors="replace").split("\t") for line in lines[1:]]
+    try:
+        typed = [[int(cell) if cell.isdecimal() else float(cell) for cell in row] for row in rows]
+        entries = [dict(zip(names, row, strict=True)) for row in typed]
+    except ValueError:
+        entries = [{}]
+    return Sweep(tuple(_points(entries, name)))
+
+
+def _points(entries: Iterable[dict[str, Any]], name: str) -> list[SweepPoint]:
+    try:
+        points = [SweepPoint(**entry) for entry in entries]
+        if not all(map(_is_sound, points)):
+            raise TypeError
+    except TypeError:
+        raise FormatError(f"{name} holds a point that is none of a sweep; the file is corrupt, remove it") from None
+    return points
+
+
 def _load(path: str | os.PathLike[str], identity: dict[str, Any]) -> dict[tuple[int, int, int], SweepPoint]:
     """The finished points of an earlier run of the same data and settings; none in a file that is new or empty."""
     name = os.fsdecode(path)
@@ -405,13 +463,7 @@ def _load(path: str | os.PathLike[str], identity: dict[str, Any]) -> dict[tuple[
     if head.get("settings") != identity["settings"]:
         theirs, ours = (json.dumps(settings) for settings in (head.get("settings"), identity["settings"]))
         raise InputError(f"{name} holds a sweep with other settings, {theirs}, not {ours}; give another file for these")
-    try:
-        points = [SweepPoint(**entry) for entry in entries[1:]]
-        if not all(map(_is_sound, points)):
-            raise TypeError
-    except TypeError:
-        raise FormatError(f"{name} holds a point that is none of a sweep; the file is corrupt, remove it") from None
-    return {_place(point): point for point in points}
+    return {_place(point): point for point in _points(entries[1:], name)}
 
 
 def _is_sound(point: SweepPoint) -> bool:

@@ -184,6 +184,21 @@ class Archive(Computing, HandedOver):
         starts = self._starts.tolist()
         return [(slice(*at), list(its)) for *at, its in zip(starts, starts[1:], spans, strict=False)]
 
+    def window_bytes(self) -> np.ndarray:
+        """Bytes of the file that each of `windows` takes for its calls: blocks, columns and decoder.
+
+        Returns
+        -------
+        ndarray of int64, shape (n_windows,)
+            Their sum is what `info` calls ``genotypes``, but for the index, and latents that no call depends on.
+        """
+        kinds = {container.COLUMNS, container.MODEL, container.BLOCK}
+        n_bytes = np.zeros(len(self._reader.index.windows), np.int64)
+        for section in self._reader.index.sections:
+            if section.kind in kinds:
+                n_bytes[section.window] += section.length
+        return n_bytes
+
     # ---- calls -------------------------------------------------------------------------------------------------
 
     def __getitem__(self, key: object) -> np.ndarray:

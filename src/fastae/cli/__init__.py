@@ -30,6 +30,7 @@ COMMANDS = (
     "concat",
     "subset",
     "sweep",
+    "plot",
     "demo",
     "completion",
     "help",

@@ -6,6 +6,7 @@ import os
 import sys
 
 from .options import add_threads, input_file
+from .plot import front_figure
 from .progress import bar
 
 EXAMPLES = """\
@@ -40,7 +41,9 @@ def add_parser(subparsers):
     add_threads(parser)
     parser.add_argument("--results", metavar="FILE", help="keep finished points here, and go on from those that are")
     parser.add_argument("--tsv", metavar="FILE", help="write the table here, too, for programs")
-    parser.add_argument("--plot", metavar="FILE", help="draw bits per genotype against wrong alleles: png, svg or pdf")
+    parser.add_argument(
+        "--plot", metavar="FILE", help="draw bits per genotype against wrong alleles: png, svg, pdf or html"
+    )
     parser.add_argument("--json", action="store_true", help="print the table for machines")
     parser.set_defaults(runner=run, how_to_go_on=how_to_go_on)
 
@@ -103,8 +106,5 @@ def run(args):
         with atomic_output(args.tsv, [args.input]) as file:
             file.write(table.to_tsv().encode())
     if args.plot is not None:
-        figure, axes = plots.new_figure(2)
-        for ax, lossy in zip(axes, (False, True), strict=True):
-            plots.plot_sweep(ax, table, lossy=lossy)
-        plots.save_figure(figure, args.plot)
+        plots.save_figure(front_figure(table), args.plot, title="Bits per genotype and wrong alleles of autoencoders")
     print(table.to_json() if args.json else table.to_text())

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables that pictures are made of: people's labels, histories, sizes; and the latents of an archive or a file."""
+
+import csv
+
+import numpy as np
+
+from ..errors import FormatError, InputError
+
+_SIZE_COLUMNS = ("genotype_bytes", "bytes", "total_bytes")
+
+
+def read_labels(path, samples, column=None):
+    """A label for each sample, "" where the file has none; refused if it has none at all."""
+    head, rows = _table(path)
+    if len(head) < 2:
+        raise InputError(f"{path}: the first line has {len(head)} columns; give sample and label, parted by a tab")
+    place = 1
+    if column is not None:
+        if column not in head[1:]:
+            raise InputError(f"{path}: there is no column {column!r}; there are {', '.join(head[1:])}")
+        place = head.index(column, 1)
+    label_of = {row[0]: row[place] for row in [head, *rows] if len(row) > place}  # a first line may be no heading
+    if not any(name in label_of for name in samples):
+        raise InputError(f"{path}: none of the {len(samples)} samples is in its first column")
+    return [label_of.get(name, "") for name in samples]
+
+
+def read_history(path):
+    from ..history import History
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            return History.from_tsv(file.read())
+    except ValueError as error:  # bytes that are no text, too
+        raise FormatError(f"{path}: {error}") from None
+
+
+def read_sizes(path, dataset=None):
+    """Bytes by tool of a data set, and its name: from columns tool, a size, and maybe dataset."""
+    head, rows = _table(path)
+    found = [name for name in _SIZE_COLUMNS if name in head]
+    if "tool" not in head or not found:
+        raise InputError(f"{path}: the first line names no column tool and one of {', '.join(_SIZE_COLUMNS)}")
+    entries = [dict(zip(head, row, strict=False)) for row in rows]
+    names = list(dict.fromkeys(entry.get("dataset", "") for entry in entries))
+    if dataset is None and len(names) > 1:
+        raise InputError(f"{path}: there are {', '.join(names)}; choose one by --dataset")
+    dataset = names[0] if dataset is None and names else dataset
+    chosen = {entry["tool"]: entry.get(found[0]) for entry in entries if entry.get("dataset", "") == dataset}
+    if not chosen:
+        raise InputError(f"{path}: there is nothing of {dataset!r}; there are {', '.join(names)}")
+    try:
+        sizes = {tool: float(size) for tool, size in chosen.items() if size}
+    except ValueError as error:
+        raise InputError(f"{path}: a size is no number: {error}") from None
+    if not sizes or not all(0 <= size < np.inf for size in sizes.values()):
+        raise InputError(f"{path}: column {found[0]} has no sizes that are numbers of bytes; give some")
+    return sizes, dataset
+
+
+def people(archive):
+    """Sample names and, of each sample, the latents of all windows side by side: means over its haplotypes."""
+    parts = [latents.mean(axis=1) for latents in archive.latents() if latents.shape[2]]
+    if not parts:
+        raise InputError(f"{archive.path}: the archive has no latents; write one with `fastae compress --latents M`")
+    return archive.samples, np.concatenate(parts, axis=1)
+
+
+def read_people(path):
+    """As `people`, of an archive or of what `fastae latents` or `fastae train --latents` saved as .npz."""
+    from ..archive import open_archive
+
+    with open(path, "rb") as file:
+        is_npz = file.read(4) == b"PK\x03\x04"
+    if not is_npz:
+        with open_archive(path) as archive:
+            return people(archive)
+    try:
+        with np.load(path) as file:
+            samples, latents = file["samples"].tolist(), np.asarray(file["latents"], np.float64)
+        n_samples, _, n_windows, n_latents = latents.shape
+        if len(samples) != n_samples or not all(isinstance(name, str) for name in samples):
+            raise ValueError("another number of samples")
+    except (ValueError, KeyError, OSError) as error:  # zipfile's errors are ValueError or OSError, or the next
+        raise FormatError(f"{path}: this holds no samples and latents as `fastae latents -o` saves them") from error
+    Z = latents.mean(axis=1).reshape(n_samples, n_windows * n_latents)
+    return samples, Z[:, ~np.isnan(Z).any(axis=0)]  # a window may have fewer latents than others
+
+
+def _table(path):
+    """The first line of a table with tabs, which may have comments (#), and the others, as lists of cells."""
+    with open(path, encoding="utf-8", errors="surrogateescape", newline=None) as file:
+        lines = (line.rstrip("\n") for line in file if line.strip() and not line.startswith("# "))
+        rows = list(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+    if not rows:
+        raise InputError(f"{path}: the table is empty")
+    return rows[0], rows[1:]

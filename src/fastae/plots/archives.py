@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Archives: what they spend along the chromosome, and beside other tools."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastae.plots.figures import BLUE, GREY, as_written, axes_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from fastae.archive import Archive
+
+_BINS = 100  # along the axis of frequencies
+
+
+def plot_bits(archive: Archive, *, ax: Axes | None = None) -> Axes:
+    """Draw the bits that an archive spends on a site's genotypes, along the chromosome.
+
+    They are bytes of the file: all that the calls of a window of sites take (blocks, table of columns, decoder), over
+    its sites. A finer figure is not known, since the blocks of a window are coded as a whole.
+
+    Parameters
+    ----------
+    archive : Archive
+        At least one site.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    ax : matplotlib.axes.Axes
+        Positions in megabases; sites in the file's order, where they are on several chromosomes.
+
+    Raises
+    ------
+    ValueError
+        The archive has no sites.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastae
+    >>> fastae.write_archive("cohort.fae", np.random.default_rng(0).integers(0, 2, (90, 20, 2)), block_variants=30)
+    >>> with fastae.open("cohort.fae") as archive:
+    ...     ax = plot_bits(archive)
+    >>> bool((ax.patches[0].get_data().values > 0).all()), len(ax.patches[0].get_data().values)
+    (True, 3)
+    """
+    x, label = _places(archive)
+    ax = axes_of(ax)
+    windows = [sites for sites, _ in archive.windows]
+    n_sites = np.array([sites.stop - sites.start for sites in windows])
+    n_bytes = archive.window_bytes()
+    edges = np.append(x[[sites.start for sites in windows]], x[-1])
+    steps = ax.stairs(8 * n_bytes / n_sites, edges, baseline=None, color=BLUE, linewidth=2)
+    mean = 8 * n_bytes.sum() / n_sites.sum()
+    line = ax.axhline(mean, color=GREY, linestyle="--", zorder=0)
+    n = len(windows)
+    ax.legend(
+        [steps, line],
+        [f"each of {n:,} windows of sites" if n > 1 else "one window of sites", f"all sites: {mean:.3g}"],
+        frameon=False,
+        loc="lower right",
+    )
+    ax.set_ylim(bottom=0)
+    ax.set_xlabel(as_written(label), parse_math=False)
+    ax.set_ylabel("bits of the file per site")
+    return ax
+
+
+def plot_frequencies(archive: Archive, *, ax: Axes | None = None) -> Axes:
+    """Draw how frequent the rarer alleles are along the chromosome, on the axis of `plot_bits`.
+
+    Of each of up to 100 equal parts of the axis: the mean over its sites of the share of alleles that are not the
+    commonest, and the share that nine tenths of the sites are below.
+
+    Parameters
+    ----------
+    archive : Archive
+        At least one site; all its blocks are decoded.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    ax : matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        The archive has no sites.
+
+    Examples
+    --------
+    >>> import fastae
+    >>> fastae.write_archive("cohort.fae", [[[0, 1], [1, 1]], [[0, 0], [0, 1]]])
+    >>> with fastae.open("cohort.fae") as archive:
+    ...     ax = plot_frequencies(archive)
+    >>> ax.get_ylabel()
+    "rarer alleles' share"
+    """
+    x, label = _places(archive)
+    ax = axes_of(ax)
+    counts = archive.allele_counts()
+    n_alleles = counts.sum(axis=1)
+    share = 1 - counts.max(axis=1) / np.maximum(n_alleles, 1)
+    share[n_alleles == 0] = 0.0
+    n_bins = max(1, min(_BINS, len(x) // 4))
+    edges = np.linspace(x.min(), x.max(), n_bins + 1)
+    of_site = np.searchsorted(edges[1:-1], x, side="right")
+    found = np.unique(of_site)
+    middle = ((edges[1:] + edges[:-1]) / 2)[found]
+    parts = [share[of_site == number] for number in found]
+    tenth = [np.quantile(part, 0.9) for part in parts]
+    ax.fill_between(middle, tenth, color="0.85", label="nine of ten sites are below")
+    ax.plot(middle, [part.mean() for part in parts], color=BLUE, label="mean")
+    ax.legend(frameon=False, loc="upper right")
+    ax.set_ylim(0, 1.35 * max(*tenth, 1e-3))  # room for the legend
+    ax.set_xlabel(as_written(label), parse_math=False)
+    ax.set_ylabel("rarer alleles' share")
+    return ax
+
+
+def plot_sizes(sizes: Mapping[str, float], *, title: str = "", ax: Axes | None = None) -> Axes:
+    """Draw how large tools make the same data, the smallest on top.
+
+    Bars start at 0; those of names that start with "fastae" are dark, the others hatched.
+
+    Parameters
+    ----------
+    sizes : mapping of str to float
+        Bytes by name; finite, not negative.
+    title : str
+        What was stored.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    ax : matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        There are no sizes, or one is negative or not finite.
+
+    Examples
+    --------
+    >>> ax = plot_sizes({"plink2 .pgen": 2_456_535, "fastae": 236_348})
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['fastae', 'plink2 .pgen']
+    """
+    if not sizes or not all(0 <= size < np.inf for size in sizes.values()):
+        raise ValueError(f"sizes are {dict(sizes)!r}; give at least one, finite and not negative")
+    ax = axes_of(ax)
+    ranked = sorted(sizes.items(), key=lambda item: item[1])
+    for place, (name, size) in enumerate(ranked):
+        ours = name.startswith("fastae")
+        style: dict[str, Any] = {"color": BLUE} if ours else {"facecolor": "0.85", "edgecolor": "0.4", "hatch": "//"}
+        ax.barh(place, size, height=0.7, **style)
+        ax.annotate(f"{size:,.0f}", (size, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8)
+    ax.set_yticks(range(len(ranked)))
+    for text, (name, _) in zip(ax.set_yticklabels([name for name, _ in ranked]), ranked, strict=True):
+        text.set_parse_math(False)
+        text.set_text(as_written(name))
+        text.set_fontweight("bold" if name.startswith("fastae") else "normal")
+    ax.invert_yaxis()
+    ax.set_xlim(0, 1.18 * max(1, ranked[-1][1]))  # room for the numbers
+    ax.xaxis.set_major_formatter(lambda size, _: f"{size:,.0f}")
+    ax.locator_params(axis="x", nbins=5)
+    ax.set_xlabel("bytes")
+    ax.set_title(as_written(title), parse_math=False)
+    return ax
+
+
+def _places(archive: Archive) -> tuple[np.ndarray, str]:
+    """Where each site stands on the horizontal axis, and the axis' name."""
+    if not archive.shape[0]:
+        raise ValueError("the archive has no sites: nothing to draw")
+    chroms = list(dict.fromkeys(chrom for _, spans in archive.windows for chrom, *_ in spans))
+    pos = archive.sites.pos
+    if len(chroms) == 1 and (np.diff(pos) >= 0).all():
+        return pos / 1e6, f"position on {'' if chroms[0].startswith('chr') else 'chromosome '}{chroms[0]}, megabases"
+    return np.arange(archive.shape[0]), "site, in the order of the file"
