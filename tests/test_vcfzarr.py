@@ -295,6 +295,19 @@ def test_contigs_and_filters_that_the_header_lacks_are_kept(tmp_path):
     assert back.sites.chrom[4] == "new" and back.sites.filter[3] == "odd"
 
 
+def test_attributes_of_a_cohort_are_kept(tmp_path):
+    cohort = Cohort.from_arrays([[[0, 1]]])
+    cohort.attributes["bed.fam"] = "F1 S1 0 0 2 -9\n"
+    write_vcfzarr(tmp_path / "a.vcz", cohort.to_stream())
+    assert first_difference(read_vcfzarr(tmp_path / "a.vcz"), cohort) is None
+
+
+def test_sequences_are_refused(tmp_path):
+    cohort = Cohort.from_arrays([[0, 1]])
+    with pytest.raises(InputError, match="VCF Zarr cannot hold sequences"):
+        write_vcfzarr(tmp_path / "a.vcz", CohortStream("", cohort.samples, iter([]), "fasta"))
+
+
 def test_text_that_is_not_utf8_is_refused(tmp_path):
     path = tmp_path / "in.vcf"
     path.write_bytes(RICH.encode().replace("Zoë".encode(), b"Zo\xe9"))
@@ -394,6 +407,7 @@ def reshaped(array, values):
         (reshaped("sample_id", np.zeros(3, np.int8)), "sample_id holds int8, expected strings"),
         (lambda root: root.__delitem__("contig_id"), "no VCF Zarr store: it has no contig_id"),
         (lambda root: root.attrs.__setitem__("vcf_header", "hello"), "vcf_header is no header of a VCF"),
+        (lambda root: root.attrs.__setitem__("fastae_attributes", {"a": 7}), "fastae_attributes holds what is no text"),
         (lambda root: root.attrs.__setitem__("vcf_header", 7), "vcf_header is no header of a VCF"),
     ],
 )

@@ -170,6 +170,8 @@ def restore(kind: str, array: np.ndarray) -> list[str | None]:
         raise ValueRefusedError("a value behind the last of its record")
     write = format_float if kind == "Float" else str
     present = ~(is_missing.all(axis=1) | is_fill.all(axis=1))
+    if array.shape[1] == 1:
+        return [write(value) if is_there else None for value, is_there in zip(array[:, 0], present, strict=True)]
     texts: list[str | None] = [None] * len(array)
     for row in np.flatnonzero(present).tolist():
         columns = zip(

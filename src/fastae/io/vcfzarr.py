@@ -19,7 +19,7 @@ import numpy as np
 from ..cohort import FILL, FIXED_COLUMNS, MAX_ALLELE, Cohort, CohortStream, Sites, block_size
 from ..errors import InputError
 from .infofields import ValueRefusedError, restore
-from .vcfzarr_writer import FIXED, import_zarr, write_vcfzarr
+from .vcfzarr_writer import ATTRIBUTES, FIXED, import_zarr, write_vcfzarr
 
 __all__ = ["read_vcfzarr", "write_vcfzarr"]
 
@@ -71,8 +71,8 @@ def read_vcfzarr(path: str | os.PathLike[str], *, drop_format: bool = False) -> 
     """
     path = os.fspath(path)
     blocks = _read(path, drop_format)
-    header, samples = next(blocks)  # runs the generator up to the blocks, so that closing it closes the store
-    return CohortStream(header, samples, blocks)
+    first = next(blocks)  # runs the generator up to the blocks, so that closing it closes the store
+    return CohortStream(first.header, first.samples, blocks, attributes=first.cohort_attributes)
 
 
 def _read(path, drop_format):
@@ -89,7 +89,7 @@ def _read(path, drop_format):
                 source = path
             root = zarr.open_group(source, mode="r")
         store = _Store(path, root, drop_format)
-        yield store.header, store.samples
+        yield store
         for start in range(0, store.n_variants, store.step):
             yield store.block(start, min(start + store.step, store.n_variants))
 
@@ -154,6 +154,9 @@ class _Store:
             if name in self.arrays:
                 self._check_chunks(name)
         self.header = self._header()
+        self.cohort_attributes = self.attributes.get(ATTRIBUTES, {})
+        if not _is_texts(self.cohort_attributes):
+            raise InputError(f"{path}: the attribute {ATTRIBUTES} holds what is no text; remove it from the store")
         chunk = self.arrays["call_genotype" if "call_genotype" in self.arrays else "variant_position"].chunks[0]
         self.step = chunk * max(block_size(len(self.samples)) // chunk, 1)
 
@@ -268,10 +271,11 @@ class _Store:
         if said["source"]:
             yield f"##source={_line(said['source'])}"
         for field in self.fields:
-            what = f"Number={self._number(field)},Type={field.type},Description={_quoted(field.array)}"
+            description = _quoted(field.array.attrs.get("description", ""))
+            what = f"Number={self._number(field)},Type={field.type},Description={description}"
             yield f"##INFO=<ID={field.name},{what}>"
         about = self._texts("filter_description") if "filter_description" in self.arrays else [""] * len(self.filters)
-        yield from (f'##FILTER=<ID={n},Description="{d}">' for n, d in zip(self.filters, about, strict=True))
+        yield from (f"##FILTER=<ID={n},Description={_quoted(d)}>" for n, d in zip(self.filters, about, strict=True))
         if self.samples:
             yield '##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">'
         lengths = [""] * len(self.contigs)
@@ -305,7 +309,7 @@ class _Store:
             self._filter(rows),
             self._info(rows),
         )
-        return Cohort(self.header, self.samples, sites, calls, phased)
+        return Cohort(self.header, self.samples, sites, calls, phased, attributes=self.cohort_attributes)
 
     def _refuse(self, name, row, message):
         raise InputError(f"{self.path}: {name} of variant {row + 1} {message}")
@@ -409,6 +413,9 @@ def _line(text):
     return text
 
 
-def _quoted(array):
-    text = _line(array.attrs.get("description", ""))
-    return '"' + re.sub(r'\\?"', r"\"", text) + '"'
+def _quoted(text):
+    return '"' + re.sub(r'\\?"', r"\"", _line(text)) + '"'
+
+
+def _is_texts(attributes):
+    return isinstance(attributes, dict) and all(isinstance(text, str) for text in attributes.values())

@@ -36,6 +36,7 @@ FIXED = (
     "variant_quality",
     "variant_filter",
 )
+ATTRIBUTES = "fastae_attributes"  # of the cohort, which only its own format reads: what a .fam says, for one
 _VERSION = "0.5"  # of the specification, as bio2zarr 0.2 says
 _VARIANT_CHUNK, _SAMPLE_CHUNK = 1000, 10_000
 _SHUFFLE, _BITSHUFFLE = 1, 2
@@ -111,6 +112,8 @@ def write_vcfzarr(
     """
     zarr = import_zarr()
     path = os.fsdecode(path).rstrip(os.sep)
+    if stream.source != "vcf":
+        raise InputError(f"{path}: VCF Zarr cannot hold sequences; write FASTA")
     is_zip = path.lower().endswith(".zip")
     target = os.path.realpath(path)
     _check_target(path, target, inputs, is_zip)
@@ -226,7 +229,7 @@ class _Plan:
     def __init__(self, stream, losses):
         self.losses = losses
         self.dropped: set[str] = set()
-        self.header, self.samples = stream.header, stream.samples
+        self.header, self.samples, self.attributes = stream.header, stream.samples, stream.attributes
         self.defined = definitions(stream.header)
         names = [d.name for d in self.defined if d.kind == "FILTER" and d.name != "PASS"]
         self.filters = {name: number for number, name in enumerate(["PASS", *names])}
@@ -433,6 +436,8 @@ def _write_attributes(group, plan):
             "vcf_header": header_text(plan.header, plan.samples),
         }
     )
+    if plan.attributes:
+        group.attrs[ATTRIBUTES] = plan.attributes
 
 
 def _write_names(arrays, plan):
