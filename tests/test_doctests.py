@@ -15,7 +15,10 @@ FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 MODULES = [m.name for m in pkgutil.walk_packages(fastae.__path__, "fastae.") if not m.name.endswith("__main__")]
 DOCUMENTS = [ROOT / "README.md", ROOT / "FORMAT.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # Zarr 3 needs Python 3.11, fastae does not
-NEEDS_ZARR_3 = {"fastae.io.vcfzarr", "fastae.io.vcfzarr_writer", "fastae.integrations.zarr", "vcf-zarr.md"}
+NEEDS_ZARR_3 = {"fastae.io.vcfzarr", "fastae.io.vcfzarr_writer", "fastae.integrations.zarr", "vcf-zarr.md"} | {
+    "zarr-codec.md",
+    "dask.md",
+}
 
 
 @pytest.mark.parametrize("name", MODULES)
