@@ -13,7 +13,7 @@ PXI := $(wildcard src/fastae/*.pyx src/fastae/*.pxi)
 
 FUZZ_SECONDS := 600
 
-.PHONY: strict asan fuzz format format-check lint clean
+.PHONY: strict asan fuzz docs format format-check lint clean
 .SECONDARY: # keep the objects
 
 strict: $(foreach compiler,$(COMPILERS),strict-$(compiler))
@@ -49,6 +49,9 @@ build/fuzz/fuzz_kernels: tests/fuzz/fuzz_kernels.c tests/c/check.h $(wildcard cs
 build/asan/%.o: csrc/%.c $(wildcard csrc/*.h)
 	@mkdir -p build/asan
 	$(CC) $(CFLAGS_ASAN) -c $< -o $@
+
+docs:
+	sphinx-build -q -W --keep-going -b html docs build/docs
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')

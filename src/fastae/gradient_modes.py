@@ -129,7 +129,7 @@ class ForwardGradient:
     Notes
     -----
     Entries of directions are -1 or 1 with equal chance, which gives less variance than any other law of independent
-    entries (Spall, *IEEE Trans. Automatic Control* 37, 1992): with P parameters, (P - 1) |∇L|² / n_tangents in all
+    entries (Spall, *IEEE Trans. Automatic Control* 37, 1992): with P parameters, (P - 1) ‖∇L‖² / n_tangents in all
     for "weight". Sources: Baydin et al., *Gradients without backpropagation*, arXiv:2202.08587 (weights); Ren et al.,
     *Scaling forward gradient with local losses*, ICLR 2023, arXiv:2210.03310 (activities).
 

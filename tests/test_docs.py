@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The documents as a whole: nothing public is left out, every page is linked, no link leads nowhere."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import fastae
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = [
+    *sorted(DOCS.rglob("*.md")),
+    *(ROOT / name for name in ("README.md", "FORMAT.md", "CONTRIBUTING.md")),
+    ROOT / "bench/README.md",
+]
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+
+
+def test_the_api_reference_lists_every_public_object():
+    text = (DOCS / "api.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^   (\w+)$", text, re.MULTILINE) + re.findall(r"`(\w+)`", text)
+    assert set(fastae.__all__) - set(listed) == set()
+    assert [name for name in listed if not hasattr(fastae, name)] == []
+
+
+def test_every_page_is_reached_from_the_index():
+    text = (DOCS / "index.md").read_text(encoding="utf-8")
+    linked = {(DOCS / target).resolve() for target in LINK.findall(text)}
+    stubs = {"format.md": "FORMAT.md", "contributing.md": "CONTRIBUTING.md", "benchmarks.md": "bench/README.md"}
+    linked |= {DOCS / stub for stub, file in stubs.items() if ROOT / file in linked}
+    pages = {path for path in [*DOCS.rglob("*.md"), *DOCS.rglob("*.ipynb")]}
+    assert pages - linked - {DOCS / "index.md", DOCS / "changelog.md"} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_to_files_that_are_there(page):
+    targets = [target for target in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in target]
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_the_notebook_is_stored_without_outputs():
+    notebook = json.loads((DOCS / "notebook.ipynb").read_text(encoding="utf-8"))
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert len(code) > 10
+    assert all(not cell["outputs"] and cell["execution_count"] is None for cell in code)
