@@ -55,8 +55,8 @@ def bgzf(path, data):
 
 COHORTS = {
     "an empty file": (b"", "empty"),
-    "not a VCF": (b"PK\x03\x04 something else", "neither VCF, BCF nor FASTA"),
-    "text": (b"sample\tgenotype\n", "neither VCF, BCF nor FASTA"),
+    "not a VCF": (b"II*\x00 something else", "none of VCF, BCF, FASTA"),
+    "text": (b"sample\tgenotype\n", "none of VCF, BCF, FASTA"),
     "a header without columns": (HEADER.encode(), "#CHROM"),
     "a truncated gzip": (gzip.compress(vcf(EVERYTHING))[:-20], "truncated"),
     "a gzip of nothing": (gzip.compress(b""), "empty"),
@@ -66,7 +66,7 @@ COHORTS = {
     "a contradictory header": (vcf([], header=HEADER + "##contig=<ID=1,length=5>\n"), "contradicts"),
     "an allele beyond ALT": (vcf([ROW.format(1).replace("1|1", "1|2")]), "allele 2 in GT and 1 in ALT"),
     "a sample twice": (vcf([], ["a", "b", "a"]), "'a' is given twice"),
-    "CR LF": (vcf([ROW.format(1)]).replace(b"\n", b"\r\n"), "CR LF"),
+    "CR LF": (vcf([ROW.format(1)])[:-1] + b"\r\n", "CR LF"),
     "other FORMAT fields": (vcf([ROW.format(1).replace("GT", "GT:PL")]), "PL"),
     "a blank line": (vcf([ROW.format(1), "", ROW.format(2)]), "line 19 is blank; remove it"),
     "an archive": (MAGIC + b"...", "this is an archive"),
@@ -129,11 +129,6 @@ def test_an_output_that_cannot_be_is_refused(tmp_path, refused, good_archive, co
 
 def test_an_archive_does_not_go_to_standard_output(refused, good_archive):
     assert "standard output" in refused("compress", good_archive.with_suffix(".vcf"), "-")
-
-
-def test_a_pipe_is_no_input(tmp_path, refused):
-    os.mkfifo(tmp_path / "pipe")
-    assert "cannot be read twice" in refused("compress", tmp_path / "pipe", tmp_path / "out.fae")
 
 
 @pytest.mark.parametrize("name", ["out.fae", "out.vcf", "out.vcf.gz", "out.bcf"])
@@ -215,8 +210,7 @@ def test_view_refuses_what_is_not_there(refused, good_archive, args, message):
 
 @pytest.mark.parametrize(
     "args",
-    [["compress", "-", "out"], ["decompress", "-", "out"], ["view", "-"], ["info", "-"], ["verify", "-"]]
-    + [["verify", "x.fae", "-"]],
+    [["decompress", "-", "out"], ["view", "-"], ["info", "-"], ["verify", "-"], ["verify", "x.fae", "-"]],
     ids=" ".join,
 )
 def test_standard_input_is_refused_by_name(capfd, args):
@@ -230,5 +224,5 @@ def test_standard_input_is_refused_by_name(capfd, args):
 def test_sequences_are_not_written_as_vcf(tmp_path, refused, name):
     (tmp_path / "in.fa").write_bytes(b">a\nACG\n>b\nACC\n")
     assert main(["compress", str(tmp_path / "in.fa"), str(tmp_path / "in.fae")]) == 0
-    assert "not written as VCF" in refused("decompress", tmp_path / "in.fae", tmp_path / name)
+    assert "FASTA sequences, which are not written as" in refused("decompress", tmp_path / "in.fae", tmp_path / name)
     assert "asked for as alignment:FROM-TO" in refused("view", tmp_path / "in.fae", "-r", "1:1-2")

@@ -177,7 +177,7 @@ def test_fields_are_dropped_only_when_asked(tmp_path, capsys):
 @pytest.mark.parametrize("name", ["out.fasta", "out.fa.gz", "OUT.FNA"])
 def test_sites_of_a_vcf_are_not_written_into_a_file_named_as_fasta(archive, tmp_path, capsys, name):
     assert main(["decompress", str(archive), str(tmp_path / name)]) == 1
-    assert "holds sites of a VCF or BCF, which are not written as FASTA" in capsys.readouterr().err
+    assert "holds sites of variants, which are not written as FASTA" in capsys.readouterr().err
     assert not (tmp_path / name).exists()
 
 

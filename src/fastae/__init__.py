@@ -20,7 +20,7 @@ from fastae.errors import (
 from fastae.gradient_modes import GRADIENT_MODES, ForwardGradient
 from fastae.gradients import forward_gradient, value_and_grad
 from fastae.history import History
-from fastae.io import read_cohort, read_fasta, read_vcf, write_fasta, write_vcf
+from fastae.io import read_cohort, read_fasta, read_vcf, write_cohort, write_fasta, write_vcf
 from fastae.latents import dequantize_latents, pack_latents, quantize_latents, unpack_latents
 from fastae.layers import DenseStack
 from fastae.losses import LOSSES, CrossEntropyLoss, HammingLoss
@@ -94,6 +94,7 @@ __all__ = [
     "value_and_grad",
     "vjp",
     "write_archive",
+    "write_cohort",
     "write_fasta",
     "write_vcf",
 ]

@@ -240,7 +240,8 @@ class Cohort:
         True where alleles are parted by ``|``; always False for calls of fewer than two alleles.
     source : {"vcf", "fasta"}
     attributes : dict of str to str
-        Facts about the file's layout that only its own format reads.
+        Facts about the file's layout that only its own format reads. Those of a stream are complete when its last
+        block has been read, for what stands at a file's end is not seen before.
 
     Examples
     --------
@@ -551,9 +552,8 @@ def first_difference(a: Cohort | CohortStream, b: Cohort | CohortStream) -> str 
     >>> first_difference(Cohort.from_arrays([[0, 1]]), Cohort.from_arrays([[0, 0]]))
     'variant 1 (1:1), sample S2: GT is 1 in the first and 0 in the second'
     """
-    for name in ("source", "attributes"):
-        if getattr(a, name) != getattr(b, name):
-            return f"{name} is {getattr(a, name)!r} in the first and {getattr(b, name)!r} in the second"
+    if a.source != b.source:
+        return f"source is {a.source!r} in the first and {b.source!r} in the second"
     if a.header != b.header:
         return "header " + _list_difference(a.header.split("\n"), b.header.split("\n"), "line")
     if a.samples != b.samples:
@@ -571,6 +571,8 @@ def first_difference(a: Cohort | CohortStream, b: Cohort | CohortStream) -> str 
         if left is None or right is None or left.n_variants != right.n_variants:
             longer = "first" if n < (left.n_variants if left is not None else 0) else "second"
             return f"the {longer} has more than the {start} variants of the other"
+    if a.attributes != b.attributes:  # complete when all blocks have been read
+        return f"attributes are {a.attributes!r} in the first and {b.attributes!r} in the second"
     return None
 
 

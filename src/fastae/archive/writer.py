@@ -132,12 +132,13 @@ def write_archive(
         # the ploidy is known when all sites have been seen: the index, written last, takes it then
         index = Index(len(cohort.samples), 0, min(block_samples, n_samples))
         writer = ContainerWriter(file, index)
-        writer.add(container.HEADER, encode_head(cohort.source, cohort.header, cohort.attributes))
         writer.add(container.SAMPLES, encode_names(cohort.samples))
         stream = cohort.to_stream(block_variants) if isinstance(cohort, Cohort) else cohort
         how = Settings(plan, block_variants, stub, index.slab_samples, seed, n_latents, latent_bits, n_threads)
         add_windows(writer, stream, how, progress)
         index.ploidy = max(index.ploidy, 1)
+        # after all windows: what stands at the end of a file becomes an attribute when it is read
+        writer.add(container.HEADER, encode_head(cohort.source, cohort.header, cohort.attributes))
         writer.finish()
 
 

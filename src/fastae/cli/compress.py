@@ -1,21 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """``fastae compress``: a cohort file into an archive."""
 
+import sys
+
 from ..archive.predictors import PREDICTORS
 from ..archive.presets import PRESETS
-from .options import add_threads, input_file
-from .progress import watched
+from ..io.formats import FORMATS, open_cohort
+from .options import add_threads, cohort_file
+from .progress import note, watched
 
 EXAMPLES = """\
   fastae compress cohort.vcf.gz cohort.fae
+  bcftools view -Ou big.bcf chr20 | fastae compress - chr20.fae       from a pipe
   fastae compress cohort.bcf cohort.fae --preset max --threads 4      smallest
   fastae compress cohort.vcf.gz cohort.fae --latents 8                latents beside the calls, for analysis"""
 
+_STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+
 
 def add_parser(subparsers):
-    parser = subparsers.add_parser("compress", help="store a VCF, BCF or aligned FASTA as an archive")
-    parser.add_argument("input", type=input_file, metavar="IN", help="VCF (plain, gzip or bgzip), BCF or aligned FASTA")
+    parser = subparsers.add_parser("compress", help="store a cohort file as an archive")
+    parser.add_argument(
+        "input",
+        type=cohort_file,
+        metavar="IN",
+        help="VCF (plain, gzip or bgzip), BCF, aligned FASTA, PLINK, ..., or - for standard input",
+    )
     parser.add_argument("output", metavar="OUT", help="the archive, by habit *.fae")
+    parser.add_argument("--format", choices=FORMATS, help="of the input [what its contents and name tell]")
     parser.add_argument(
         "--preset",
         choices=PRESETS,
@@ -36,9 +48,7 @@ def add_parser(subparsers):
         help="store also M latents of every haplotype (sample, if unphased) and window of sites, for analysis: "
         "see `fastae latents` [none]",
     )
-    parser.add_argument(
-        "--latent-bits", type=int, default=4, metavar="B", help="bits of each of these, 1 to 8 [%(default)s]"
-    )
+    parser.add_argument("--latent-bits", type=int, metavar="B", help="bits of each of these, 1 to 8 [4]")
     add_threads(parser)
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random weights [%(default)s]")
     parser.add_argument("--drop-format", action="store_true", help="leave out FORMAT fields other than GT")
@@ -48,19 +58,23 @@ def add_parser(subparsers):
 def run(args):
     from ..archive import write_archive
     from ..errors import InputError
-    from ..io import read_cohort
 
-    if args.output == "-":
+    if args.output in _STANDARD_OUTPUT:
         raise InputError("an archive is written to a file, not to standard output; give its name")
-    with read_cohort(args.input, drop_format=args.drop_format) as stream:
+    if args.latent_bits is not None and not args.latents:
+        raise InputError("--latent-bits is of the latents that --latents stores; give --latents M, too")
+    stream, title = open_cohort(args.input, args.format, args.drop_format)
+    with stream:
+        if sys.stderr.isatty():
+            note(f"reading {title} from {'standard input' if args.input == '-' else args.input}")
         write_archive(
             args.output,
             watched(stream, "compress"),
             preset=args.preset,
             predictor=args.predictor,
             n_latents=args.latents,
-            latent_bits=args.latent_bits,
+            **({} if args.latent_bits is None else {"latent_bits": args.latent_bits}),
             n_threads=args.threads,
             seed=args.seed,
-            inputs=[args.input],
+            inputs=[] if args.input == "-" else [args.input],
         )

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``fastae decompress``: an archive into the file that it came from."""
 
-from .options import add_output_type, add_threads, input_file
-from .output import write_cohort
+from .options import add_threads, input_file
+from .output import add_output_format, write_output
 
 EXAMPLES = """\
   fastae decompress cohort.fae cohort.vcf.gz
@@ -10,10 +10,14 @@ EXAMPLES = """\
 
 
 def add_parser(subparsers):
-    parser = subparsers.add_parser("decompress", help="write an archive out as VCF, BCF or FASTA")
+    parser = subparsers.add_parser(
+        "decompress", help="write an archive out as the file it came from, or another format"
+    )
     parser.add_argument("input", type=input_file, metavar="IN", help="the archive")
-    parser.add_argument("output", metavar="OUT", help="*.vcf, *.vcf.gz, *.bcf, a FASTA file, or - for standard output")
-    add_output_type(parser)
+    parser.add_argument(
+        "output", metavar="OUT", help="*.vcf, *.vcf.gz, *.bcf, *.fa, *.bed, ..., or - for standard output"
+    )
+    add_output_format(parser)
     add_threads(parser)
     parser.set_defaults(runner=run)
 
@@ -22,10 +26,4 @@ def run(args):
     from ..archive import open_archive
 
     with open_archive(args.input, n_threads=args.threads) as archive:
-        write_cohort(
-            args.output,
-            archive.stream(),
-            output_type=args.output_type,
-            archive_path=args.input,
-            n_variants=archive.shape[0],
-        )
+        write_output(args, args.output, archive.stream(), archive_path=args.input, n_variants=archive.shape[0])

@@ -7,6 +7,11 @@ import os
 MAX_THREADS = 1024  # of `open_archive` and `write_archive`
 
 
+def cohort_file(text):
+    """For argparse: the name of a cohort file, or ``-`` for standard input."""
+    return text if text == "-" else input_file(text)
+
+
 def input_file(text):
     """For argparse: the name of a file to read."""
     if text == "-":
@@ -25,15 +30,6 @@ def add_threads(parser):
         default=min(n_processors, MAX_THREADS),
         metavar="N",
         help="threads to use [%(default)s: all there are]",
-    )
-
-
-def add_output_type(parser):
-    parser.add_argument(
-        "-O",
-        "--output-type",
-        choices=("v", "z", "b", "u"),
-        help="v: VCF, z: VCF in bgzip, b: BCF, u: BCF not compressed [by the name of the file]",
     )
 
 

@@ -1,28 +1,55 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a cohort is written out again."""
 
-import os
+import contextlib
+import warnings
 
-from ..errors import InputError
-from .progress import watched
+from ..errors import InputError, LossWarning
+from ..io import write_cohort, write_vcf
+from ..io.formats import FORMATS, output_format
+from .progress import note, watched
 
-VCF_ENDINGS = (".vcf", ".vcf.gz", ".vcf.bgz", ".bcf")
-FASTA_ENDINGS = tuple(f".{name}{gz}" for name in ("fasta", "fa", "fas", "fna", "afa") for gz in ("", ".gz"))
+
+def add_output_format(parser):
+    parser.add_argument("--format", choices=FORMATS, help="of the output [by the name of the file]")
+    parser.add_argument(
+        "--lossy", action="store_true", help="leave out, and name, what the format cannot hold, instead of refusing it"
+    )
+    parser.add_argument(
+        "-O",
+        "--output-type",
+        choices=("v", "z", "b", "u"),
+        help="v: VCF, z: VCF in bgzip, b: BCF, u: BCF not compressed [by the name of the file]",
+    )
 
 
-def write_cohort(path, stream, *, output_type, archive_path, n_variants, with_header=True):
-    """Write a stream from an archive in the format that it came from."""
-    from ..io import write_fasta, write_vcf
-
-    name = os.fspath(path).lower()
-    if stream.source == "fasta" and name.endswith(VCF_ENDINGS):
-        raise InputError(f"{path}: {archive_path} holds FASTA sequences, which are not written as VCF or BCF")
-    if stream.source != "fasta" and name.endswith(FASTA_ENDINGS):
-        raise InputError(f"{path}: {archive_path} holds sites of a VCF or BCF, which are not written as FASTA")
+def write_output(args, path, stream, *, archive_path, n_variants, with_header=True):
+    """Write a stream from an archive as the options of `add_output_format` have it."""
     stream = watched(stream, "write", n_variants)
-    if stream.source != "fasta":
-        write_vcf(path, stream, output_type=output_type, with_header=with_header, inputs=[archive_path])
-    elif output_type is None:
-        write_fasta(path, stream.read(), inputs=[archive_path])
-    else:
+    if args.output_type is None and with_header:
+        with _losses_told():
+            write_cohort(path, stream, format=args.format, lossy=args.lossy, inputs=[archive_path])
+    elif args.format or (output_format(path) or FORMATS["vcf"]).name not in ("vcf", "bcf"):
+        what = "-O" if args.output_type else "-H"
+        raise InputError(f"{path}: {what} is of VCF and BCF named by their endings; leave out it or the other format")
+    elif stream.source == "fasta":
         raise InputError(f"{archive_path}: the archive holds FASTA sequences, to which -O does not apply; leave it out")
+    else:
+        write_vcf(path, stream, output_type=args.output_type, with_header=with_header, inputs=[archive_path])
+
+
+@contextlib.contextmanager
+def _losses_told():
+    """What is left out, on stderr; other warnings as ever."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def tell(message, category, *where, **more):
+            if issubclass(category, LossWarning):
+                note(str(message))
+            else:
+                show(message, category, *where, **more)
+
+        warnings.simplefilter("always", LossWarning)
+        warnings.showwarning = tell
+        yield

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 
 from ..errors import InputError
-from ..io.bgzf import READ_ERRORS
+from ..io.text import READ_ERRORS
 
 OVERLAPS = {"pos": "pos", "0": "pos", "record": "record", "1": "record"}
 

@@ -5,8 +5,8 @@ import dataclasses
 import re
 
 from ..errors import InputError
-from .options import add_output_type, add_threads, input_file
-from .output import write_cohort
+from .options import add_threads, input_file
+from .output import add_output_format, write_output
 from .progress import note
 from .selection import add_selection, selected_samples, selected_variants
 
@@ -37,7 +37,7 @@ def add_parser(subparsers):
     parts.add_argument("-H", "--no-header", action="store_true", help="print the records without the header")
     parser.add_argument("-G", "--drop-genotypes", action="store_true", help="print sites without samples")
     parser.add_argument("-o", "--output", default="-", metavar="OUT", help="file to write [standard output]")
-    add_output_type(parser)
+    add_output_format(parser)
     add_threads(parser)
     parser.add_argument("--help", action="help", help="show this help message and exit")
     parser.set_defaults(runner=run)
@@ -62,10 +62,10 @@ def run(args):
             if not args.drop_genotypes:
                 note("no samples are left; sites are written without genotypes")
             stream = _without_genotypes(stream)
-        write_cohort(
+        write_output(
+            args,
             args.output,
             stream,
-            output_type=args.output_type,
             archive_path=args.archive,
             n_variants=archive.shape[0] if variants is None else len(variants),
             with_header=not args.no_header,

@@ -35,8 +35,8 @@ def _quiet_cyvcf2():
         set_htslib_log_level(_HTSLIB_WARNING)
 
 
-def lines(path):
-    """Iterate over the lines, as bytes, of the VCF that says exactly what a BCF does.
+def lines(path, name):
+    """Iterate over the lines, as bytes, of the VCF that says exactly what a BCF does; messages call it `name`.
 
     htslib writes floats with six digits; where those give another float32 the shortest digits that do not are put
     in their place.
@@ -47,7 +47,7 @@ def lines(path):
         If htslib cannot read the file or a record.
     """
     with _quiet_cyvcf2() as cyvcf2:
-        with _refusing(path):
+        with _refusing(name):
             reader = cyvcf2.VCF(path)
             head = reader.raw_header
             infos = [entry for entry in reader.header_iter() if entry.type == "INFO"]
@@ -55,12 +55,12 @@ def lines(path):
         yield from head.encode().splitlines(keepends=True)
         variants = iter(reader)
         while True:
-            with _refusing(path):
+            with _refusing(name):
                 variant = next(variants, None)
                 if variant is None:
                     return
                 text = str(variant)
-            yield _exact_floats(path, text, variant, float_keys).encode()
+            yield _exact_floats(name, text, variant, float_keys).encode()
 
 
 @contextlib.contextmanager

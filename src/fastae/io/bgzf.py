@@ -1,80 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""BGZF, the blocked gzip of VCF and BCF (SAM specification, section 4.1): checked reading, threaded writing."""
+"""Threaded writing of BGZF, the blocked gzip of VCF and BCF (SAM specification, section 4.1)."""
 
 from __future__ import annotations
 
 import collections
-import gzip
-import os
-import stat
 import struct
 import zlib
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from ..errors import InputError
-
 BLOCK_BYTES = 65280  # of text per block, as bgzip has it: a block that does not shrink still fits 16-bit sizes
 EOF_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _BATCH_BLOCKS = 16  # compressed by one task: enough work to pay for handing it over
-_READ_BYTES = 1 << 20
-_MAGIC = b"\x1f\x8b"
-
-
-def open_text(path):
-    """Open a text file for reading bytes, through gzip or BGZF where it is compressed.
-
-    Raises
-    ------
-    InputError
-        If the file is empty or a BGZF file without its end-of-file block. Iterating a truncated or corrupt gzip
-        raises EOFError, gzip.BadGzipFile or zlib.error: see `READ_ERRORS`.
-    """
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        kind = "is a directory" if os.path.isdir(path) else "cannot be read twice"
-        raise InputError(f"{path}: {kind}; give the name of a file")
-    with open(path, "rb") as file:
-        head = file.read(18)
-        file.seek(max(os.fstat(file.fileno()).st_size - len(EOF_BLOCK), 0))
-        tail = file.read()
-    if not head:
-        raise InputError(f"{path}: the file is empty")
-    if not head.startswith(_MAGIC):
-        return open(path, "rb")
-    if head[3:4] == b"\x04" and head[12:14] == b"BC" and tail != EOF_BLOCK:
-        raise InputError(f"{path}: the file is truncated: BGZF's end-of-file block is missing; fetch or write it again")
-    return gzip.open(path, "rb")
-
-
-def ends_in_newline(path):
-    """Whether the last byte of a text file, unpacked, is a line feed.
-
-    Of BGZF only the heads of the blocks and the last block are read, of gzip everything.
-
-    Raises
-    ------
-    InputError, EOFError, gzip.BadGzipFile, zlib.error
-        As reading it with `open_text`.
-    """
-    with open_text(path) as file, open(path, "rb") as raw:
-        if isinstance(file, gzip.GzipFile):
-            start = 0
-            while (head := raw.read(18))[:4] == EOF_BLOCK[:4] and head[12:14] == b"BC":
-                size = int.from_bytes(head[16:], "little") + 1
-                if size == len(EOF_BLOCK):
-                    break
-                start = raw.tell() - len(head)
-                raw.seek(start + size)
-            raw.seek(start)
-            file = gzip.GzipFile(fileobj=raw)
-        else:
-            file.seek(-1, os.SEEK_END)
-        last = b"\n"
-        while data := file.read(_READ_BYTES):
-            last = data[-1:]
-    return last == b"\n"
-
-
-READ_ERRORS = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
 def _compress(data):

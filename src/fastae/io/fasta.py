@@ -13,13 +13,14 @@ import numpy as np
 from ..cohort import Cohort, Sites
 from ..errors import InputError
 from ..fileio import atomic_output
-from .bgzf import READ_ERRORS, BgzfWriter, open_text
+from .bgzf import BgzfWriter
+from .text import Text
 
 CHROM = "alignment"
 _PRINTABLE = (33, 126)  # the symbols a sequence may have: ASCII without blanks and controls
 
 
-def read_fasta(path: str | os.PathLike[str]) -> Cohort:
+def read_fasta(path: str | os.PathLike[str] | Text) -> Cohort:
     """Read aligned sequences.
 
     Every column of the alignment becomes a variant on the chromosome ``alignment``: its most frequent symbol is REF,
@@ -28,8 +29,8 @@ def read_fasta(path: str | os.PathLike[str]) -> Cohort:
 
     Parameters
     ----------
-    path : path-like
-        FASTA, plain or gzip.
+    path : path-like or Text
+        FASTA, plain or gzip; ``-`` is standard input.
 
     Returns
     -------
@@ -40,7 +41,7 @@ def read_fasta(path: str | os.PathLike[str]) -> Cohort:
     ------
     InputError
         If the file is not FASTA, is truncated, its sequences differ in length, or its layout is not uniform (one
-        line width, line feeds, no blank lines): `write_fasta` could not give the same file back.
+        line width, one kind of line end, no blank lines): `write_fasta` could not give the same file back.
     OSError
         If the file cannot be opened.
 
@@ -55,14 +56,18 @@ def read_fasta(path: str | os.PathLike[str]) -> Cohort:
     >>> cohort.sites.ref, cohort.sites.alt, cohort.call_genotype[:, :, 0].tolist()
     (['A', 'C', '-'], ['N', '.', 'G'], [[0, 0, 1], [0, 0, 0], [1, 0, 0]])
     """
-    path = os.fspath(path)
-    try:
-        with open_text(path) as file:
-            data = file.read()
-    except READ_ERRORS as error:
-        raise InputError(f"{path}: the file is truncated or corrupt ({error}); fetch or write it again") from error
+    with path if isinstance(path, Text) else Text(path) as file:
+        path = file.name
+        data = file.read()
     if not data.startswith(b">"):
         raise InputError(f"{path}: this is not FASTA: it does not start with '>'")
+    attributes = {}
+    n_crlf = data.count(b"\r\n")
+    if n_crlf:
+        if n_crlf != data.count(b"\n"):
+            raise InputError(f"{path}: some lines end in CR LF and others in LF alone; convert it with dos2unix first")
+        data = data.replace(b"\r\n", b"\n")
+        attributes["line_end"] = "crlf"
     names: list[str] = []
     sequences: list[bytes] = []
     widths = set()
@@ -75,7 +80,7 @@ def read_fasta(path: str | os.PathLike[str]) -> Cohort:
             raise InputError(f"{path}: record {names[-1]!r} has no sequence")
         if b"\r" in record:
             raise InputError(
-                f"{path}: record {names[-1]!r} has lines that end in CR LF; convert it with dos2unix first"
+                f"{path}: record {names[-1]!r} has a CR within a line or without LF behind it; take it out"
             )
         if len(sequence) != len(sequences[0] if sequences else sequence):
             raise InputError(
@@ -93,7 +98,7 @@ def read_fasta(path: str | os.PathLike[str]) -> Cohort:
         raise InputError(f"{path}: record {names[row]!r} has byte {symbols[row, column]} in its sequence: not a symbol")
     if len(widths) > 1:
         raise InputError(f"{path}: records are wrapped at different widths, {sorted(widths)}; wrap them evenly")
-    attributes = {"line_width": str(widths.pop())}  # 0: every sequence stands on one line
+    attributes["line_width"] = str(widths.pop())  # 0: every sequence stands on one line
     if not data.endswith(b"\n"):
         attributes["final_newline"] = "no"
     calls, sites = _calls(symbols)
@@ -188,6 +193,8 @@ def write_fasta(path: str | os.PathLike[str], cohort: Cohort, *, inputs: Iterabl
     )
     if cohort.attributes.get("final_newline") == "no":
         text = text[:-1]
+    if cohort.attributes.get("line_end") == "crlf":
+        text = text.replace(b"\n", b"\r\n")
     if os.fspath(path) == "-":
         sys.stdout.buffer.write(text)
         sys.stdout.buffer.flush()

@@ -83,7 +83,7 @@ def header_losses(header, own_lines=()):
 
 def attribute_losses(attributes, own_prefixes):
     """Names of what another format gave that is in no column of VCF."""
-    kept = ("final_newline", *own_prefixes)
+    kept = ("final_newline", "line_end", *own_prefixes)
     return [f"what {key} holds" for key in attributes if not key.startswith(kept)]
 
 

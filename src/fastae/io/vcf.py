@@ -23,8 +23,9 @@ from ..cohort import FILL, FIXED_COLUMNS, Cohort, CohortStream, Sites, block_siz
 from ..errors import InputError
 from ..fileio import atomic_output
 from . import bcf
-from .bgzf import READ_ERRORS, BgzfWriter, ends_in_newline, open_text
+from .bgzf import BgzfWriter
 from .calltext import CallError, format_calls, parse_any, parse_simple
+from .text import Text
 
 OUTPUT_TYPES = {"v": "VCF", "z": "VCF in BGZF", "b": "BCF", "u": "BCF, not compressed"}
 
@@ -33,12 +34,15 @@ _MEANING = re.compile(r"[<,](Number|Type|length)=([^,>]*)")
 _FORMAT_COLUMN = len(FIXED_COLUMNS)
 
 
-def read_vcf(path: str | os.PathLike[str], *, drop_format: bool = False, n_variants: int | None = None) -> CohortStream:
+def read_vcf(
+    path: str | os.PathLike[str] | Text, *, drop_format: bool = False, n_variants: int | None = None
+) -> CohortStream:
     """Read a VCF (plain, gzip or BGZF) or BCF block by block.
 
     Parameters
     ----------
-    path : path-like
+    path : path-like or Text
+        ``-`` is standard input.
     drop_format : bool
         Leave out FORMAT fields other than GT instead of refusing them.
     n_variants : int, optional
@@ -47,7 +51,8 @@ def read_vcf(path: str | os.PathLike[str], *, drop_format: bool = False, n_varia
     Returns
     -------
     CohortStream
-        Errors in a record are raised when its block is read.
+        Errors in a record are raised when its block is read. Attributes are ``line_end``, ``crlf`` where every line
+        ends in CR LF, and, once the last block has been read, ``final_newline``, ``no`` where the last line has no end.
 
     Raises
     ------
@@ -67,20 +72,21 @@ def read_vcf(path: str | os.PathLike[str], *, drop_format: bool = False, n_varia
     ...     read_vcf(path).read().call_genotype.tolist()
     [[[0, 1], [1, 1]]]
     """
-    path = os.fspath(path)
-    blocks = _read(path, drop_format, n_variants)
+    text = path if isinstance(path, Text) else Text(path)
+    blocks = _read(text, drop_format, n_variants)
     first = next(blocks)  # runs the generator up to the records, so that closing it closes the file
     return CohortStream(first.header, first.samples, blocks, attributes=first.attributes)
 
 
-def _read(path, drop_format, n_variants):
-    with contextlib.closing(_lines(path)) as lines:
-        head = [_text(line) for line in _header_lines(path, lines)]
+def _read(text, drop_format, n_variants):
+    attributes: dict[str, str] = {}
+    with text, contextlib.closing(_lines(text, attributes)) as lines:
+        head = [_text(line) for line in _header_lines(text.name, lines)]
         columns = head[-1].rstrip("\n").split("\t")
         samples = columns[_FORMAT_COLUMN + 1 :]
-        _check_header(path, head, columns, samples)
+        _check_header(text.name, head, columns, samples)
         header = "".join(head[:-1]) + "\t".join(columns[: _FORMAT_COLUMN + 1])
-        records = _Records(path, header, samples, _attributes(path), drop_format)
+        records = _Records(text.name, header, samples, attributes, drop_format)
         yield records
         number = len(head) + 1
         size = n_variants or block_size(len(samples))
@@ -89,33 +95,41 @@ def _read(path, drop_format, n_variants):
             number += len(block)
 
 
-def _lines(path):
-    """All lines of the file as bytes, each ending in a line feed; of a BCF, the lines it would have as VCF."""
-    with _reading(path) as file:
-        if _is_bcf(file):
-            yield from bcf.lines(path)
-            return
-        for line in file:
-            yield line if line.endswith(b"\n") else line + b"\n"
+def _lines(text, attributes):
+    """All lines of the file as bytes, each ending in a line feed; of a BCF, the lines it would have as VCF.
+
+    How they end is put into `attributes` as it shows.
+    """
+    if text.head.startswith(b"BCF"):
+        yield from _bcf_lines(text)
+        return
+    lines = iter(text)
+    first = next(lines)
+    is_crlf = first.endswith(b"\r\n")
+    if is_crlf:
+        attributes["line_end"] = "crlf"
+    for number, line in enumerate(itertools.chain([first], lines), 1):
+        if not line.endswith(b"\n"):
+            attributes["final_newline"] = "no"
+            yield line + b"\n"
+        elif line.endswith(b"\r\n") != is_crlf:
+            this, others = ("LF alone", "CR LF") if is_crlf else ("CR LF", "LF alone")
+            raise InputError(
+                f"{text.name}: line {number} ends in {this} and those before it in {others}, which cannot be held; "
+                "convert it with dos2unix first"
+            )
+        else:
+            yield line[:-2] + b"\n" if is_crlf else line
 
 
-def _attributes(path):
-    """What the lines do not tell: whether the last one is ended."""
-    with _reading(path) as file:
-        return {} if _is_bcf(file) or ends_in_newline(path) else {"final_newline": "no"}
-
-
-def _is_bcf(file):
-    return file.peek(3)[:3] == b"BCF"
-
-
-@contextlib.contextmanager
-def _reading(path):
-    try:
-        with open_text(path) as file:
-            yield file
-    except READ_ERRORS as error:
-        raise InputError(f"{path}: the file is truncated or corrupt ({error}); fetch or write it again") from error
+def _bcf_lines(text):
+    if not text.is_regular:  # htslib wants a file
+        with tempfile.NamedTemporaryFile(suffix=".bcf") as whole:
+            shutil.copyfileobj(text, whole)
+            whole.flush()
+            yield from bcf.lines(whole.name, text.name)
+        return
+    yield from bcf.lines(text.path, text.name)
 
 
 def _text(raw):
@@ -123,13 +137,9 @@ def _text(raw):
 
 
 def _header_lines(path, lines):
-    first = next(lines, b"")
-    if not first:
-        raise InputError(f"{path}: the file is empty once it is unpacked")
+    first = next(lines)
     if not first.startswith(b"##fileformat=VCF"):
         raise InputError(f"{path}: this is neither VCF nor BCF: the first line is not ##fileformat=VCF...")
-    if first.endswith(b"\r\n"):
-        raise InputError(f"{path}: lines end in CR LF, which cannot be held; convert it with dos2unix first")
     yield first
     for number, line in enumerate(lines, 2):
         _refuse_blank(path, number, line)
@@ -192,8 +202,6 @@ class _Records:
                 _refuse_blank(self.path, number, line)
             if len(fields) != min(self.n_columns, _FORMAT_COLUMN + 2) or not all(fields):
                 self._refuse(number, line, self._shape_error(line))
-            if line.endswith(b"\r\n"):
-                self._refuse(number, line, "ends in CR LF, which cannot be held; convert it with dos2unix first")
             if self.samples:
                 texts.append(self._gt_text(number, line, fields))
             else:
@@ -342,18 +350,19 @@ def write_vcf(
         if output_type in "bu":
             _write_bcf(file, head, map(_record_lines, stream), output_type)
             return
+        end = b"\r\n" if stream.attributes.get("line_end") == "crlf" else b"\n"
         with BgzfWriter(file) if output_type == "z" else contextlib.nullcontext(file) as out:
-            end = b""  # of the line before, which is not written until there is another
+            between = b""  # the end of the line before is not written until there is another
             if with_header:
-                out.write(head[:-1])
-                end = b"\n"
+                out.write(head[:-1].replace(b"\n", end))
+                between = end
             for lines in filter(None, map(_record_lines, stream)):
                 lines[-1] = lines[-1][:-1]
-                out.write(end)
-                out.write(b"".join(lines))
-                end = b"\n"
+                out.write(between)
+                out.write(b"".join(lines).replace(b"\n", end))
+                between = end
             if stream.attributes.get("final_newline") != "no":
-                out.write(end)
+                out.write(between)
         if to_stdout:
             file.flush()
 
