@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from fastae.archive import open_archive, write_archive
+from fastae.cli import main
 from fastae.cohort import MINIMAL_HEADER, Cohort, CohortStream, Sites, first_difference
 from fastae.errors import InputError, LossWarning
 from fastae.io import plink2 as plink2_module
@@ -438,3 +439,20 @@ def test_nothing_stays_behind_where_pgenlib_fails(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="pgenlib could not write the .pgen .error 3.; is the disk full"):
         write_pgen(tmp_path / "a", cohort_of([[[0, 2]], [[0, 1]]]).to_stream(1))
     assert os.listdir(tmp_path) == []
+
+
+def test_the_command_line_takes_and_gives_both_formats(tmp_path, capsys):
+    source, fae = vcf(tmp_path), str(tmp_path / "a.fae")
+    assert main(["compress", str(source), fae]) == 0
+    assert main(["view", fae, "--format", "pgen", "-o", str(tmp_path / "b.pgen")]) == 0
+    assert main(["compress", str(tmp_path / "b.pgen"), fae]) == 0
+    assert main(["decompress", fae, str(tmp_path / "c.pgen")]) == 0
+    assert contents(tmp_path / "c") == contents(tmp_path / "b")
+    assert main(["view", fae, "-r", "X", "--format", "bed", "-o", str(tmp_path / "x")]) == 1
+    assert "PLINK 1 cannot hold header lines" in capsys.readouterr().err
+    assert main(["view", fae, "-r", "X", "--format", "bed", "--lossy", "-o", str(tmp_path / "x")]) == 0
+    assert "phase" in capsys.readouterr().err
+    assert main(["compress", str(tmp_path / "x.bed"), fae]) == 0
+    assert main(["view", fae, "--format", "bed", "-o", str(tmp_path / "y")]) == 0
+    for ending in (".bed", ".bim", ".fam"):
+        assert (tmp_path / f"y{ending}").read_bytes() == (tmp_path / f"x{ending}").read_bytes()
