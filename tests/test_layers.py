@@ -15,7 +15,7 @@ LAYERS = [
     {"_core"},
     {"_validate", "alphabet", "bitpack", "rans", "layers", "losses", "autodiff", "gradient_modes", "quantize"},
     {"models", "gradients", "optim", "update", "history", "rows", "run", "trainer", "autoencoder"},
-    {"cohort", "fileio", "latents", "modelfile", "checkpoint", "jobs", "archive", "io", "sweep"},
+    {"cohort", "fileio", "latents", "modelfile", "checkpoint", "jobs", "archive", "io", "sweep", "trainingrows"},
     {"plots", "progress", "frames", "integrations", "cli", "demo", "__main__"},
     {"__init__"},
 ]

@@ -31,6 +31,7 @@ from fastae.quantize import IntDecoder
 from fastae.rows import RowStream
 from fastae.sweep import Sweep, SweepPoint, sweep
 from fastae.trainer import Trainer
+from fastae.trainingrows import TrainingRows, training_rows
 
 __all__ = [
     "DNA",
@@ -70,6 +71,7 @@ __all__ = [
     "Sweep",
     "SweepPoint",
     "Trainer",
+    "TrainingRows",
     "VersionError",
     "compose",
     "concat_archives",
@@ -90,6 +92,7 @@ __all__ = [
     "save_model",
     "subset_archive",
     "sweep",
+    "training_rows",
     "unpack_latents",
     "value_and_grad",
     "vjp",

@@ -29,6 +29,7 @@ COMMANDS = (
     "verify",
     "concat",
     "subset",
+    "train",
     "sweep",
     "plot",
     "demo",

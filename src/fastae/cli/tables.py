@@ -79,13 +79,15 @@ def read_people(path):
     try:
         with np.load(path) as file:
             samples, latents = file["samples"].tolist(), np.asarray(file["latents"], np.float64)
-        n_samples, _, n_windows, n_latents = latents.shape
+        n_samples, _, _, _ = latents.shape
         if len(samples) != n_samples or not all(isinstance(name, str) for name in samples):
             raise ValueError("another number of samples")
     except (ValueError, KeyError, OSError) as error:  # zipfile's errors are ValueError or OSError, or the next
         raise FormatError(f"{path}: this holds no samples and latents as `fastae latents -o` saves them") from error
-    Z = latents.mean(axis=1).reshape(n_samples, n_windows * n_latents)
-    return samples, Z[:, ~np.isnan(Z).any(axis=0)]  # a window may have fewer latents than others
+    known = ~np.isnan(latents)  # a haploid call has one row, and a window may have fewer latents than others
+    n_known = known.sum(axis=1)
+    Z = np.where(known, latents, 0).sum(axis=1) / np.maximum(n_known, 1)
+    return samples, Z.reshape(n_samples, -1)[:, n_known.reshape(n_samples, -1).any(axis=0)]
 
 
 def _table(path):
