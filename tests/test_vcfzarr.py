@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from fastae.archive import open_archive, write_archive
+from fastae.cli import main
 from fastae.cohort import Cohort, CohortStream, Sites, first_difference
 from fastae.errors import InputError, LossWarning
 from fastae.io import read_vcf, write_vcf
@@ -461,3 +462,11 @@ def test_memory_does_not_grow_with_the_store(tmp_path, rng):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.3 * peaks[0]
+
+
+@pytest.mark.parametrize("name", ["y.vcz", "y.vcz.zip"])
+def test_the_command_line_takes_and_makes_stores(tmp_path, name):
+    store, archive, back = store_of(tmp_path), str(tmp_path / "x.fae"), str(tmp_path / name)
+    assert main(["compress", store, archive, "--quiet"]) == 0
+    assert main(["view", archive, "--format", "zarr", "-o", back]) == 0
+    assert first_difference(read_vcfzarr(back), read_vcfzarr(store)) is None
