@@ -11,14 +11,17 @@ import cohorts
 import independent_reader
 import numpy as np
 import pytest
-from independent_reader import PREDICTORS
+from independent_reader import PREDICTORS, other_files
 from independent_reader.container import ANALYSIS, COLUMNS, MODEL, SITES
 
 from fastae import rans
 from fastae.archive import open_archive, write_archive
 from fastae.archive.predictors import training
 from fastae.archive.presets import PRESETS
+from fastae.checkpoint import loads_state
 from fastae.cohort import Cohort
+from fastae.latents import pack_latents, unpack_latents
+from fastae.modelfile import load_model
 
 HERE = Path(__file__).parent
 GOLDEN = sorted((HERE / "golden").glob("archive-*/*.fae"))
@@ -174,12 +177,50 @@ def test_latents_that_rows_share_read_alike(tmp_path, rng):
     check_agrees(tmp_path / "a")
 
 
-def test_many_columns_read_alike(tmp_path, rng):
-    """Enough for 32 states of rANS, for costs that are halved, and for a wing that begins with another's lead."""
-    calls = cohorts.related(rng, 300, 150, noise=0.01)
-    for predictor in ("runs", "pbwt"):
-        write_archive(tmp_path / predictor, calls, predictor=predictor)
-        check_agrees(tmp_path / predictor)
+@pytest.mark.parametrize("predictor", ["runs", "pbwt"])
+def test_many_columns_read_alike(tmp_path, predictor, rng):
+    """Enough for 32 states of rANS, and for a wing that begins with another's lead."""
+    write_archive(tmp_path / "a", cohorts.related(rng, 300, 150, noise=0.01), predictor=predictor)
+    check_agrees(tmp_path / "a")
+
+
+@pytest.mark.parametrize("predictor", ["runs", "pbwt"])
+def test_rare_alleles_read_alike(tmp_path, predictor, rng):
+    """So many cells of one context that it forgets, and rows, one more than 2^11, of numbers of twelve bits."""
+    calls = np.zeros((250, 2049, 1), np.int8)
+    for number, site in enumerate(calls):
+        site[rng.integers(0, 2049, 4 if number % 10 else 1)] = 1
+    write_archive(tmp_path / "a", calls, predictor=predictor)
+    check_agrees(tmp_path / "a")
+
+
+# ---- other files -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bits", range(1, 9))
+def test_packed_latents_read_alike(bits, rng):
+    data = pack_latents(rng.uniform(-1, 1, (7, 5)), bits)
+    levels = other_files.read_packed_latents(data)
+    np.testing.assert_array_equal(levels.astype(np.float32), unpack_latents(data), strict=True)
+
+
+def test_a_saved_model_reads_alike(rng):
+    path = HERE / "golden" / "model-v1" / "autoencoder.model"
+    bits, encoder, decoder = other_files.read_saved_model(path.read_bytes())
+    model, x = load_model(path), rng.uniform(-1, 1, (4, 6)).astype(np.float32)
+    assert bits == model.latent_bits
+    np.testing.assert_allclose(encoder(x), model.encoder(x), rtol=1e-5)
+    z = model.transform(x)
+    np.testing.assert_allclose(decoder(z), model.decoder(z), rtol=1e-5)
+
+
+def test_a_checkpoint_reads_alike():
+    data = (HERE / "golden" / "checkpoint-v1" / "training.ckpt").read_bytes()
+    settings, arrays = other_files.read_checkpoint(data)
+    state = loads_state(data)
+    assert (settings, list(arrays)) == (state.settings, list(state.arrays))
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array, state.arrays[name], strict=True)
 
 
 # ---- damage ------------------------------------------------------------------------------------------

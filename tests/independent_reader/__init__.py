@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A reader of fastae's archives that was written from FORMAT.md alone, with NumPy and the standard library.
+"""A reader of fastae's files that was written from FORMAT.md alone, with NumPy and the standard library.
 
 It explains the format more than it is fast: all that decodes is plain Python, and each part names its section of the
 document. In the order in which one may read them:
@@ -19,6 +19,7 @@ document. In the order in which one may read them:
 `archive`               all of it, and latents for analysis: §5.12
 `texts`                 the VCF or FASTA that was stored: §5.13
 `chunks`                arrays, for Zarr: §8
+`other_files`           packed latents, saved models, checkpoints: §4, §6, §7
 ======================  ==================================================================================
 """
 

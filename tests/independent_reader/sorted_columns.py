@@ -261,7 +261,7 @@ class Cells:
         else:
             run = history[::-1].index(0)  # 1 to 4: the history is not all ones
             first = i - run
-            ones_before = run < 4 and 1 in history[max(0, 5 - run - 3) : 5 - run - 1]
+            ones_before = 1 in history[max(0, 2 - run) : 4 - run]  # none where the run is of 4
             grade = sum(self.lengths[i] >= times * self.lengths[first] for times in (1, 2))
             context = ("bit", run, ones_before, grade, match // 2)
         kind, *above = (self.learnt.of_level(self.levels[level:], context, False) for level in range(3))
