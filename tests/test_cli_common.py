@@ -13,6 +13,7 @@ import subprocess
 import sys
 import termios
 from importlib import import_module, resources
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +83,25 @@ def test_examples_run(folder, tmp_path, example):
     done = run_in(tmp_path / "here", f"set -e; {line}")
     assert done.returncode == 0
     assert done.stderr == "" or "sweep" in line  # which tells of each point there
+
+
+HOWTO = Path(__file__).parents[1] / "docs" / "howto"
+BLOCKS = [
+    pytest.param(block, id=f"{name}-{number}")
+    for name in ("bcftools", "pipelines")
+    for number, block in enumerate(re.findall(r"```sh\n(.*?)```", (HOWTO / f"{name}.md").read_text(), re.DOTALL))
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_shell_lines_of_documents_run(folder, tmp_path, block):
+    if "bcf" in block:
+        pytest.importorskip("cyvcf2")
+        if not shutil.which("bcftools"):
+            pytest.skip("bcftools is not installed")
+    shutil.copytree(folder, tmp_path / "here")
+    done = run_in(tmp_path / "here", f"set -e; {block}")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_help_of_fastae_names_every_command_and_exit_status(capsys):
@@ -201,3 +221,51 @@ def test_the_command_line_imports_no_optional_package_before_it_needs_one(folder
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+INFO_KEYS = {  # those that docs/howto/pipelines.md promises
+    *("archive", "version", "source", "samples", "variants", "ploidy", "chromosomes", "blocks", "windows"),
+    *("block_variants", "block_samples", "latent_windows", "predictors", "bytes", "bits_per_genotype"),
+}
+PARTS = {"total", "genotypes", "latents", "decoder", "residual", "index", "sites", "samples", "header"}
+
+
+def test_info_has_the_keys_that_are_promised_and_they_add_up(folder, capsys):
+    path = folder / "chr21.fae"
+    assert main(["info", str(path), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert set(facts) == INFO_KEYS
+    text = (HOWTO / "pipelines.md").read_text()
+    assert all(f"`{key}`" in text for key in INFO_KEYS | PARTS)
+    records = [line for line in (folder / "chr21.vcf").read_text().splitlines() if not line.startswith("#")]
+    positions = [int(line.split("\t")[1]) for line in records]
+    assert (facts["archive"], facts["samples"], facts["variants"]) == (str(path), 300, len(records))
+    assert facts["chromosomes"] == {"21": [positions[0], positions[-1]]}
+    assert (facts["blocks"], facts["windows"], facts["latent_windows"]) == (1, 1, 0)
+    assert (facts["block_variants"], facts["block_samples"]) == (len(records), 300)
+    size, bits = facts["bytes"], facts["bits_per_genotype"]
+    assert set(size) == set(bits) == PARTS and size["total"] == path.stat().st_size
+    assert size["genotypes"] == sum(size[part] for part in ("latents", "decoder", "residual", "index"))
+    assert size["total"] == sum(size[part] for part in ("genotypes", "sites", "samples", "header"))
+    assert bits["total"] == pytest.approx(8 * size["total"] / (300 * len(records)))
+    assert main(["info", str(folder / "cohort.fae"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["latent_windows"] == 1
+
+
+def test_info_shows_the_same_to_people(folder, capsys):
+    assert main(["info", str(folder / "chr21.fae")]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"^  sites +\d+ 21:\d+-\d+$", shown, re.MULTILINE)
+    assert re.search(r"^  blocks +1 of up to \d+ sites x 300 samples, in 1 window of sites$", shown, re.MULTILINE)
+    table = dict(re.findall(r"^ +(\w+) +([\d,]+) +[\d.]+% +[\d.]+$", shown, re.MULTILINE))
+    assert set(table) == PARTS
+    assert int(table["total"].replace(",", "")) == (folder / "chr21.fae").stat().st_size
+
+
+def test_info_of_no_sites_has_no_bits_per_genotype(tmp_path, capsys):
+    (tmp_path / "in.vcf").write_text("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ta\n")
+    assert main(["compress", str(tmp_path / "in.vcf"), str(tmp_path / "in.fae")]) == 0
+    assert main(["info", str(tmp_path / "in.fae"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["bits_per_genotype"] is None
+    assert main(["info", str(tmp_path / "in.fae")]) == 0
+    assert "predictors  none" in capsys.readouterr().out

@@ -404,9 +404,11 @@ class Archive(Computing, HandedOver):
         Returns
         -------
         dict
-            ``version``, ``source``, ``samples``, ``variants``, ``ploidy``, ``blocks`` (numbers), ``predictors`` (blocks
-            of each) and ``bytes``: ``total`` = ``genotypes`` + ``sites`` + ``samples`` + ``header``, where
-            ``genotypes`` = ``latents`` + ``decoder`` + ``residual`` + ``index``.
+            ``version`` of the format, ``source``, ``samples``, ``variants``, ``ploidy``, ``blocks``, ``windows``
+            (numbers), ``block_variants`` and ``block_samples`` (of the largest block), ``latent_windows`` (those with
+            latents), ``chromosomes`` (from where to where, by name), ``predictors`` (blocks of each) and ``bytes``:
+            ``total`` = ``genotypes`` + ``sites`` + ``samples`` + ``header``, where ``genotypes`` = ``latents`` +
+            ``decoder`` + ``residual`` + ``index``.
         """
         sections = self._reader.index.sections
         length = {kind: sum(s.length for s in sections if s.kind == kind) for kind in range(container.LATENTS + 1)}
@@ -425,13 +427,24 @@ class Archive(Computing, HandedOver):
         }
         size["genotypes"] = size["latents"] + size["decoder"] + size["residual"] + size["index"]
         n_variants, n_samples, ploidy = self.shape
+        index = self._reader.index
+        chromosomes: dict[str, tuple[int, int]] = {}
+        for window in index.windows:
+            for chrom, first, last in window.spans:
+                low, high = chromosomes.get(chrom, (first, last))
+                chromosomes[chrom] = min(low, first), max(high, last)
         return {
             "version": self._reader.version,
             "source": self.source,
             "samples": n_samples,
             "variants": n_variants,
             "ploidy": ploidy,
+            "chromosomes": chromosomes,
             "blocks": len(blocks),
+            "windows": len(index.windows),
+            "block_variants": max((window.n_sites for window in index.windows), default=0),
+            "block_samples": min(index.slab_samples, n_samples),
+            "latent_windows": len({s.window for s in sections if s.latents or s.kind == container.LATENTS}),
             "predictors": {name: sum(s.predictor == number for s in blocks) for name, number in PREDICTORS.items()},
             "bytes": size,
         }

@@ -11,7 +11,7 @@ from .progress import note, watched
 
 EXAMPLES = """\
   fastae compress cohort.vcf.gz cohort.fae
-  bcftools view -Ou big.bcf chr20 | fastae compress - chr20.fae       from a pipe
+  bcftools view -Ou -t 20 cohort.bcf | fastae compress - chr20.fae    from a pipe
   fastae compress cohort.bcf cohort.fae --preset max --threads 4      smallest
   fastae compress cohort.vcf.gz cohort.fae --latents 8                latents beside the calls, for analysis"""
 

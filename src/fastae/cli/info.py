@@ -9,9 +9,19 @@ EXAMPLES = """\
   fastae info cohort.fae
   fastae info cohort.fae --json | python -m json.tool    for programs"""
 
+_MAX_PLACES = 6  # chromosomes that are named before the rest is counted
+_PARTS = (
+    *(("genotypes", ""), ("latents", "  "), ("decoder", "  "), ("residual", "  "), ("index", "  ")),
+    *(("sites", ""), ("samples", ""), ("header", ""), ("total", "")),
+)
+
 
 def add_parser(subparsers):
-    parser = subparsers.add_parser("info", help="tell what an archive holds and what each part of it costs")
+    parser = subparsers.add_parser(
+        "info",
+        help="tell what an archive holds and what each part of it costs",
+        description="Genotypes are all that calls take: latents, decoder, residual and index.",
+    )
     parser.add_argument("archive", type=input_file, metavar="ARCHIVE")
     parser.add_argument("--json", action="store_true", help="for machines")
     parser.set_defaults(runner=run)
@@ -22,17 +32,48 @@ def run(args):
 
     with open_archive(args.archive) as archive:
         facts = archive.info()
+    n_genotypes = facts["variants"] * facts["samples"]
+    bits = {part: 8 * size / n_genotypes for part, size in facts["bytes"].items()} if n_genotypes else None
     if args.json:
-        print(json.dumps(facts))
+        print(json.dumps({"archive": args.archive, **facts, "bits_per_genotype": bits}))
         return
-    for name, value in facts.items():
-        if isinstance(value, dict):
-            print(f"{name}:")
-            for part, entry in value.items():
-                print(f"  {part:<12}{_text(entry):>15}")
-        else:
-            print(f"{name:<14}{_text(value):>15}")
+    print("\n".join([args.archive, *_description(facts), "", *_sizes(facts["bytes"], bits)]))
 
 
-def _text(value):
-    return f"{value:,}" if isinstance(value, int) else str(value)
+def _description(facts):
+    """What is in the archive: lines of a name and a text."""
+    places = [f"{chrom}:{first}-{last}" for chrom, (first, last) in facts["chromosomes"].items()]
+    if len(places) > _MAX_PLACES:
+        places[_MAX_PLACES - 1 :] = [f"and {len(places) - _MAX_PLACES + 1:,} more"]
+    blocks = f"{facts['blocks']:,}"
+    if facts["blocks"]:
+        shape = f"{facts['block_variants']:,} sites x {facts['block_samples']:,} samples"
+        blocks += f" of up to {shape}, in {_windows(facts['windows'])} of sites"
+    predictors = [f"{name} in {n:,}" for name, n in facts["predictors"].items() if n]
+    latents = f"in {_windows(facts['latent_windows'])}" if facts["latent_windows"] else "none"
+    for name, text in (
+        (
+            "holds",
+            f"{'aligned sequences' if facts['source'] == 'fasta' else 'variants'}, format version {facts['version']}",
+        ),
+        ("samples", f"{facts['samples']:,}"),
+        ("sites", " ".join([f"{facts['variants']:,}", *places])),
+        ("ploidy", str(facts["ploidy"])),
+        ("blocks", blocks),
+        ("predictors", ", ".join(predictors) or "none"),
+        ("latents", latents),
+    ):
+        yield f"  {name:<12}{text}"
+
+
+def _windows(n):
+    return f"{n:,} window{'s' if n != 1 else ''}"
+
+
+def _sizes(sizes, bits):
+    """What each part takes: lines of a table."""
+    yield f"  {'part':<13}{'bytes':>15}{'share':>8}{'bits per genotype':>20}"
+    for part, indent in _PARTS:
+        share = f"{sizes[part] / sizes['total']:.1%}"
+        cost = "" if bits is None else f"{bits[part]:.5f}"
+        yield f"  {indent + part:<13}{sizes[part]:>15,}{share:>8}{cost:>20}"
