@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+import fastae
 from fastae.cli import COMMANDS, get_parser, main
 from fastae.cli.progress import note
 
@@ -40,6 +41,13 @@ def folder(tmp_path_factory):
         assert main(["compress", f"{folder}/chr{chrom}.vcf", f"{folder}/chr{chrom}.fae"]) == 0
     if shutil.which("bcftools"):
         subprocess.run(["bcftools", "view", "-Ob", "-o", "cohort.bcf", "cohort.vcf.gz"], cwd=folder, check=True)
+    with resources.files("fastae").joinpath("data/kg3_chr20_eur300.populations.tsv").open("rb") as file:
+        (folder / "populations.tsv").write_bytes(file.read())
+    history = fastae.History(loss=[0.5, 0.25], hamming=[0.4, 0.125])
+    (folder / "autoencoder.history.tsv").write_text(history.to_tsv())
+    (folder / "tools.tsv").write_text("dataset\ttool\ttotal_bytes\tgenotype_bytes\na\tplink\t900\t800\n")
+    sweep = ["sweep", f"{folder}/chr21.vcf", "--latents", "2", "--bits", "1", "--depth", "1", "--epochs", "1"]
+    assert main([*sweep, "--results", f"{folder}/sweep.jsonl"]) == 0
     (folder / "regions.bed").write_text("20\t2000000\t2020000\n")
     (folder / "people.txt").write_text("HG00096\nHG00097\n")
     (folder / "fastae").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m fastae "$@"\n')
