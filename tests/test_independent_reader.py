@@ -3,6 +3,7 @@
 
 import ast
 import functools
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ import cohorts
 import independent_reader
 import numpy as np
 import pytest
-from independent_reader import PREDICTORS, other_files
+from independent_reader import PREDICTORS, gaps, other_files
+from independent_reader.columns import read_columns
 from independent_reader.container import ANALYSIS, COLUMNS, MODEL, SITES
 
 from fastae import rans
@@ -91,6 +93,24 @@ def test_golden_archives_have_all_that_the_format_has():
     layouts |= {("frequency", 0), ("frequency", 1), ("frequency", 2), ("mosaic", 1)}
     layouts |= {("latents for analysis", 0), ("latents for analysis", 2)}
     assert layouts <= seen
+
+
+def test_the_example_in_the_document_is_an_archive(tmp_path):
+    chapter = (HERE.parent / "FORMAT.md").read_text("utf-8").split("### 5.14")[1].split("\n## ")[0]
+    rows = [row.split("|")[1:4] for row in chapter.splitlines() if re.match(r"\| \d+ \| `", row)]
+    data = b""
+    for offset, written, _ in rows:
+        assert int(offset) == len(data)
+        data += bytes.fromhex(written.replace("`", ""))
+    (tmp_path / "a").write_bytes(data)
+    plain = check_agrees(tmp_path / "a")
+    vcf = [line.removeprefix("    ") for line in chapter.splitlines() if line.startswith("    ")]
+    assert independent_reader.file_of(plain).decode().splitlines() == vcf
+    window = independent_reader.read_container(data).windows[0]
+    table = read_columns(window.sections[COLUMNS].data, window.n_sites, window.ploidy)
+    matrix = gaps.read_block(window.blocks[0].data, table, n_rows=4)
+    bits = re.findall(r"\| ([01∗ ]{7,}) \|", chapter)
+    assert [row.replace("∗", "").split() for row in bits] == matrix.astype(int).astype(str).tolist()
 
 
 # ---- coders by themselves ----------------------------------------------------------------------------
@@ -186,10 +206,11 @@ def test_many_columns_read_alike(tmp_path, predictor, rng):
 
 @pytest.mark.parametrize("predictor", ["runs", "pbwt"])
 def test_rare_alleles_read_alike(tmp_path, predictor, rng):
-    """So many cells of one context that it forgets, and rows, one more than 2^11, of numbers of twelve bits."""
+    """So many cells of one context that it forgets; and rows, one more than 2^11, of numbers of twelve bits."""
     calls = np.zeros((250, 2049, 1), np.int8)
     for number, site in enumerate(calls):
         site[rng.integers(0, 2049, 4 if number % 10 else 1)] = 1
+    calls[::60] = rng.integers(0, 2, calls[::60].shape)  # of many runs
     write_archive(tmp_path / "a", calls, predictor=predictor)
     check_agrees(tmp_path / "a")
 
