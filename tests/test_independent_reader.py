@@ -215,6 +215,17 @@ def test_rare_alleles_read_alike(tmp_path, predictor, rng):
     check_agrees(tmp_path / "a")
 
 
+def test_rare_alleles_of_many_people_read_alike(tmp_path, rng):
+    """Gaps whose offsets are of several pieces, in classes of all kinds."""
+    n_carriers = [1, 1, 2, 3, 4, 5, 6, 7, 8, 10, 14, 20, 100, 1000]
+    calls = np.zeros((len(n_carriers), 70_000, 1), np.int8)
+    for site, number in zip(calls, n_carriers, strict=True):
+        site[rng.choice(70_000, number, replace=False)] = 1
+    write_archive(tmp_path / "a", calls, predictor="frequency", block_samples=40_000)
+    plain = check_agrees(tmp_path / "a")
+    assert plain.predictors == {PREDICTORS.index("frequency")}
+
+
 # ---- other files -------------------------------------------------------------------------------------
 
 
