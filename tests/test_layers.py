@@ -16,7 +16,7 @@ LAYERS = [
     {"_validate", "alphabet", "bitpack", "rans", "layers", "losses", "autodiff", "gradient_modes", "quantize"},
     {"models", "gradients", "optim", "update", "history", "rows", "run", "trainer", "autoencoder"},
     {"cohort", "fileio", "latents", "modelfile", "checkpoint", "jobs", "archive", "io", "sweep", "trainingrows"},
-    {"plots", "progress", "frames", "integrations", "cli", "demo", "__main__"},
+    {"plots", "report", "progress", "frames", "integrations", "cli", "demo", "__main__"},
     {"__init__"},
 ]
 OPENS_FILES_FROM = 4  # the first layer that may

@@ -3,11 +3,13 @@
 
 import json
 
+from ..errors import InputError
 from .options import input_file
 
 EXAMPLES = """\
   fastae info cohort.fae
-  fastae info cohort.fae --json | python -m json.tool    for programs"""
+  fastae info cohort.fae --json | python -m json.tool    for programs
+  fastae info cohort.fae --html report.html --labels populations.tsv"""
 
 _MAX_PLACES = 6  # chromosomes that are named before the rest is counted
 _PARTS = (
@@ -24,12 +26,30 @@ def add_parser(subparsers):
     )
     parser.add_argument("archive", type=input_file, metavar="ARCHIVE")
     parser.add_argument("--json", action="store_true", help="for machines")
+    parser.add_argument(
+        "--html", metavar="FILE", help="check everything, and write a report with pictures as one page for a browser"
+    )
+    report = parser.add_argument_group("pictures of the report", "as `fastae plot` draws them; latents that are stored")
+    report.add_argument(
+        "--labels", type=input_file, metavar="FILE", help="colour people by this table of sample and label"
+    )
+    report.add_argument("--by", metavar="COLUMN", help="the column of --labels to colour by [the second]")
+    report.add_argument("--history", type=input_file, metavar="FILE", help="curves of a training")
+    report.add_argument("--front", type=input_file, metavar="FILE", help="a sweep's trade-off")
+    report.add_argument("--sizes", type=input_file, metavar="FILE", help="a table of other tools' bytes")
+    report.add_argument("--dataset", metavar="NAME", help="of --sizes, where the table has several")
     parser.set_defaults(runner=run)
 
 
 def run(args):
     from ..archive import open_archive
 
+    if args.html is not None:
+        _write_report(args)
+        return
+    for name in ("labels", "by", "history", "front", "sizes", "dataset"):
+        if getattr(args, name) is not None:
+            raise InputError(f"--{name} is for a report; give --html FILE, too")
     with open_archive(args.archive) as archive:
         facts = archive.info()
     n_genotypes = facts["variants"] * facts["samples"]
@@ -77,3 +97,27 @@ def _sizes(sizes, bits):
         share = f"{sizes[part] / sizes['total']:.1%}"
         cost = "" if bits is None else f"{bits[part]:.5f}"
         yield f"  {indent + part:<13}{sizes[part]:>15,}{share:>8}{cost:>20}"
+
+
+def _write_report(args):
+    from ..archive import open_archive
+    from ..fileio import atomic_output, check_output
+    from ..plots import check_picture
+    from ..report import html_report
+    from ..sweep import read_sweep
+    from .tables import read_history, read_labels, read_sizes
+
+    inputs = [args.archive, args.labels, args.history, args.front, args.sizes]
+    inputs = [path for path in inputs if path is not None]
+    check_output(args.html, inputs)
+    check_picture("report.html")  # without matplotlib it is refused now
+    with open_archive(args.archive) as archive:
+        page = html_report(
+            archive,
+            labels=None if args.labels is None else read_labels(args.labels, archive.samples, args.by),
+            history=None if args.history is None else read_history(args.history),
+            sweep=None if args.front is None else read_sweep(args.front),
+            sizes=None if args.sizes is None else read_sizes(args.sizes, args.dataset)[0],
+        )
+    with atomic_output(args.html, inputs) as file:
+        file.write(page.encode())

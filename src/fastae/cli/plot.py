@@ -89,22 +89,13 @@ def _latents(args):
 
 
 def _bits(args):
+    from .. import plots
     from ..archive import open_archive
 
     with open_archive(args.input) as archive:
         if not archive.shape[0]:
             raise InputError(f"{args.input}: the archive has no sites to draw")
-        return bits_figure(archive), "Bits per site and frequency of the rarer alleles along the chromosome"
-
-
-def bits_figure(archive):
-    """What sites cost above how frequent alleles are, on one horizontal axis."""
-    from ..plots import new_figure, plot_bits, plot_frequencies
-
-    figure, (above, below) = new_figure(2, width=8, height=2.8, stacked=True)
-    plot_bits(archive, ax=above).set_xlabel("")
-    plot_frequencies(archive, ax=below)
-    return figure
+        return plots.bits_figure(archive), "Bits per site and frequency of the rarer alleles along the chromosome"
 
 
 def _history(args):
@@ -118,47 +109,25 @@ def _history(args):
 
 
 def _front(args):
+    from .. import plots
     from ..sweep import read_sweep
 
     table = read_sweep(args.input)
     if not table.points:
         raise InputError(f"{args.input}: the sweep has no finished points to draw")
-    return front_figure(table), "Bits per genotype and wrong alleles of autoencoders"
-
-
-def front_figure(table):
-    """Both fronts of a sweep, without loss and with."""
-    from ..plots import new_figure, plot_sweep
-
-    figure, axes = new_figure(2)
-    for ax, lossy in zip(axes, (False, True), strict=True):
-        plot_sweep(table, lossy=lossy, ax=ax)
-    return figure
+    return plots.front_figure(table), "Bits per genotype and wrong alleles of autoencoders"
 
 
 def _sizes(args):
+    from .. import plots
     from ..archive import open_archive
     from .tables import read_sizes
 
     sizes, dataset = read_sizes(args.input, args.dataset)
     if args.archive is not None:
         with open_archive(args.archive) as archive:
-            sizes["fastae"] = calls_bytes(archive)
-    return sizes_figure(sizes, dataset), f"Sizes of tools in bytes{': ' + dataset if dataset else ''}"
-
-
-def calls_bytes(archive):
-    """What the calls of an archive take, without latents that no call depends on."""
-    return int(archive.window_bytes().sum()) + archive.info()["bytes"]["index"]
-
-
-def sizes_figure(sizes, dataset):
-    """Bars, as high as they need to be."""
-    from ..plots import new_figure, plot_sizes
-
-    figure, (ax,) = new_figure(1, width=8, height=1.2 + 0.3 * len(sizes))
-    plot_sizes(sizes, title=dataset, ax=ax)
-    return figure
+            sizes["fastae"] = plots.calls_bytes(archive)
+    return plots.sizes_figure(sizes, dataset), f"Sizes of tools in bytes{': ' + dataset if dataset else ''}"
 
 
 # what draws each kind, and the options that apply

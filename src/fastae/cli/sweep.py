@@ -6,7 +6,6 @@ import os
 import sys
 
 from .options import add_threads, input_file
-from .plot import front_figure
 from .progress import bar
 
 EXAMPLES = """\
@@ -106,5 +105,7 @@ def run(args):
         with atomic_output(args.tsv, [args.input]) as file:
             file.write(table.to_tsv().encode())
     if args.plot is not None:
-        plots.save_figure(front_figure(table), args.plot, title="Bits per genotype and wrong alleles of autoencoders")
+        plots.save_figure(
+            plots.front_figure(table), args.plot, title="Bits per genotype and wrong alleles of autoencoders"
+        )
     print(table.to_json() if args.json else table.to_text())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables that pictures are made of: people's labels, histories, sizes; and the latents of an archive or a file."""
+"""Tables that pictures are made of: people's labels and latents, histories, sizes."""
 
 import csv
 
@@ -59,23 +59,16 @@ def read_sizes(path, dataset=None):
     return sizes, dataset
 
 
-def people(archive):
-    """Sample names and, of each sample, the latents of all windows side by side: means over its haplotypes."""
-    parts = [latents.mean(axis=1) for latents in archive.latents() if latents.shape[2]]
-    if not parts:
-        raise InputError(f"{archive.path}: the archive has no latents; write one with `fastae compress --latents M`")
-    return archive.samples, np.concatenate(parts, axis=1)
-
-
 def read_people(path):
-    """As `people`, of an archive or of what `fastae latents` or `fastae train --latents` saved as .npz."""
+    """Names and latents (samples, latents) of an archive, or of what `latents` or `train --save-latents` saved."""
     from ..archive import open_archive
+    from ..plots import people_latents
 
     with open(path, "rb") as file:
         is_npz = file.read(4) == b"PK\x03\x04"
     if not is_npz:
         with open_archive(path) as archive:
-            return people(archive)
+            return archive.samples, people_latents(archive)
     try:
         with np.load(path) as file:
             samples, latents = file["samples"].tolist(), np.asarray(file["latents"], np.float64)

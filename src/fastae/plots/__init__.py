@@ -5,15 +5,19 @@ Every ``plot_x(data, *, ax=None)`` draws on axes and returns them: on those give
 ``ax.figure.savefig`` or `save_figure` writes. Nothing here touches pyplot's global state.
 """
 
-from fastae.plots.archives import plot_bits, plot_frequencies, plot_sizes
+from fastae.plots.archives import bits_figure, calls_bytes, plot_bits, plot_frequencies, plot_sizes, sizes_figure
 from fastae.plots.figures import PICTURE_FORMATS, check_picture, new_figure, save_figure
-from fastae.plots.people import plot_latents, principal_components
-from fastae.plots.trainings import plot_history, plot_sweep
+from fastae.plots.people import people_latents, plot_latents, principal_components
+from fastae.plots.trainings import front_figure, plot_history, plot_sweep
 
 __all__ = [
     "PICTURE_FORMATS",
+    "bits_figure",
+    "calls_bytes",
     "check_picture",
+    "front_figure",
     "new_figure",
+    "people_latents",
     "plot_bits",
     "plot_frequencies",
     "plot_history",
@@ -22,4 +26,5 @@ __all__ = [
     "plot_sweep",
     "principal_components",
     "save_figure",
+    "sizes_figure",
 ]

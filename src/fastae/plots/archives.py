@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastae.plots.figures import BLUE, GREY, as_written, axes_of
+from fastae.plots.figures import BLUE, GREY, as_written, axes_of, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from fastae.archive import Archive
 
@@ -173,6 +174,26 @@ def plot_sizes(sizes: Mapping[str, float], *, title: str = "", ax: Axes | None =
     ax.set_xlabel("bytes")
     ax.set_title(as_written(title), parse_math=False)
     return ax
+
+
+def bits_figure(archive: Archive) -> Figure:
+    """What sites cost above how frequent alleles are, on one axis; see `plot_bits` and `plot_frequencies`."""
+    figure, (above, below) = new_figure(2, width=8, height=2.8, stacked=True)
+    plot_bits(archive, ax=above).set_xlabel("")
+    plot_frequencies(archive, ax=below)
+    return figure
+
+
+def sizes_figure(sizes: Mapping[str, float], title: str) -> Figure:
+    """The bars of `plot_sizes`, as high as they need to be."""
+    figure, (ax,) = new_figure(1, width=8, height=1.2 + 0.3 * len(sizes))
+    plot_sizes(sizes, title=title, ax=ax)
+    return figure
+
+
+def calls_bytes(archive: Archive) -> int:
+    """What the calls of an archive take, without latents that no call depends on."""
+    return int(archive.window_bytes().sum()) + archive.info()["bytes"]["index"]
 
 
 def _places(archive: Archive) -> tuple[np.ndarray, str]:

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastae.errors import InputError
 from fastae.plots.figures import GREY, N_STYLES, add_legend, axes_of, style_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from fastae.archive import Archive
 
 _MANY = 10  # labels that a legend still has room for inside the axes
 
@@ -49,6 +52,24 @@ def principal_components(X: ArrayLike, n_components: int = 2) -> NDArray[np.floa
     T = U[:, :n_components] * S[:n_components]
     extreme = T[np.argmax(np.abs(T), axis=0), np.arange(n_components)]
     return T * np.where(extreme < 0, -1.0, 1.0)
+
+
+def people_latents(archive: Archive) -> NDArray[np.float64]:
+    """The latents of all windows of an archive side by side, of each sample the mean over its haplotypes.
+
+    Returns
+    -------
+    Z : ndarray of float64, shape (n_samples, n_latents)
+
+    Raises
+    ------
+    InputError
+        The archive has no latents.
+    """
+    parts = [latents.mean(axis=1) for latents in archive.latents() if latents.shape[2]]
+    if not parts:
+        raise InputError(f"{archive.path}: the archive has no latents; write one with `fastae compress --latents M`")
+    return np.concatenate(parts, axis=1).astype(np.float64)
 
 
 def plot_latents(

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastae.plots.figures import BLUE, COLOURS, GREY, ORANGE, axes_of
+from fastae.plots.figures import BLUE, COLOURS, GREY, ORANGE, axes_of, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from fastae.history import History
     from fastae.sweep import Sweep
@@ -126,3 +127,11 @@ def plot_sweep(table: Sweep, *, lossy: bool = False, ax: Axes | None = None) -> 
     ax.set_title("reconstruction without residual" if lossy else "lossless")
     ax.legend(frameon=False, fontsize=8)
     return ax
+
+
+def front_figure(table: Sweep) -> Figure:
+    """Both fronts of a sweep, without loss and with, side by side; see `plot_sweep`."""
+    figure, axes = new_figure(2)
+    for ax, lossy in zip(axes, (False, True), strict=True):
+        plot_sweep(table, lossy=lossy, ax=ax)
+    return figure
