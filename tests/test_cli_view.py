@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from test_shared_data import data_file
 
-from fastae.archive import open_archive
+from fastae.archive import open_archive, write_archive
 from fastae.cli import main
+from fastae.io import read_cohort
 
 pytestmark = pytest.mark.skipif(shutil.which("bcftools") is None, reason="bcftools is not installed")
 
@@ -114,6 +115,14 @@ def test_view_prints_what_bcftools_prints(tiny, view, selection):
     assert ours == theirs
 
 
+@pytest.mark.parametrize("selection", ["-h", "-G", "-h -s c,a", "-s ^a,b,c"])
+def test_headers_are_those_of_bcftools_line_by_line(tiny, capfd, monkeypatch, selection):
+    monkeypatch.chdir(tiny)
+    assert main(["view", "cohort.fae", *selection.split()]) == 0
+    command = ["bcftools", "view", "-I", "--no-version", *selection.split(), "cohort.vcf.gz"]
+    assert capfd.readouterr().out == subprocess.run(command, capture_output=True, text=True).stdout
+
+
 @pytest.mark.parametrize(
     "selection",
     ["-s zz", "-s ^zz", "-s b,b", "-s a,b,a", "-S absent", "-R absent", "-r 1:a", "-S people.txt -s a"],
@@ -178,8 +187,8 @@ def test_view_takes_random_selections_as_bcftools_does(tmp_path, view, rng, coho
         records = lines[len(head) :: 5]  # from all chromosomes
         (tmp_path / "cohort.vcf").write_bytes(b"".join(head + records))
     bgzipped(tmp_path / "cohort.vcf", tmp_path / "cohort.vcf.gz")
-    source, archive = (str(tmp_path / f"cohort.{ending}") for ending in ("vcf", "fae"))
-    assert main(["compress", source, archive, "--predictor", "frequency"]) == 0
+    archive = tmp_path / "cohort.fae"
+    write_archive(archive, read_cohort(tmp_path / "cohort.vcf"), predictor="frequency", block_variants=37)
     with open_archive(archive) as opened:
         spans = {}
         for _, windows in opened.windows:

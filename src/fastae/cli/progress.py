@@ -46,13 +46,13 @@ def variants_bar(description, total=None):
 
 def bar(description, total, unit):
     """A bar with rate and time left that only a terminal shows."""
+    if _quiet or not sys.stderr.isatty():  # before tqdm is imported, which takes time
+        return contextlib.nullcontext(_NoBar())
     try:
         from tqdm import tqdm
     except ImportError:
         return contextlib.nullcontext(_NoBar())
-    if _quiet:
-        return contextlib.nullcontext(_NoBar())
-    return tqdm(desc=description, total=total, unit=unit, unit_scale=True, disable=None)
+    return tqdm(desc=description, total=total, unit=unit, unit_scale=True)
 
 
 def _counted(blocks, description, total):
