@@ -130,7 +130,9 @@ def write_archive(
         raise InputError(f"the cohort has {len(cohort.samples)} samples, an archive holds {container.MAX_SAMPLES}")
     with atomic_output(path, inputs) as file:
         # the ploidy is known when all sites have been seen: the index, written last, takes it then
-        index = Index(len(cohort.samples), 0, min(block_samples, n_samples))
+        ploidy = cohort.ploidy if isinstance(cohort, Cohort) and not cohort.n_variants else 0
+        _check_ploidy(ploidy)
+        index = Index(len(cohort.samples), ploidy, min(block_samples, n_samples))
         writer = ContainerWriter(file, index)
         writer.add(container.SAMPLES, encode_names(cohort.samples))
         stream = cohort.to_stream(block_variants) if isinstance(cohort, Cohort) else cohort
@@ -265,10 +267,14 @@ def _code_window(cohort: Cohort, how: Settings, seed: tuple[int, int], check_sto
     return [coded]
 
 
+def _check_ploidy(ploidy: int) -> None:
+    if ploidy > container.MAX_PLOIDY:
+        raise InputError(f"calls have {ploidy} alleles each, an archive holds up to {container.MAX_PLOIDY}")
+
+
 def _is_readable(table: ColumnTable, n_alleles: int, n_samples: int) -> bool:
     """If a reader would take memory for a window; refuses what it would not even take a site of."""
-    if table.ploidy > container.MAX_PLOIDY:
-        raise InputError(f"calls have {table.ploidy} alleles each, an archive holds up to {container.MAX_PLOIDY}")
+    _check_ploidy(table.ploidy)
     fits = (
         n_alleles <= container.MAX_WINDOW_CALLS
         and table.n_columns <= MAX_COLUMNS

@@ -118,6 +118,30 @@ def _write_zarr(path, stream, lossy, inputs):
     write_vcfzarr(path, stream, lossy=lossy, inputs=inputs)
 
 
+def _read_npz(path, drop_format):
+    from .arrays import read_npz
+
+    return read_npz(path, drop_format=drop_format)
+
+
+def _write_npz(path, stream, lossy, inputs):
+    from .arrays import write_npz
+
+    write_npz(path, stream, lossy=lossy, inputs=inputs)
+
+
+def _read_npy(path, drop_format):
+    from .arrays import read_npy
+
+    return read_npy(path)
+
+
+def _write_npy(path, stream, lossy, inputs):
+    from .arrays import write_npy
+
+    write_npy(path, stream, lossy=lossy, inputs=inputs)
+
+
 _FASTA_ENDINGS = tuple(f".{name}{gz}" for name in ("fa", "fasta", "fas", "fna", "afa") for gz in ("", ".gz"))
 
 FORMATS = {
@@ -128,10 +152,12 @@ FORMATS = {
         Format("fasta", "FASTA", _FASTA_ENDINGS, _read_fasta, _write_fasta, (b">",), is_text=True),
         Format("bed", "PLINK 1", (".bed",), _read_bed, _write_bed, (b"l\x1b\x00", b"l\x1b\x01"), (".bim", ".fam")),
         Format("pgen", "PLINK 2", (".pgen",), _read_pgen, _write_pgen, (b"l\x1b",), (".pvar", ".psam")),
+        Format("npz", "NumPy's .npz", (".npz",), _read_npz, _write_npz, (b"PK\x03\x04",)),
+        Format("npy", "NumPy's .npy", (".npy",), _read_npy, _write_npy, (b"\x93NUMPY",)),
         Format(
             "zarr",
             "VCF Zarr",
-            (".vcz", ".zarr", ".vcz.zip", ".zarr.zip"),
+            (".vcz", ".zarr", ".zip"),
             _read_zarr,
             _write_zarr,
             (b"PK\x03\x04",),
@@ -148,7 +174,7 @@ def read_cohort(path: str | os.PathLike[str], *, format: str | None = None, drop
     ----------
     path : path-like
         ``-`` is standard input. Of files that belong together any one, or the name without an ending.
-    format : {"vcf", "bcf", "fasta", "bed", "pgen", "zarr"}, optional
+    format : {"vcf", "bcf", "fasta", "bed", "pgen", "npz", "npy", "zarr"}, optional
         If left out, the one that the contents and the name tell.
     drop_format : bool
         Leave out FORMAT fields other than GT, whatever the format calls them, instead of refusing them.
@@ -245,7 +271,7 @@ def write_cohort(
     path : path-like
         ``-`` is standard output, for VCF, BCF and FASTA. What is written appears only when it is complete.
     stream : CohortStream
-    format : {"vcf", "bcf", "fasta", "bed", "pgen", "zarr"}, optional
+    format : {"vcf", "bcf", "fasta", "bed", "pgen", "npz", "npy", "zarr"}, optional
         If left out, what the name's ending tells, or else FASTA for a cohort that comes from it and VCF for others.
     lossy : bool
         Leave out what the format cannot hold, with a `fastae.errors.LossWarning` that names it, instead of refusing it.
