@@ -4,8 +4,9 @@
 import numpy as np
 import pytest
 
-from fastae.cohort import FILL, MISSING, Cohort, CohortStream, Sites, first_difference, format_call, parse_regions
+from fastae.cohort import FILL, MISSING, Cohort, CohortStream, Sites, first_difference, format_call
 from fastae.errors import InputError
+from fastae.regions import parse_regions
 
 
 @pytest.fixture

@@ -15,7 +15,19 @@ LAYERS = [
     {"_core"},
     {"_validate", "alphabet", "bitpack", "rans", "layers", "losses", "autodiff", "gradient_modes", "quantize"},
     {"models", "gradients", "optim", "update", "history", "rows", "run", "trainer", "autoencoder"},
-    {"cohort", "fileio", "latents", "modelfile", "checkpoint", "jobs", "archive", "io", "sweep", "trainingrows"},
+    {
+        "regions",
+        "cohort",
+        "fileio",
+        "latents",
+        "modelfile",
+        "checkpoint",
+        "jobs",
+        "archive",
+        "io",
+        "sweep",
+        "trainingrows",
+    },
     {"plots", "report", "progress", "frames", "integrations", "cli", "demo", "__main__"},
     {"__init__"},
 ]
@@ -27,6 +39,7 @@ HANDS_OVER = {
     ("trainer", "fastae.progress"),
     ("autoencoder", "fastae.frames"),
     ("archive", "fastae.integrations"),
+    ("cohort", "fastae.frames"),
 }
 ALLOWED = {"numpy", "scipy", *sys.stdlib_module_names} - {"ctypes"}  # only _core sees C
 MODULES = sorted(SOURCE.rglob("*.py"))

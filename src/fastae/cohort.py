@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import chain, zip_longest
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from . import _validate
-from .errors import InputError
+from .regions import parse_regions
 
 MISSING = -1
 FILL = -2
@@ -32,8 +33,6 @@ MINIMAL_HEADER = (
     "#" + "\t".join(FIXED_COLUMNS) + "\tFORMAT"
 )
 
-_SPAN = re.compile(r"(\d+)(?:(-)(\d*))?")
-_CONTIG = re.compile(r"^##contig=<(?:[^\n]*,)?ID=([^,>\n]+)", re.MULTILINE)
 _END = re.compile(r"(?:^|;)END=(\d{1,18})(?:;|$)")  # as many digits as an int64 is sure to hold
 
 
@@ -123,7 +122,7 @@ class Sites:
         ----------
         regions : str or iterable of str
             ``chrom``, ``chrom:pos``, ``chrom:from-to`` or ``chrom:from-``; 1-based, both ends included.
-            Several may stand in one string, parted by commas.
+            Positions may be written as 50,300,000 or 50.3M. Several may stand in one string, parted by commas.
 
         Returns
         -------
@@ -140,13 +139,50 @@ class Sites:
         >>> Sites.numbered(10).query("1:3-4,1:9-").tolist()
         [2, 3, 8, 9]
         """
+        return self.overlapping(parse_regions(regions, dict.fromkeys(self.chrom)))
+
+    def overlapping(self, spans: Iterable[tuple[str, int, int]]) -> np.ndarray:
+        """As `query`, for spans as `parse_regions` gives them; there are no sites on unknown chromosomes."""
         names, numbers = np.unique(np.array(self.chrom, dtype=object), return_inverse=True)
         codes = {name: code for code, name in enumerate(names.tolist())}
         keep = np.zeros(len(self), dtype=bool)
         ends = self.ends()
-        for chrom, first, last in parse_regions(regions, codes):
-            keep |= (numbers == codes[chrom]) & (self.pos <= last) & (ends >= first)
+        for chrom, first, last in spans:
+            keep |= (numbers == codes.get(chrom, -1)) & (self.pos <= last) & (ends >= first)
         return np.flatnonzero(keep)
+
+    def to_numpy(self) -> np.ndarray:
+        """The columns as one structured array.
+
+        Returns
+        -------
+        ndarray, shape (n_variants,)
+            Fields ``chrom``, ``pos``, ``id``, ``ref``, ``alt``, ``qual``, ``filter`` and ``info``: ``pos`` int64, all
+            others objects of type str, verbatim.
+
+        Examples
+        --------
+        >>> variants = Sites.numbered(3).to_numpy()
+        >>> variants["pos"].tolist(), variants["alt"].tolist()
+        ([1, 2, 3], ['<A1>', '<A1>', '<A1>'])
+        """
+        names = [column.name for column in fields(self)]
+        table = np.empty(len(self), [(name, np.int64 if name == "pos" else object) for name in names])
+        for name, column in zip(names, self.columns(), strict=True):
+            table[name] = column
+        return table
+
+    def to_pandas(self) -> Any:
+        """The columns as a pandas.DataFrame of `to_numpy`'s fields; needs pandas.
+
+        Examples
+        --------
+        >>> Sites.numbered(3).to_pandas()["pos"].tolist()
+        [1, 2, 3]
+        """
+        from .frames import records_to_pandas
+
+        return records_to_pandas(self.to_numpy())
 
 
 def _numbers(index: ArrayLike) -> np.ndarray:
@@ -156,48 +192,6 @@ def _numbers(index: ArrayLike) -> np.ndarray:
     if index.size and index.dtype.kind not in "iu":
         raise TypeError(f"an index must be integers, a slice or a mask, got {index.dtype}")
     return index.astype(np.int64)
-
-
-def parse_regions(regions: str | Iterable[str], chroms: Collection[str]) -> list[tuple[str, int, int]]:
-    """Split regions into (chrom, first, last), 1-based and inclusive; `chroms` are the names that exist.
-
-    A name wins over a range, so a chromosome called ``HLA:01`` can be asked for as it stands.
-
-    Raises
-    ------
-    InputError
-        If a region is malformed or names a chromosome that is not in `chroms`.
-
-    Examples
-    --------
-    >>> parse_regions("X:5-9,Y", ["X", "Y"])
-    [('X', 5, 9), ('Y', 0, 9223372036854775807)]
-    """
-    parsed = []
-    parts = [p for text in ([regions] if isinstance(regions, str) else regions) for p in text.split(",")]
-    for part in parts:
-        chrom, colon, span = part.rpartition(":")
-        match = _SPAN.fullmatch(span) if colon and part not in chroms else None
-        chrom = chrom if match else part
-        if chrom not in chroms:
-            raise InputError(f"region {part!r} is on no chromosome here; give chrom, chrom:pos or chrom:from-to")
-        first, dash, last = match.groups() if match else ("0", "-", "")
-        first, last = int(first), int(last or (np.iinfo(np.int64).max if dash else first))
-        if last < first:
-            raise InputError(f"region {part!r} ends before it starts; give chrom:from-to with from <= to")
-        parsed.append((chrom, first, last))
-    return parsed
-
-
-def header_contigs(header: str) -> list[str]:
-    """Names of the chromosomes that a VCF header defines.
-
-    Examples
-    --------
-    >>> header_contigs("##contig=<ID=22,length=51304566>\\n##contig=<ID=X>\\n#CHROM")
-    ['22', 'X']
-    """
-    return _CONTIG.findall(header)
 
 
 def header_text(header: str, samples: Iterable[str]) -> str:

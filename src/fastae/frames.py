@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Matrices as data frames, made by pandas or polars where somebody asks for them."""
+"""Matrices and tables as data frames, made by pandas or polars where somebody asks for them."""
 
 from __future__ import annotations
 
@@ -29,10 +29,27 @@ def to_frame(kind: str, values: NDArray[Any], columns: list[str], rows_of: Any) 
     ImportError
         If the package is not installed.
     """
-    try:
-        package = importlib.import_module(kind)
-    except ImportError as error:
-        raise ImportError(f"data frames of {kind} need it, and it is not installed: pip install {kind}") from error
+    package = _package(kind)
     if kind == "polars":
         return package.DataFrame(values, schema=columns)
     return package.DataFrame(values, columns=columns, index=rows_of.index if hasattr(rows_of, "iloc") else None)
+
+
+def records_to_pandas(records: NDArray[Any]) -> Any:
+    """A structured array as a pandas.DataFrame, texts as they are, also those that no encoding has.
+
+    Raises
+    ------
+    ImportError
+        If pandas is not installed.
+    """
+    package = _package("pandas")
+    names = records.dtype.names or ()
+    return package.DataFrame({name: package.Series(records[name], dtype=records.dtype[name]) for name in names})
+
+
+def _package(kind: str) -> Any:
+    try:
+        return importlib.import_module(kind)
+    except ImportError as error:
+        raise ImportError(f"data frames of {kind} need it, and it is not installed: pip install {kind}") from error

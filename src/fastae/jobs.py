@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Threads that stop when they are no longer wanted."""
+"""Threads that stop when they are no longer wanted, and locks that a fork does not leave locked."""
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -45,3 +47,38 @@ def cancellable_pool(n_threads: int) -> Iterator[tuple[ThreadPoolExecutor, Calla
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+
+
+class ForkLock:
+    """A lock that is open in a forked child, whichever thread of the parent held it.
+
+    That thread is not in the child, so it would never let go. What the lock guards must be whole between any two
+    steps of Python.
+
+    Examples
+    --------
+    >>> with ForkLock():
+    ...     pass
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        _LOCKS.add(self)
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._lock.release()
+
+
+_LOCKS: weakref.WeakSet[ForkLock] = weakref.WeakSet()
+
+
+def _open_all() -> None:
+    for lock in list(_LOCKS):
+        lock._lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_open_all)

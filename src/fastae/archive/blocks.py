@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +13,7 @@ import numpy as np
 from fastae.archive import container
 from fastae.archive.container import ContainerReader, Section
 from fastae.archive.window import WindowDecoder
+from fastae.jobs import ForkLock
 
 _KEPT_WINDOWS = 64  # whose tables, models and sites stay in memory
 _T = TypeVar("_T")
@@ -24,7 +24,7 @@ class Blocks:
 
     def __init__(self, reader: ContainerReader, n_threads: int) -> None:
         self._reader, self._n_threads = reader, n_threads
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._windows: OrderedDict[int, WindowDecoder] = OrderedDict()
         self._starts = np.cumsum([0] + [window.n_sites for window in reader.index.windows])
 
@@ -55,22 +55,31 @@ class Blocks:
     def _block(self, number: int, slab: int) -> Section:
         return self._reader.section(container.BLOCK, number, slab)
 
-    def _do_all(self, work: Callable[..., object], jobs: Iterable[tuple]) -> None:
+    def _read_ahead(self, blocks: list[tuple[int, int]]) -> None:
+        """Of a file far away, ask for all that some blocks (window, slab) need in few requests."""
+        if not self._reader.is_remote:
+            return
+        new = {window for window, _ in blocks} - set(self._windows)
+        shared = (self._reader.find(kind, window) for window in new for kind in (container.COLUMNS, container.MODEL))
+        self._reader.read_ahead([*filter(None, shared), *(self._block(*block) for block in blocks)])
+
+    def _do_all(self, work: Callable[..., object], jobs: Iterable[tuple], n_threads: int | None = None) -> None:
         """Call `work` with each tuple of arguments, some at a time."""
-        for _ in self._in_order(work, jobs):
+        for _ in self._in_order(work, jobs, n_threads):
             pass
 
-    def _in_order(self, work: Callable[..., _T], jobs: Iterable[tuple]) -> Iterator[_T]:
+    def _in_order(self, work: Callable[..., _T], jobs: Iterable[tuple], n_threads: int | None = None) -> Iterator[_T]:
         """What `work` gives for each tuple of arguments, some at a time and few ahead of the one that is taken."""
-        if self._n_threads == 1:
+        n_threads = n_threads or self._n_threads
+        if n_threads == 1:
             for job in jobs:
                 yield work(*job)
             return
-        with ThreadPoolExecutor(self._n_threads) as pool:
+        with ThreadPoolExecutor(n_threads) as pool:
             ahead: deque[Future[_T]] = deque()
             for job in jobs:
                 ahead.append(pool.submit(work, *job))
-                if len(ahead) > 2 * self._n_threads:
+                if len(ahead) > 2 * n_threads:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()

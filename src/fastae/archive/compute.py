@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastae import _core, _validate
-from fastae.archive.blocks import Blocks
 from fastae.archive.columns import SAMPLES, ColumnTable
 from fastae.archive.container import Section
-from fastae.archive.indexing import numbers
+from fastae.archive.named import Named, Selection
 from fastae.archive.predictors import pbwt, runs
 from fastae.archive.window import WindowDecoder
 from fastae.errors import FormatError
@@ -28,17 +27,15 @@ _BY_RUNS = {module.NUMBER: module for module in (pbwt, runs)}
 _MAX_ROWS = _core.PBWT_MAX_ROWS  # that are summed at a time
 
 
-class Computing(Blocks):
+class Computing(Named):
     """The methods of `Archive` that compute."""
 
-    def allele_counts(
-        self, variants: slice | ArrayLike | None = None, samples: slice | ArrayLike | None = None
-    ) -> np.ndarray:
+    def allele_counts(self, variants: Selection = None, samples: Selection = None) -> np.ndarray:
         """How many times each allele was called at each variant.
 
         Parameters
         ----------
-        variants, samples : slice, or array of int or bool, optional
+        variants, samples : slice, array of int or bool, or names as in `Archive`, optional
             In the order given, a sample that is named twice counting twice; all, if left out.
 
         Returns
@@ -82,9 +79,7 @@ class Computing(Blocks):
             counts[part.asked, : here.shape[1]] += here[part.places]
         return counts
 
-    def dot(
-        self, v: ArrayLike, variants: slice | ArrayLike | None = None, samples: slice | ArrayLike | None = None
-    ) -> np.ndarray:
+    def dot(self, v: ArrayLike, variants: Selection = None, samples: Selection = None) -> np.ndarray:
         """The matrix of dosages times a vector or a matrix.
 
         A dosage is the number of a call's alleles that are not 0; a missing one counts as 0. So the matrix, of shape
@@ -94,7 +89,7 @@ class Computing(Blocks):
         ----------
         v : array_like of float, shape (n_samples,) or (n_samples, k)
             Finite. Many columns at once take hardly more time than one, since blocks are decoded once for all.
-        variants, samples : slice, or array of int or bool, optional
+        variants, samples : slice, array of int or bool, or names as in `Archive`, optional
             Rows and columns of the matrix, in the order given; all, if left out.
 
         Returns
@@ -149,16 +144,14 @@ class Computing(Blocks):
             out[part.asked] += sums.of_sites()[part.places]
         return out.reshape(len(at_variants), *given.shape[1:])
 
-    def rdot(
-        self, u: ArrayLike, variants: slice | ArrayLike | None = None, samples: slice | ArrayLike | None = None
-    ) -> np.ndarray:
+    def rdot(self, u: ArrayLike, variants: Selection = None, samples: Selection = None) -> np.ndarray:
         """The transposed matrix of dosages, as `dot` has them, times a vector or a matrix.
 
         Parameters
         ----------
         u : array_like of float, shape (n_variants,) or (n_variants, k)
             Finite: weights of variants, as of a polygenic score.
-        variants, samples : slice, or array of int or bool, optional
+        variants, samples : slice, array of int or bool, or names as in `Archive`, optional
             In the order given; all, if left out.
 
         Returns
@@ -198,12 +191,6 @@ class Computing(Blocks):
     @property
     def _n_samples(self) -> int:
         return self._reader.index.n_samples
-
-    def _asked(
-        self, variants: slice | ArrayLike | None, samples: slice | ArrayLike | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        index = self._reader.index
-        return numbers(variants, index.n_sites, "variants"), numbers(samples, index.n_samples, "samples")
 
     def _sums(
         self,

@@ -7,15 +7,16 @@ Every byte is under a checksum, and nothing is believed before its checksum and 
 from __future__ import annotations
 
 import lzma
-import os
 import struct
-import threading
 import zlib
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from fastae.archive.source import Source, open_source
 from fastae.errors import ChecksumError, FormatError, InputError, VersionError
+from fastae.jobs import ForkLock
 
 MAGIC = b"\x89FAE\r\n\x1a\n"
 END_MAGIC = b"FAEEND\r\n"
@@ -31,6 +32,7 @@ MAX_WINDOW_CALLS = 1 << 32  # alleles of all samples that a reader may have to h
 
 # What a section holds. The order is the order of writing: all that a window's blocks share comes before them.
 HEADER, SAMPLES, SITES, COLUMNS, MODEL, BLOCK, LATENTS = range(7)
+_MAX_GAP = 1 << 12  # bytes that nobody asked for, between two pieces that are read at once from far away
 _PARTLY_LATENTS = (MODEL, BLOCK)  # kinds of sections whose first bytes may be latents of a predictor
 
 
@@ -270,29 +272,66 @@ _READERS = {0: _parse_index}  # of the index, by version: all else is read alike
 
 
 class ContainerReader:
-    """An archive's sections, each read and checked when asked for. `bytes_read` counts what was read from the file."""
+    """An archive's sections, each read and checked when asked for. `bytes_read` counts what was read from the file.
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fspath(path)
-        # a pipe is opened without waiting for its other end, and refused, for it is empty until then
-        self._fd = os.open(self.path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
-        self.bytes_read = 0
-        self._counting = threading.Lock()
+    Pickling takes the index along, so that whoever gets the copy opens the file when a section is first asked for.
+    """
+
+    def __init__(self, place: Any) -> None:
+        self._source: Source | None = open_source(place)
+        self.path, self.is_remote, self.size = self._source.name, self._source.is_remote, self._source.size
+        self._place: Any = place
+        self._is_closed = False
+        self._start()
         try:
-            self.index = self._open()
-            self._by_key = {(s.kind, s.window, s.slab): s for s in self.index.sections}
-            if len(self._by_key) != len(self.index.sections):
-                raise FormatError("the index lists a section twice: the archive is corrupt")
-            self._check_complete()
+            self._index_data = self._open()
+            self._parse()
         except BaseException:
             self.close()
             raise
 
-    def _open(self) -> Index:
-        if os.path.isdir(self.path):
-            raise IsADirectoryError(f"{self.path} is a directory, an archive is a file")
-        size = os.fstat(self._fd).st_size
-        head = self._pread(min(size, _HEADER.size), 0)
+    def _start(self) -> None:
+        self.bytes_read = 0
+        self._lock = ForkLock()  # of the count, and of opening the file again
+        self._ahead: dict[Section, bytes] = {}  # sections that were read together with another
+
+    def _parse(self) -> None:
+        sections_end = self.size - self.index_bytes
+        self.index = _READERS[self.version](self._index_data, sections_end)
+        self._by_key = {(s.kind, s.window, s.slab): s for s in self.index.sections}
+        if len(self._by_key) != len(self.index.sections):
+            raise FormatError("the index lists a section twice: the archive is corrupt")
+        self._check_complete()
+
+    def __getstate__(self) -> dict[str, Any]:
+        place = self._opened().place() if self._source is not None or self._is_closed else self._place
+        left_out = ("_place", "_source", "_lock", "_ahead", "index", "_by_key", "bytes_read")
+        return {"_place": place, **{name: value for name, value in vars(self).items() if name not in left_out}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._source = None
+        self._start()
+        self._parse()
+
+    def _opened(self) -> Source:
+        """The file, opened again where this is a copy of a reader in another process."""
+        if self._is_closed:
+            raise ValueError(f"{self.path} is closed: open the archive again to read from it")
+        if self._source is None:
+            with self._lock:
+                if self._source is None:
+                    source = open_source(self._place)
+                    if source.size != self.size:
+                        source.close()
+                        raise FormatError(f"{self.path} is not the file that it was: open the archive again")
+                    self._source = source
+        return self._source
+
+    def _open(self) -> bytes:
+        """Check header and footer; the index, still bytes."""
+        size = self.size
+        head = self._read(0, min(size, _HEADER.size))
         if len(head) < len(MAGIC) or head[: len(MAGIC)] != MAGIC:
             raise FormatError(f"{self.path} is not a fastae archive: its first bytes are not an archive's")
         if size < _HEADER.size + _FOOTER.size:
@@ -304,17 +343,17 @@ class ContainerReader:
             raise VersionError(
                 f"{self.path} is an archive of version {version}, this release reads up to {VERSION}: update fastae"
             )
-        foot = self._pread(_FOOTER.size, size - _FOOTER.size)
+        foot = self._read(size - _FOOTER.size, _FOOTER.size)
         length, index_crc, total, foot_crc, magic = _FOOTER.unpack(foot)
         if magic != END_MAGIC or zlib.crc32(foot[:20]) != foot_crc or total != size:
             raise FormatError(f"{self.path} does not end as an archive does: it is truncated or corrupt")
         if length > size - _HEADER.size - _FOOTER.size:
             raise FormatError(f"{self.path}: the index is longer than the file: the archive is corrupt")
-        data = self._pread(length, size - _FOOTER.size - length)
+        data = self._read(size - _FOOTER.size - length, length)
         if zlib.crc32(data) != index_crc:
             raise ChecksumError(f"{self.path}: the index does not match its checksum: the archive is corrupt")
-        self.version, self.size, self.header_bytes, self.index_bytes = version, size, len(head), length + _FOOTER.size
-        return _READERS[version](data, size - _FOOTER.size - length)
+        self.version, self.header_bytes, self.index_bytes = version, len(head), length + _FOOTER.size
+        return data
 
     def _check_complete(self) -> None:
         """Nothing is promised that is not there, before memory is reserved for it."""
@@ -326,18 +365,30 @@ class ContainerReader:
         if there[BLOCK] != n_windows * self.index.n_slabs:
             raise FormatError(f"{self.path} lacks a block that it must have: the archive is corrupt")
 
-    def _pread(self, length: int, offset: int) -> bytes:
-        parts = []
-        while length:
-            part = os.pread(self._fd, length, offset)
-            if not part:
-                raise FormatError(f"{self.path} ends early: it was truncated while open")
-            parts.append(part)
-            length -= len(part)
-            offset += len(part)
-            with self._counting:
-                self.bytes_read += len(part)
-        return b"".join(parts)
+    def _read(self, offset: int, length: int) -> bytes:
+        data = self._opened().read(offset, length)
+        with self._lock:
+            self.bytes_read += length
+        return data
+
+    def read_ahead(self, sections: Iterable[Section]) -> None:
+        """Ask at once for what lies side by side of sections that are to be read, where asking takes long."""
+        if not self.is_remote:
+            return
+        run: list[Section] = []
+        for section in sorted(sections, key=lambda section: section.offset):
+            if run and section.offset > run[-1].offset + run[-1].length + _MAX_GAP:
+                self._read_run(run)
+                run = []
+            run.append(section)
+        self._read_run(run)
+
+    def _read_run(self, run: list[Section]) -> None:
+        if len(run) < 2:
+            return
+        start = run[0].offset
+        data = self._read(start, run[-1].offset + run[-1].length - start)
+        self._ahead |= {s: data[s.offset - start : s.offset - start + s.length] for s in run}
 
     def find(self, kind: int, window: int = 0, slab: int = 0) -> Section | None:
         return self._by_key.get((kind, window, slab))
@@ -350,9 +401,9 @@ class ContainerReader:
         return self.read_section(self.section(kind, window, slab))
 
     def read_section(self, section: Section) -> bytes:
-        if self._fd < 0:
-            raise ValueError(f"{self.path} is closed: open the archive again to read from it")
-        data = self._pread(section.length, section.offset)
+        data = self._ahead.pop(section, None)
+        if data is None:
+            data = self._read(section.offset, section.length)
         if zlib.crc32(data) != section.crc:
             raise ChecksumError(
                 f"{self.path}: {section.length} bytes at {section.offset} do not match their checksum: "
@@ -361,6 +412,7 @@ class ContainerReader:
         return data
 
     def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        self._is_closed = True
+        self._ahead.clear()
+        if self._source is not None:
+            self._source.close()

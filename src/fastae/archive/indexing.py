@@ -15,6 +15,17 @@ def numbers(key: object, n: int, axis: str) -> np.ndarray:
     return _integers(key, n, axis).ravel()
 
 
+def named(key: object) -> list[str] | None:
+    """The names that an index is made of; None if it is no name or list of names."""
+    if isinstance(key, str):
+        return [key]
+    if isinstance(key, np.ndarray) and key.ndim == 1 and key.dtype.kind in "UTO":
+        key = key.tolist()
+    if isinstance(key, (list, tuple)) and key and all(isinstance(name, str) for name in key):
+        return [str(name) for name in key]
+    return None
+
+
 def hull(key: object, n: int, axis: str) -> tuple[np.ndarray, object]:
     """The numbers along an axis that an index needs, and the index of the result among those numbers."""
     if isinstance(key, slice):
@@ -34,7 +45,7 @@ def _integers(key: object, n: int, axis: str) -> np.ndarray:
     if at.size == 0:
         at = at.astype(np.int64)
     if at.dtype.kind not in "iu":
-        raise IndexError(f"{axis} are indexed by integers, slices or masks, got {type(key).__name__}")
+        raise IndexError(f"{axis} are indexed by integers, slices, masks or names, got {type(key).__name__}")
     for extreme in (int(at.min(initial=0)), int(at.max(initial=0))):
         if at.size and not -n <= extreme < n:
             raise IndexError(f"index {extreme} is out of range for {n} {axis}")

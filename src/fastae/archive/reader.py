@@ -4,16 +4,14 @@
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import DTypeLike
 
 from fastae import _validate
 from fastae.archive import container
-from fastae.archive.blocks import kept
 from fastae.archive.compute import Computing
 from fastae.archive.container import ContainerReader, Section
 from fastae.archive.damage import Damage
@@ -21,29 +19,35 @@ from fastae.archive.handover import HandedOver
 from fastae.archive.heads import decode_head, decode_names
 from fastae.archive.indexing import hull, numbers
 from fastae.archive.latents import StoredLatents
+from fastae.archive.named import Selection
 from fastae.archive.predictors import PREDICTORS
-from fastae.archive.sites import decode_sites
-from fastae.cohort import FILL, Cohort, CohortStream, Sites, header_contigs, parse_regions
+from fastae.cohort import FILL, MAX_ALLELE, Cohort, CohortStream
 
 
-def open_archive(path: str | os.PathLike[str], *, n_threads: int = 1) -> Archive:
+def open_archive(path: str | os.PathLike[str] | Any, *, n_threads: int = 1) -> Archive:
     """Open an archive for reading.
 
     Parameters
     ----------
-    path : path-like
+    path : path-like, URL or file of fsspec
+        A file here; a URL of any protocol that fsspec knows (``https://``, ``s3://``, ``zip://a.fae::b.zip``); or what
+        ``fsspec.open`` gives, with which go credentials and the like. Of a file elsewhere, only what is asked for is
+        read. URLs need the extra ``fastae[remote]``.
     n_threads : int
         Blocks that are decoded at a time.
 
     Returns
     -------
     Archive
-        Close it, or use it in a ``with`` statement.
+        Close it, or use it in a ``with`` statement. Threads and forked processes may share it; others are given it by
+        pickling.
 
     Raises
     ------
     OSError
         If the file cannot be read.
+    InputError
+        If a URL's protocol is unknown or needs a package that is not installed, or a server gives no parts of files.
     FormatError
         If it is not an archive, or truncated; VersionError if it is newer than this release, ChecksumError if bytes
         have changed. Sections are checked when they are read, so reading raises this, too.
@@ -63,16 +67,22 @@ def open_archive(path: str | os.PathLike[str], *, n_threads: int = 1) -> Archive
 
 
 class Archive(Computing, HandedOver):
-    """A cohort in a file; `open_archive` makes it.
+    """A cohort in a file; `fastae.open` makes it.
 
     ``archive[variants, samples, alleles]`` gives int8 calls as NumPy would give them from an array of `shape`: -1 is a
     missing allele, -2 stands behind the last allele of a call of lower ploidy. Iterating gives the calls of one variant
-    after the other, each (n_samples, ploidy).
+    after the other, each (n_samples, ploidy). `read_calls` gives the same into an array of yours, `read` with sites,
+    names and phase.
+
+    Names serve as indices, here and wherever variants and samples are parameters: of samples, a name or a list of
+    names; of variants, an ID, a region (`query` has the syntax) or a list of such. What begins with a chromosome's name
+    is a region, all else an ID. A name that stands for one sample is as one number; names of variants are as a list of
+    numbers.
 
     Attributes
     ----------
     path : path-like
-        Of the file.
+        Of the file, or its URL.
     shape : tuple of int
         (n_variants, n_samples, ploidy).
     ndim, dtype
@@ -83,7 +93,10 @@ class Archive(Computing, HandedOver):
     source : {"vcf", "fasta"}
     attributes : dict of str to str
     sites : Sites
-        All of them. Names, header and sites are read when first asked for, and checked then.
+        All of them, as lists of texts; `to_pandas` makes a data frame of them.
+    variants : ndarray, shape (n_variants,)
+        All of the sites as one structured array, as `Sites.to_numpy` makes it, anew at each look-up. Names, header and
+        sites are read when first asked for, and checked then.
     bytes_read : int
         Bytes read from the file so far.
 
@@ -98,17 +111,18 @@ class Archive(Computing, HandedOver):
     ...         archive[::-1, [0, 2], 0].tolist()
     ...         archive.query("1:2-"), archive.read(samples=[2]).samples
     ...         len(archive.latents()), archive.info()["blocks"], archive.hamming()
+    ...         archive["1:2-", "S1"].tolist(), archive.variants["pos"].tolist()
     [[1, 0], [0, 1]]
     (array([1]), ['S3'])
     (1, 1, (2, 6))
+    ([[1]], [1, 2])
     """
 
     ndim = 3
     dtype = np.dtype(np.int8)
 
-    def __init__(self, reader: ContainerReader, n_threads: int) -> None:
-        super().__init__(reader, n_threads)
-        self._window_sites: OrderedDict[int, Sites] = OrderedDict()
+    def __reduce__(self) -> tuple:
+        return type(self), (self._reader, self._n_threads)
 
     def __enter__(self) -> Archive:
         return self
@@ -117,7 +131,7 @@ class Archive(Computing, HandedOver):
         self.close()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file; what has not been read yet then raises ValueError."""
         self._reader.close()
 
     def __repr__(self) -> str:
@@ -143,61 +157,8 @@ class Archive(Computing, HandedOver):
         return index.n_sites, index.n_samples, index.ploidy
 
     @property
-    def samples(self) -> list[str]:
-        return self._names
-
-    @cached_property
-    def _names(self) -> list[str]:
-        return decode_names(self._reader.read(container.SAMPLES), self.shape[1])
-
-    @cached_property
-    def _head(self) -> tuple[str, str, dict[str, str]]:
-        return decode_head(self._reader.read(container.HEADER))
-
-    @property
-    def source(self) -> str:
-        return self._head[0]
-
-    @property
-    def header(self) -> str:
-        return self._head[1]
-
-    @property
-    def attributes(self) -> dict[str, str]:
-        return self._head[2]
-
-    @property
     def bytes_read(self) -> int:
         return self._reader.bytes_read
-
-    @property
-    def sites(self) -> Sites:
-        return Sites.concatenate(self._sites_of(window) for window in range(len(self._reader.index.windows)))
-
-    @property
-    def windows(self) -> list[tuple[slice, list[tuple[str, int, int]]]]:
-        """The windows of sites that blocks are made of: the variants of each, and what it spans.
-
-        A span is a chromosome, the first position and the last one that a record reaches.
-        """
-        spans = [window.spans for window in self._reader.index.windows]
-        starts = self._starts.tolist()
-        return [(slice(*at), list(its)) for *at, its in zip(starts, starts[1:], spans, strict=False)]
-
-    def window_bytes(self) -> np.ndarray:
-        """Bytes of the file that each of `windows` takes for its calls: blocks, columns and decoder.
-
-        Returns
-        -------
-        ndarray of int64, shape (n_windows,)
-            Their sum is what `info` calls ``genotypes``, but for the index, and latents that no call depends on.
-        """
-        kinds = {container.COLUMNS, container.MODEL, container.BLOCK}
-        n_bytes = np.zeros(len(self._reader.index.windows), np.int64)
-        for section in self._reader.index.sections:
-            if section.kind in kinds:
-                n_bytes[section.window] += section.length
-        return n_bytes
 
     # ---- calls -------------------------------------------------------------------------------------------------
 
@@ -210,17 +171,19 @@ class Archive(Computing, HandedOver):
             raise IndexError(f"too many indices: an archive has 3 axes (variants, samples, alleles), got {len(keys)}")
         at = next((i for i, part in enumerate(keys) if part is Ellipsis), len(keys))
         keys[at : at + 1] = [slice(None)] * (3 - len(keys) + n_ellipses)
-        variants, keys[0] = hull(keys[0], self.shape[0], "variants")
-        samples, keys[1] = hull(keys[1], self.shape[1], "samples")
+        variants, keys[0] = hull(self._variant_key(keys[0]), self.shape[0], "variants")
+        samples, keys[1] = hull(self._sample_key(keys[1]), self.shape[1], "samples")
         return self._calls(variants, samples, with_phase=False)[0][tuple(keys)]
 
-    def read(self, variants: slice | ArrayLike | None = None, samples: slice | ArrayLike | None = None) -> Cohort:
-        """Part of the cohort, with sites and sample names.
+    def read(self, variants: Selection = None, samples: Selection = None, *, n_threads: int | None = None) -> Cohort:
+        """Part of the cohort, with sites, sample names and phase.
 
         Parameters
         ----------
-        variants, samples : slice, or array of int or bool, optional
+        variants, samples : slice, array of int or bool, or names as in `Archive`, optional
             In the order given; all, if left out.
+        n_threads : int, optional
+            Blocks that are decoded at a time; as the archive was opened, if left out.
 
         Returns
         -------
@@ -230,25 +193,139 @@ class Archive(Computing, HandedOver):
         ------
         IndexError
             If a number is out of range.
+        InputError
+            If there is no such name, or several have it.
         FormatError
             If the archive is corrupt.
+
+        See Also
+        --------
+        read_calls : The calls alone, as an array.
         """
-        at_variants, at_samples = (
-            numbers(variants, self.shape[0], "variants"),
-            numbers(samples, self.shape[1], "samples"),
-        )
-        calls, phased = self._calls(at_variants, at_samples)
+        at_variants, at_samples = self._asked(variants, samples)
+        calls, phased = self._calls(at_variants, at_samples, n_threads=_threads(n_threads))
         names = [self.samples[i] for i in at_samples.tolist()]
         return Cohort(self.header, names, self._sites_at(at_variants), calls, phased, self.source, self.attributes)
 
-    def stream(
-        self, variants: slice | ArrayLike | None = None, samples: slice | ArrayLike | None = None
-    ) -> CohortStream:
+    def region(self, region: str, samples: Selection = None) -> Cohort:
+        """The variants that overlap a region, or several, with sites, sample names and phase.
+
+        Parameters
+        ----------
+        region : str
+            As `query` reads it: ``22:50.3M-50.4M``, ``22:50,300,000-50,400,000``, ``X``.
+        samples : slice, array of int or bool, or names, optional
+            In the order given; all, if left out.
+
+        Returns
+        -------
+        Cohort
+            With no variants, if the region has none.
+
+        Raises
+        ------
+        InputError
+            If the region is malformed or on no chromosome here, or there is no such sample.
+        FormatError
+            If the archive is corrupt.
+
+        Examples
+        --------
+        >>> import tempfile, os
+        >>> import fastae
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "cohort.fae")
+        ...     fastae.write_archive(path, [[0, 1, 1], [1, 0, 0]])
+        ...     with fastae.open(path) as archive:
+        ...         archive.region("1:2-2.5K", ["S3", "S1"])
+        <Cohort: 1 variants, 2 samples, ploidy 1>
+        """
+        return self.read(self.query(region), samples)
+
+    def read_calls(
+        self,
+        variants: Selection = None,
+        samples: Selection = None,
+        *,
+        out: np.ndarray | None = None,
+        dtype: DTypeLike | None = None,
+        n_threads: int | None = None,
+    ) -> np.ndarray:
+        """The calls at the crossings of some variants and samples.
+
+        Parameters
+        ----------
+        variants, samples : slice, array of int or bool, or names as in `Archive`, optional
+            In the order given; all, if left out.
+        out : ndarray of shape (n_variants, n_samples, ploidy), optional
+            Where to put them. Blocks are decoded straight into it, if it is int8 and contiguous.
+        dtype : dtype, optional
+            Of the result: signed integers or floating-point numbers; out's, or int8, if left out. The values are those
+            of VCF Zarr in any: -1 for a missing allele, -2 behind the last one of a call of lower ploidy.
+        n_threads : int, optional
+            Blocks that are decoded at a time; as the archive was opened, if left out.
+
+        Returns
+        -------
+        ndarray of shape (n_variants, n_samples, ploidy)
+            `out`, if that was given.
+
+        Raises
+        ------
+        TypeError
+            If the dtype cannot hold -2 to 126.
+        ValueError
+            If `out` has another shape or dtype, or cannot be written to.
+        IndexError
+            If a number is out of range.
+        InputError
+            If there is no such name, or several have it.
+        FormatError
+            If the archive is corrupt; `out` is then partly written.
+
+        Examples
+        --------
+        >>> import tempfile, os
+        >>> import numpy as np
+        >>> import fastae
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "cohort.fae")
+        ...     fastae.write_archive(path, [[[0, 1], [1, -1]], [[0, 0], [1, 1]]])
+        ...     with fastae.open(path) as archive:
+        ...         calls = np.empty((1, 2, 2), np.int8)
+        ...         archive.read_calls([1], out=calls) is calls, calls.tolist()
+        ...         archive.read_calls(samples="S2", dtype=np.float32).tolist()
+        (True, [[[0, 0], [1, 1]]])
+        [[[1.0, -1.0]], [[1.0, 1.0]]]
+        """
+        at_variants, at_samples = self._asked(variants, samples)
+        shape = len(at_variants), len(at_samples), self.shape[2]
+        wanted = np.dtype(out.dtype if dtype is None and out is not None else np.int8 if dtype is None else dtype)
+        if wanted.kind not in "if":
+            raise TypeError(f"dtype must be of signed integers or floats, to hold -2 to {MAX_ALLELE}; got {wanted}")
+        if out is not None and (out.shape != shape or out.dtype != wanted or not out.flags.writeable):
+            state = "" if out.flags.writeable else " that cannot be written to"
+            raise ValueError(f"out must be of {wanted} and shape {shape}, got {out.dtype} {out.shape}{state}")
+        straight = out is not None and wanted == np.int8 and out.flags.c_contiguous
+        calls = self._calls(
+            at_variants,
+            at_samples,
+            with_phase=False,
+            out=out if straight else None,
+            n_threads=_threads(n_threads),
+        )[0]
+        if out is None:
+            return calls.astype(wanted, copy=False)
+        if not straight:
+            out[...] = calls
+        return out
+
+    def stream(self, variants: Selection = None, samples: Selection = None) -> CohortStream:
         """As `read`, window by window, so that memory holds some thousand variants at a time.
 
         Parameters
         ----------
-        variants, samples : slice, or array of int or bool, optional
+        variants, samples : slice, array of int or bool, or names as in `Archive`, optional
             In the order given; all, if left out.
 
         Returns
@@ -259,56 +336,22 @@ class Archive(Computing, HandedOver):
         ------
         IndexError
             If a number is out of range.
+        InputError
+            If there is no such name, or several have it.
         FormatError
             If the archive is corrupt, also while the stream is read.
         """
+        at, at_samples = self._asked([] if variants is None else variants, samples)
         if variants is None:
             parts: Iterable[np.ndarray] = (
                 np.arange(a, b) for a, b in zip(self._starts, self._starts[1:], strict=False)
             )
         else:
-            at = numbers(variants, self.shape[0], "variants")
             window_of = np.searchsorted(self._starts, at, side="right")
             parts = np.split(at, np.flatnonzero(np.diff(window_of)) + 1)
-        at_samples = numbers(samples, self.shape[1], "samples")
         names = [self.samples[i] for i in at_samples.tolist()]
         blocks = (block for part in parts if len(part) for block in self.read(part, at_samples).to_stream())
         return CohortStream(self.header, names, blocks, self.source, self.attributes)
-
-    def query(self, regions: str | Iterable[str]) -> np.ndarray:
-        """Numbers of the variants that overlap any of some regions.
-
-        Parameters
-        ----------
-        regions : str or iterable of str
-            ``chrom``, ``chrom:pos``, ``chrom:from-to`` or ``chrom:from-``, 1-based, both ends included; several may
-            stand in one string, parted by commas. A record reaches from POS over its REF, or to INFO ``END``.
-
-        Returns
-        -------
-        ndarray of int64
-            Ascending.
-
-        Raises
-        ------
-        InputError
-            If a region is malformed or names a chromosome that neither sites nor header know.
-        """
-        windows = self._reader.index.windows
-        known = {name for window in windows for name, _, _ in window.spans} | set(header_contigs(self.header))
-        wanted = parse_regions(regions, known)
-        found = []
-        for number, window in enumerate(windows):
-            if any(
-                n == c and first <= last_w and last >= first_w
-                for n, first_w, last_w in window.spans
-                for c, first, last in wanted
-            ):
-                sites = self._sites_of(number)
-                here = {name for name, _, _ in window.spans}
-                names = [f"{c}:{first}-{last}" for c, first, last in wanted if c in here]
-                found.append(self._starts[number] + sites.query(names))
-        return np.concatenate(found) if found else np.zeros(0, np.int64)
 
     # ---- latents -----------------------------------------------------------------------------------------------
 
@@ -490,29 +533,18 @@ class Archive(Computing, HandedOver):
                 progress(int(self._starts[number + 1]))
         damage.raise_if_any()
 
-    def _sites_of(self, number: int) -> Sites:
-        with self._lock:
-            if number not in self._window_sites:
-                data = self._reader.read(container.SITES, number)
-                self._window_sites[number] = decode_sites(data, self._reader.index.windows[number].n_sites)
-            return kept(self._window_sites, number)
-
-    def _sites_at(self, variants: np.ndarray) -> Sites:
-        """Sites in the order given, each window's text unpacked once."""
-        window_of = np.searchsorted(self._starts, variants, side="right") - 1
-        used, place = np.unique(window_of, return_inverse=True)
-        if not len(used):
-            return Sites()
-        parts = [self._sites_of(int(number)) for number in used]
-        offsets = np.cumsum([0] + [len(part) for part in parts])
-        return Sites.concatenate(parts).take(variants - self._starts[window_of] + offsets[place])
-
     def _calls(
-        self, variants: np.ndarray, samples: np.ndarray, *, with_phase: bool = True
+        self,
+        variants: np.ndarray,
+        samples: np.ndarray,
+        *,
+        with_phase: bool = True,
+        out: np.ndarray | None = None,
+        n_threads: int | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Calls and phase at the crossings of some variants and samples, in the order given; or no phase at all."""
         index = self._reader.index
-        calls = np.empty((len(variants), len(samples), index.ploidy), np.int8)
+        calls = np.empty((len(variants), len(samples), index.ploidy), np.int8) if out is None else out
         phased = np.empty(calls.shape[:2] if with_phase else (0, 0), bool)
         of_window = np.searchsorted(self._starts, variants, side="right") - 1
         of_slab = samples // index.slab_samples
@@ -544,8 +576,14 @@ class Archive(Computing, HandedOver):
                 phased[at] = part_phased[source]
 
         windows, slabs = (np.flatnonzero(np.bincount(numbers)).tolist() for numbers in (of_window, of_slab))
-        self._do_all(decode, [(window, slab) for window in windows for slab in slabs])
+        jobs = [(window, slab) for window in windows for slab in slabs]
+        self._read_ahead(jobs)
+        self._do_all(decode, jobs, n_threads)
         return calls, phased
+
+
+def _threads(n_threads: int | None) -> int | None:
+    return None if n_threads is None else _validate.integer(n_threads, 1, 1024, name="n_threads")
 
 
 def _span(mask: np.ndarray) -> slice | np.ndarray:

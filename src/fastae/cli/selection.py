@@ -5,8 +5,8 @@ import argparse
 
 import numpy as np
 
-from ..cohort import header_contigs, parse_regions
 from ..errors import InputError
+from ..regions import header_contigs, parse_regions, split_regions
 from .progress import note
 from .regions import OVERLAPS, Regions, read_lines, read_regions
 
@@ -96,12 +96,13 @@ def _regions(archive, texts, path, option):
     if texts is None:
         return None
     leaves_out = option == "-t" and texts[0].startswith("^")
-    parts = [part for text in texts for part in text.removeprefix("^" if leaves_out else "").split(",") if part]
+    known = {chrom for _, spans in archive.windows for chrom, _, _ in spans} | set(header_contigs(archive.header))
+    given = (text.removeprefix("^" if leaves_out else "") for text in texts)
+    parts = [part for text in given for part in split_regions(text, known) if part]
     if not parts:
         raise InputError(f"{option} names no regions; give CHROM or CHROM:FROM-TO")
     if any(part.startswith("^") for part in parts):
         raise InputError(f"{option} {','.join(texts)}: ^ stands once, in front of all that -t is to leave out")
-    known = {chrom for _, spans in archive.windows for chrom, _, _ in spans} | set(header_contigs(archive.header))
     if leaves_out:  # what is not there is left out already
         known |= {part.rpartition(":")[0] or part for part in parts}
     try:

@@ -10,8 +10,8 @@ import os
 import numpy as np
 
 from ..alphabet import HAPLOTYPE
-from ..cohort import header_contigs, parse_regions
 from ..errors import InputError
+from ..regions import header_contigs, parse_regions
 from .options import add_threads, input_file
 from .progress import bar, watched
 from .regions import Regions

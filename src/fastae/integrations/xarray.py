@@ -10,9 +10,10 @@ import numpy as np
 
 from fastae.archive import Archive
 from fastae.archive.columns import KIND_FILL
-from fastae.cohort import Sites, header_contigs
+from fastae.cohort import Sites
 from fastae.errors import InputError
 from fastae.integrations.dask import Calls, Phase, blocks, lazy_array, location
+from fastae.regions import header_contigs
 
 if TYPE_CHECKING:
     from xarray import Dataset

@@ -21,8 +21,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..cohort import FILL, MAX_ALLELE, MINIMAL_HEADER, MISSING, Cohort, CohortStream, Sites, block_size, header_contigs
+from ..cohort import FILL, MAX_ALLELE, MINIMAL_HEADER, MISSING, Cohort, CohortStream, Sites, block_size
 from ..errors import InputError
+from ..regions import header_contigs
 from . import plinkfiles
 from .plinkfiles import CM_LINE, STRUCTURAL, Losses, place
 from .plinkpeople import FAM, PSAM, People, psam_text, refuse_blanks
