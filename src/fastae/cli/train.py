@@ -11,7 +11,7 @@ import numpy as np
 
 from ..alphabet import HAPLOTYPE
 from ..errors import InputError
-from ..regions import header_contigs, parse_regions
+from ..regions import header_contigs, parse_regions, split_regions
 from .options import add_threads, input_file
 from .progress import bar, watched
 from .regions import Regions
@@ -160,7 +160,7 @@ def _opened(args):
 
 def _within(stream, texts):
     """The blocks of a stream without the sites that no region reaches."""
-    parts = [part for text in texts for part in text.split(",")]
+    parts = [part for text in texts for part in split_regions(text, header_contigs(stream.header))]
     named = {part.rpartition(":")[0] or part for part in parts}  # what is there is known only at the end
     regions = Regions(parse_regions(parts, {*header_contigs(stream.header), *named}))
     n_found = 0
