@@ -62,8 +62,8 @@ def add_parser(subparsers):
     parser.add_argument("--gradient", choices=GRADIENTS, default=GRADIENTS[0], help="how it is derived [%(default)s]")
     parser.add_argument("--optimizer", choices=OPTIMIZERS, default=OPTIMIZERS[0], help="[%(default)s]")
     parser.add_argument("--schedule", choices=SCHEDULES, default=SCHEDULES[0], help="of the learning rate [onecycle]")
-    parser.add_argument("--learning-rate", type=float, default=2e-3, metavar="F", help="[%(default)s]")
-    parser.add_argument("--batch-size", type=int, default=128, metavar="N", help="rows of an update [%(default)s]")
+    parser.add_argument("--learning-rate", type=float, default=5e-3, metavar="F", help="[%(default)s]")
+    parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="rows of an update [%(default)s]")
     parser.add_argument("--epochs", type=int, default=50, metavar="N", help="how often a row is seen [%(default)s]")
     parser.add_argument(
         "--validation", type=float, default=0.1, metavar="F", help="share of the people that is held out [0.1]; or 0"
@@ -146,9 +146,7 @@ def _opened(args):
     from ..archive.container import MAGIC
     from ..io import read_cohort
 
-    with open(args.input, "rb") as file:
-        is_archive = file.read(len(MAGIC)) == MAGIC
-    if is_archive:
+    if _starts_with(args.input, MAGIC):
         with open_archive(args.input, n_threads=args.threads) as archive:
             yield archive.stream(archive.query(args.regions) if args.regions else None)
         return
@@ -156,6 +154,13 @@ def _opened(args):
         if args.regions:
             stream = dataclasses.replace(stream, blocks=_within(stream, args.regions))
         yield stream
+
+
+def _starts_with(path, magic):
+    if not os.path.isfile(path):  # a directory, or a name that stands for several files
+        return False
+    with open(path, "rb") as file:
+        return file.read(len(magic)) == magic
 
 
 def _within(stream, texts):

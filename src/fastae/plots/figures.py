@@ -122,18 +122,19 @@ def style_of(number: int) -> dict[str, Any]:
     return {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
 
 
-def add_legend(ax: Axes, handles: Sequence[Any], names: Sequence[str], *, outside: bool = False) -> Legend:
-    """A legend whose names are shown letter by letter: no dollar makes a formula, no underscore hides an entry."""
-    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "ncols": 1 + (len(names) - 1) // 20}
+def add_legend(ax: Axes, handles: Sequence[Any], names: Sequence[str]) -> Legend:
+    """A legend beside the axes that shows names letter by letter: no dollar makes a formula, no underscore hides one."""
     legend = ax.legend(
         handles,
         [str(number) for number in range(len(names))],
+        loc="upper left",
+        bbox_to_anchor=(1.0, 1.0),
+        ncols=1 + (len(names) - 1) // 20,
         frameon=False,
         markerscale=1.5,
         columnspacing=1.0,
         handletextpad=0.2,
-        fontsize=8 if outside or len(names) > 6 else "medium",
-        **(place if outside else {}),
+        fontsize=8 if len(names) > 10 else "medium",
     )
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_parse_math(False)

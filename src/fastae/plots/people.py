@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from fastae.archive import Archive
 
-_MANY = 10  # labels that a legend still has room for inside the axes
+_MANY = 10  # labels that the usual size has room for
 
 
 def principal_components(X: ArrayLike, n_components: int = 2) -> NDArray[np.float64]:
@@ -117,7 +117,7 @@ def plot_latents(
     if len(groups) > N_STYLES:
         raise ValueError(f"{len(groups)} labels are more than the {N_STYLES} that can be told apart; give coarser ones")
     many = len(groups) > _MANY
-    ax = axes_of(ax, width=9.6 if many else 6.4, height=6.4 if many else 4.8)
+    ax = axes_of(ax, width=9.6 if many else 7.4, height=6.4 if many else 4.8)
     of_row = np.asarray(labels, dtype=object)
     size = 26 if len(T) <= 500 else 12
     handles = []
@@ -131,7 +131,7 @@ def plot_latents(
     if groups:
         counts = [labels.count(name) for name in groups]
         legend_names = [f"{name} ({count:,})" for name, count in zip(groups, counts, strict=True)]
-        add_legend(ax, handles, legend_names, outside=many)
+        add_legend(ax, handles, legend_names)
     ax.set_xlabel(names[0])
     ax.set_ylabel(names[1])
     return ax
