@@ -128,6 +128,13 @@ def test_a_label_is_shown_letter_by_letter(name, tmp_path):
     assert f"{figures.as_written(name)} (2)" in text
 
 
+def test_a_long_label_is_shortened_between_its_ends():
+    ax = plot_latents(np.eye(3), ["x" * 30 + "y" * 500 + "z" * 5, "b", ""])
+    first = ax.get_legend().get_texts()[1].get_text()
+    assert first.startswith("x" * 30 + "y") and first.endswith("yyzzzzz (1)") and len(first) == 48
+    ax.figure.draw_without_rendering()
+
+
 # ---- trainings
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastae.plots.figures import BLUE, GREY, as_written, axes_of, new_figure
+from fastae.plots.figures import BLUE, GREY, as_written, axes_of, new_figure, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -165,14 +165,14 @@ def plot_sizes(sizes: Mapping[str, float], *, title: str = "", ax: Axes | None =
     ax.set_yticks(range(len(ranked)))
     for text, (name, _) in zip(ax.set_yticklabels([name for name, _ in ranked]), ranked, strict=True):
         text.set_parse_math(False)
-        text.set_text(as_written(name))
+        text.set_text(shortened(name))
         text.set_fontweight("bold" if name.startswith("fastae") else "normal")
     ax.invert_yaxis()
     ax.set_xlim(0, 1.18 * max(1, ranked[-1][1]))  # room for the numbers
     ax.xaxis.set_major_formatter(lambda size, _: f"{size:,.0f}")
     ax.locator_params(axis="x", nbins=5)
     ax.set_xlabel("bytes")
-    ax.set_title(as_written(title), parse_math=False)
+    ax.set_title(shortened(title), parse_math=False)
     return ax
 
 
@@ -203,5 +203,8 @@ def _places(archive: Archive) -> tuple[np.ndarray, str]:
     chroms = list(dict.fromkeys(chrom for _, spans in archive.windows for chrom, *_ in spans))
     pos = archive.sites.pos
     if len(chroms) == 1 and (np.diff(pos) >= 0).all():
-        return pos / 1e6, f"position on {'' if chroms[0].startswith('chr') else 'chromosome '}{chroms[0]}, megabases"
+        return (
+            pos / 1e6,
+            f"position on {'' if chroms[0].startswith('chr') else 'chromosome '}{shortened(chroms[0])}, megabases",
+        )
     return np.arange(archive.shape[0]), "site, in the order of the file"

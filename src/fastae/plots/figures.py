@@ -31,6 +31,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", "p", ">", "h", "d")
 GREY = "0.55"
 N_STYLES = len(COLOURS) * len(MARKERS)  # they have no common divisor, so both change from label to label
 
+_MOST_LETTERS = 48  # of a name in a legend or beside a bar
+
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
@@ -117,13 +119,19 @@ def as_written(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def shortened(text: str) -> str:
+    """As `as_written`, but so long at most that a picture has room for it: its ends tell what it is."""
+    text = as_written(text)
+    return text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS - 14]} \u2026 {text[-11:]}"
+
+
 def style_of(number: int) -> dict[str, Any]:
     """Colour and mark of one of at most N_STYLES labels."""
     return {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
 
 
 def add_legend(ax: Axes, handles: Sequence[Any], names: Sequence[str]) -> Legend:
-    """A legend beside the axes that shows names letter by letter: no dollar makes a formula, no underscore hides one."""
+    """A legend beside the axes with names letter by letter: a dollar starts no formula, an underscore hides none."""
     legend = ax.legend(
         handles,
         [str(number) for number in range(len(names))],
@@ -138,7 +146,7 @@ def add_legend(ax: Axes, handles: Sequence[Any], names: Sequence[str]) -> Legend
     )
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_parse_math(False)
-        text.set_text(as_written(name))
+        text.set_text(shortened(name))
     return legend
 
 
