@@ -79,7 +79,7 @@ def read_index(index, sections):
         for _ in range(index.varint()):  # the spans only tell which windows a region may lie in
             name, _first, _more = index.varint(), index.varint(), index.varint()
             check(name < len(names), "a span names no chromosome")
-    check(ploidy == max((window.ploidy for window in windows), default=1), "the ploidy is not that of the windows")
+    check(ploidy == max((window.ploidy for window in windows), default=ploidy), "the ploidy is not that of the windows")
     whole = {}
     for _ in range(index.varint()):
         kind, length, crc = index.unsigned(8), index.varint(), index.unsigned(32)
