@@ -115,6 +115,21 @@ def test_view_prints_what_bcftools_prints(tiny, view, selection):
     assert ours == theirs
 
 
+@pytest.mark.parametrize(
+    "order", ["cohort.fae 1:12 X:9 -H -s a", "-H -s a cohort.fae 1:12 X:9", "cohort.fae -H -s a 1:12 X:9"]
+)
+def test_regions_stand_behind_the_archive_wherever_options_are(tiny, capfd, monkeypatch, order):
+    monkeypatch.chdir(tiny)
+    assert main(["view", *order.split()]) == 0
+    assert [line.split("\t")[:2] for line in capfd.readouterr().out.splitlines()] == [
+        ["1", "10"],
+        ["1", "12"],
+        ["X", "9"],
+    ]
+    assert main(["view", "cohort.fae", "1:12", "-R", "r.bed"]) == 1
+    assert "choose one of the two" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("selection", ["-h", "-G", "-h -s c,a", "-s ^a,b,c"])
 def test_headers_are_those_of_bcftools_line_by_line(tiny, capfd, monkeypatch, selection):
     monkeypatch.chdir(tiny)

@@ -19,9 +19,16 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**{"formatter_class": _Formatter, **options})
 
     def parse_known_args(self, args=None, namespace=None):
-        """As argparse has it, but what a command does not know is refused by itself, with its own usage."""
+        """As argparse has it, but what a command does not know is refused by itself, with its own usage.
+
+        Where a command takes any number of things they may also stand behind its options.
+        """
         known, others = super().parse_known_args(args, namespace)
-        if others:
+        rest = [action for action in self._actions if action.nargs == "*" and not action.option_strings]
+        if rest and not any(text.startswith("-") for text in others):
+            setattr(known, rest[0].dest, [*getattr(known, rest[0].dest), *others])
+            others = []
+        elif others:
             options = [name for action in self._actions for name in action.option_strings]
             self.error(f"unrecognized arguments: {' '.join(others)}{_perhaps(others[0].partition('=')[0], options)}")
         return known, others
