@@ -44,7 +44,8 @@ def folder(tmp_path_factory):
     with resources.files("fastae").joinpath("data/kg3_chr20_eur300.populations.tsv").open("rb") as file:
         (folder / "populations.tsv").write_bytes(file.read())
     history = fastae.History(loss=[0.5, 0.25], hamming=[0.4, 0.125])
-    (folder / "autoencoder.history.tsv").write_text(history.to_tsv())
+    (folder / "autoencoder.model.history.tsv").write_text(history.to_tsv())
+    assert main(["latents", f"{folder}/cohort.fae", "-o", f"{folder}/z.npz"]) == 0
     (folder / "tools.tsv").write_text("dataset\ttool\ttotal_bytes\tgenotype_bytes\na\tplink\t900\t800\n")
     sweep = ["sweep", f"{folder}/chr21.vcf", "--latents", "2", "--bits", "1", "--depth", "1", "--epochs", "1"]
     assert main([*sweep, "--results", f"{folder}/sweep.jsonl"]) == 0

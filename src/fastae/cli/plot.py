@@ -9,7 +9,7 @@ from .options import input_file
 EXAMPLES = """\
   fastae plot latents cohort.fae --labels populations.tsv -o people.png
   fastae plot bits cohort.fae -o bits.svg
-  fastae plot history autoencoder.history.tsv -o training.pdf
+  fastae plot history autoencoder.model.history.tsv -o training.pdf
   fastae plot front sweep.jsonl -o front.html
   fastae plot sizes tools.tsv --archive cohort.fae -o sizes.png"""
 _DESCRIPTION = """\

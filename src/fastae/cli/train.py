@@ -17,7 +17,7 @@ from .progress import bar, watched
 from .regions import Regions
 
 EXAMPLES = """\
-  fastae train cohort.vcf.gz -r 22:50300000-50400000 -o autoencoder.model
+  fastae train cohort.vcf.gz -r 20:2000000-2020000 -o autoencoder.model
   fastae train cohort.fae --latents 8 --bits 4 --checkpoint training.ckpt -o autoencoder.model
   fastae train cohort.fae --patience 10 --save-latents z.npz -o autoencoder.model
   fastae plot history autoencoder.model.history.tsv -o training.png
