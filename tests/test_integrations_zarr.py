@@ -2,6 +2,7 @@
 """Zarr stores of either version hold chunks coded as archives are; plain `zarr` reads them, by entry points."""
 
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,8 @@ def rewrite(source, target):
 def cohort(request, tmp_path_factory):
     """The first records of a real cohort, indexed; bio2zarr reads no other. How much smaller than by Blosc they are."""
     cyvcf2 = pytest.importorskip("cyvcf2", reason="cyvcf2 is not installed")
+    if shutil.which("bcftools") is None:
+        pytest.skip("bcftools, which makes the index, is not installed")
     path = tmp_path_factory.mktemp("vcf") / "head.vcf"
     name, n_records, ratio = request.param
     head(data_file(f"{name}.vcf.gz"), n_records, path)
