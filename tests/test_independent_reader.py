@@ -13,6 +13,7 @@ import cohorts
 import independent_reader
 import numpy as np
 import pytest
+import vcftext
 from independent_reader import PREDICTORS, gaps, other_files
 from independent_reader.columns import read_columns
 from independent_reader.container import ANALYSIS, COLUMNS, MODEL, SITES
@@ -23,6 +24,7 @@ from fastae.archive.predictors import training
 from fastae.archive.presets import PRESETS
 from fastae.checkpoint import loads_state
 from fastae.cohort import Cohort
+from fastae.io import read_cohort
 from fastae.latents import pack_latents, unpack_latents
 from fastae.modelfile import load_model
 
@@ -241,6 +243,27 @@ def test_rare_alleles_of_many_people_read_alike(tmp_path, rng):
     write_archive(tmp_path / "a", calls, predictor="frequency", block_samples=40_000)
     plain = check_agrees(tmp_path / "a")
     assert plain.predictors == {PREDICTORS.index("frequency")}
+
+
+SITES_ALONE = [line.split("\tGT")[0] for line in vcftext.EVERYTHING[:7]]
+VCFS = {
+    "everything": vcftext.vcf(vcftext.EVERYTHING),
+    "no records": vcftext.vcf([]),
+    "no FORMAT": vcftext.vcf(SITES_ALONE, samples=None),
+    "no samples": vcftext.vcf([f"{line}\tGT" for line in SITES_ALONE], samples=()),
+}
+FASTA = b">a b\nACGT,.\nNNaa-*\n>c\nACGT,~\nNN,,-.\n"
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["lf", "crlf"])
+@pytest.mark.parametrize("has_last_end", [True, False])
+@pytest.mark.parametrize("text", [*VCFS.values(), FASTA], ids=[*VCFS, "fasta"])
+def test_files_are_given_back(tmp_path, text, has_last_end, end):
+    data = (text if has_last_end else text[:-1]).replace(b"\n", end)
+    (tmp_path / "a").write_bytes(data)
+    with read_cohort(tmp_path / "a") as cohort:
+        write_archive(tmp_path / "a.fae", cohort)
+    assert independent_reader.file_of(check_agrees(tmp_path / "a.fae")) == data
 
 
 # ---- other files -------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ def file_of(archive):
     text = (fasta if archive.source == "fasta" else vcf)(archive)
     if archive.attributes.get("final_newline") == "no":
         text = text.removesuffix("\n")
+    if archive.attributes.get("line_end") == "crlf":
+        text = text.replace("\n", "\r\n")
     return text.encode("utf-8", "surrogateescape")
 
 
