@@ -164,3 +164,16 @@ def test_a_picture_of_another_ending_or_over_its_input_is_refused(folder, capsys
     assert "x.gif: a picture's name ends in .png, .svg, .pdf, .html" in capsys.readouterr().err
     assert main(["plot", "history", "history.tsv", "-o", "history.tsv"]) == 1
     assert "the output is the input file" in capsys.readouterr().err
+
+
+def test_damaged_latents_are_refused_wherever_they_are_damaged(folder, capsys):
+    assert main(["latents", "cohort.fae", "-o", "z.npz"]) == 0
+    data = (folder / "z.npz").read_bytes()
+    np.savez("other.npz", samples=np.arange(3), latents=np.zeros((3, 1, 1, 2)))
+    np.savez("infinite.npz", samples=["a", "b"], latents=np.full((2, 1, 1, 2), np.inf))
+    others = [(folder / f"{name}.npz").read_bytes() for name in ("other", "infinite")]
+    damaged = [data[:n] for n in range(4, len(data), 211)] + others
+    for part in damaged:
+        (folder / "damaged.npz").write_bytes(part)
+        assert main(["plot", "latents", "damaged.npz", "-o", "x.png"]) == 1
+        assert "damaged.npz: this holds no samples and latents" in capsys.readouterr().err

@@ -2,6 +2,8 @@
 """Tables that pictures are made of: people's labels and latents, histories, sizes."""
 
 import csv
+import zipfile
+import zlib
 
 import numpy as np
 
@@ -70,12 +72,12 @@ def read_people(path):
         with open_archive(path) as archive:
             return archive.samples, people_latents(archive)
     try:
-        with np.load(path) as file:
+        with open(path, "rb") as opened, np.load(opened) as file:
             samples, latents = file["samples"].tolist(), np.asarray(file["latents"], np.float64)
         n_samples, _, _, _ = latents.shape
-        if len(samples) != n_samples or not all(isinstance(name, str) for name in samples):
-            raise ValueError("another number of samples")
-    except (ValueError, KeyError, OSError) as error:  # zipfile's errors are ValueError or OSError, or the next
+        if len(samples) != n_samples or not all(isinstance(name, str) for name in samples) or np.isinf(latents).any():
+            raise ValueError("no names, or another number of them, or infinite latents")
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise FormatError(f"{path}: this holds no samples and latents as `fastae latents -o` saves them") from error
     known = ~np.isnan(latents)  # a haploid call has one row, and a window may have fewer latents than others
     n_known = known.sum(axis=1)
