@@ -13,7 +13,8 @@ import pytest
 
 import fastae
 from fastae import Cohort, FormatError, InputError
-from fastae.archive import container
+from fastae.archive import blocks, container
+from fastae.archive.container import ContainerReader
 
 fsspec = pytest.importorskip("fsspec")
 N_VARIANTS, N_SAMPLES = 2000, 600
@@ -111,6 +112,23 @@ def test_everything_over_http_is_what_was_written(server, local, calls):
         assert archive.samples == original.samples and archive.header == original.header
         assert fastae.first_difference(archive.stream(samples=["S3"]), original.stream(samples=["S3"])) is None
         archive.verify()
+
+
+def test_of_a_long_read_some_is_decoded_before_the_rest_is_asked_for(server, calls, monkeypatch):
+    monkeypatch.setattr(blocks, "_BATCH_BYTES", 20_000)
+    held = []
+    read_run = ContainerReader._read_run
+
+    def watching(reader, run):
+        read_run(reader, run)
+        held.append(sum(map(len, reader._ahead.values())))
+
+    monkeypatch.setattr(ContainerReader, "_read_run", watching)
+    with fastae.open(server.url) as archive:
+        np.testing.assert_array_equal(archive[:], calls)
+        assert not archive._reader._ahead
+    assert 5_000 < max(held) < 45_000
+    assert len(server.asked) < 60
 
 
 def test_a_server_without_ranges_is_refused_before_it_sends_everything(server):

@@ -16,6 +16,7 @@ from fastae.archive.window import WindowDecoder
 from fastae.jobs import ForkLock
 
 _KEPT_WINDOWS = 64  # whose tables, models and sites stay in memory
+_BATCH_BYTES = 1 << 23  # about as much of a file far away is held before it is decoded
 _T = TypeVar("_T")
 
 
@@ -55,13 +56,18 @@ class Blocks:
     def _block(self, number: int, slab: int) -> Section:
         return self._reader.section(container.BLOCK, number, slab)
 
-    def _read_ahead(self, blocks: list[tuple[int, int]]) -> None:
-        """Of a file far away, ask for all that some blocks (window, slab) need in few requests."""
-        if not self._reader.is_remote:
-            return
-        new = {window for window, _ in blocks} - set(self._windows)
-        shared = (self._reader.find(kind, window) for window in new for kind in (container.COLUMNS, container.MODEL))
-        self._reader.read_ahead([*filter(None, shared), *(self._block(*block) for block in blocks)])
+    def _read_ahead(self, blocks: list[tuple[int, int]]) -> Iterable[tuple[int, int]]:
+        """The same blocks (window, slab); those of a file far away in few requests, shortly before they are taken."""
+        return self._in_batches(blocks) if self._reader.is_remote else blocks
+
+    def _in_batches(self, blocks: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+        ends = np.cumsum([self._block(*block).length for block in blocks]) // _BATCH_BYTES
+        for batch in np.split(np.array(blocks, np.int64).reshape(-1, 2), np.flatnonzero(np.diff(ends)) + 1):
+            taken: list[tuple[int, int]] = [(window, slab) for window, slab in batch.tolist()]
+            new = {window for window, _ in taken} - set(self._windows)
+            shared = (self._reader.find(kind, at) for at in new for kind in (container.COLUMNS, container.MODEL))
+            self._reader.read_ahead([*filter(None, shared), *(self._block(*block) for block in taken)])
+            yield from taken
 
     def _do_all(self, work: Callable[..., object], jobs: Iterable[tuple], n_threads: int | None = None) -> None:
         """Call `work` with each tuple of arguments, some at a time."""

@@ -577,8 +577,7 @@ class Archive(Computing, HandedOver):
 
         windows, slabs = (np.flatnonzero(np.bincount(numbers)).tolist() for numbers in (of_window, of_slab))
         jobs = [(window, slab) for window in windows for slab in slabs]
-        self._read_ahead(jobs)
-        self._do_all(decode, jobs, n_threads)
+        self._do_all(decode, self._read_ahead(jobs), n_threads)
         return calls, phased
 
 
