@@ -5,8 +5,9 @@ It explains the format more than it is fast: all that decodes is plain Python, a
 document. In the order in which one may read them:
 
 ======================  ==================================================================================
-`data`                  numbers, bits, texts, packed arrays: §1, §2.2, §5.1, §5.3
+`data`                  numbers, bits, texts: §1, §2.2, §5.1
 `rans`, `arithmetic`    the two coders: §2 and §5.9
+`packed`                arrays of bytes: §5.3
 `container`             header, index, sections: §5.1
 `sites`                 CHROM to INFO: §5.2
 `columns`               calls as a matrix of bits, and back: §5.4

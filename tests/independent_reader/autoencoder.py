@@ -8,6 +8,7 @@ import numpy as np
 from . import rans
 from .data import Bits, Bytes, check, unpack
 from .network import IntegerDecoder
+from .packed import read_array
 from .sorted_columns import Guide, SortedColumns
 
 
@@ -50,7 +51,7 @@ def read_model(section, n_allele_columns):
     check(len(codebook.codes) * n_weights <= 2**32 and len(codebook.codes) * widths[-1] <= 2**25, "too much work")
     scales = [(source.varint(), source.varint()) for _ in range(n_hidden)]
     weights = [
-        source.packed_array(rows * columns).reshape(rows, columns).astype(np.int64) - 128
+        read_array(source, rows * columns).reshape(rows, columns).astype(np.int64) - 128
         for columns, rows in zip(widths, widths[1:], strict=False)
     ]
     biases = [np.array([source.zigzag() for _ in range(width)]) for width in widths[1:-1]]

@@ -8,6 +8,7 @@ import numpy as np
 from .archive import AUTOENCODER, PREDICTORS, read_matrix
 from .columns import calls_of, read_columns
 from .data import Bytes, check, crc32
+from .packed import read_array
 
 PIECE = 2**24  # cells of a packed array
 TYPES = (np.int8, np.uint8, np.bool_)
@@ -40,7 +41,7 @@ def read_chunk(data):
 
 def read_cells(source, n):
     """§8, coding 0: bytes."""
-    pieces = [source.packed_array(min(PIECE, n - first)) for first in range(0, n, PIECE)]
+    pieces = [read_array(source, min(PIECE, n - first)) for first in range(0, n, PIECE)]
     return np.concatenate([np.zeros(0, np.uint8), *pieces])
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .data import Bytes, check, flags
+from .data import Bytes, check
+from .packed import read_array, read_flags
 
 OTHER_PHASE, MISSING, FILL, SWAPPED = 0, 127, 128, 129  # kinds; those between are allele numbers
 HAPLOTYPES, SAMPLES, UNORDERED = range(3)  # what rows are
@@ -59,12 +60,12 @@ def read_columns(data, n, ploidy):
     source = Bytes(data)
     rows = source.unsigned(8)
     check(rows == HAPLOTYPES or (rows <= UNORDERED and ploidy == 2), "rows are nothing that there is")
-    phased = flags(source.packed_array(-(-n // 8)), n)
-    counts = source.packed_array(n).astype(int)
-    counts += 256 * source.packed_array(n).astype(int)
+    phased = read_flags(source, n)
+    counts = read_array(source, n).astype(int)
+    counts += 256 * read_array(source, n).astype(int)
     total = int(counts.sum())
     check(total <= 2**22, "too many columns")
-    slots, kinds, rates = (source.packed_array(total).tolist() for _ in range(3))
+    slots, kinds, rates = (read_array(source, total).tolist() for _ in range(3))
     source.finish()
 
     # slots and kinds: those of sites of one column, then of two, and of these all first columns before all second ones

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers, bits, texts and arrays, the smallest parts that all others are made of: §1, §2.2, §5.1, §5.3."""
+"""Numbers, bits and texts, the smallest parts that all others are made of: §1, §2.2, §5.1."""
 
 import lzma
 import zlib
-
-import numpy as np
 
 
 class FormatError(ValueError):
@@ -82,22 +80,6 @@ class Bytes:
         check(len(unfolded) == size, "compressed bytes unfold to another length")
         return unfolded
 
-    def packed_array(self, n):
-        """§5.3: n bytes, as a NumPy array."""
-        form = self.unsigned(8)
-        if form == 0:
-            return np.full(n, self.unsigned(8), np.uint8)
-        check(form in (1, 2), f"no form {form} of packed arrays")
-        part = Bytes(self.counted())
-        if form == 1:
-            from .rans import decode, read_table  # which reads its tables with this module
-
-            precision, frequencies = read_table(part)
-            return np.array(decode(part.rest(), frequencies, precision, n), np.uint8)
-        values = np.frombuffer(part.compressed(), np.uint8)
-        check(len(values) == n, "a packed array has another length")
-        return values
-
 
 def unfold(stream):
     """The bytes of a raw LZMA2 stream with a dictionary of 8 MiB."""
@@ -162,10 +144,3 @@ def unpack(data, n, bits):
     values = [stream.take(bits) for _ in range(n)]
     stream.finish()
     return values
-
-
-def flags(packed, n):
-    """§5.4: a bit for each of n sites; site i is bit 7 - i mod 8 of byte i // 8."""
-    bits = np.unpackbits(packed)
-    check(not bits[n:].any(), "spare bits are not zero")
-    return bits[:n].astype(bool)

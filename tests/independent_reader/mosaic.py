@@ -8,7 +8,8 @@ import numpy as np
 from . import wings
 from .arithmetic import Coder
 from .columns import MISSING, OTHER_PHASE, SAMPLES, SWAPPED, Table
-from .data import Bytes, check, flags, within
+from .data import Bytes, check, within
+from .packed import read_flags
 
 UNKNOWN = 3  # the call of a sample whose alleles are missing
 
@@ -100,7 +101,7 @@ def read_block(data, table, n_rows, n_sites):
         return {(one.slot, one.kind) for one in columns if one.kind not in (OTHER_PHASE, SWAPPED)}
 
     source = Bytes(data)
-    not_so = flags(source.packed_array(-(-n_sites // 8)), n_sites)
+    not_so = read_flags(source, n_sites)
     dosage_sites = []
     for site in range(n_sites):
         can = table.rows == SAMPLES and can_be_dosage(facts(site))

@@ -143,12 +143,14 @@ def read_table(head, most):
 
 def read_symbols(data, n_symbols, counts, tables):
     """§5.10, "Symbols": those of each context."""
-    symbols, states, n_states = [], None, 32 if n_symbols >= 4096 else 1
+    n_states = 32 if n_symbols >= 4096 else 1
     states = States(data, n_states, long=True)
+    symbols = []
     for count, table in zip(counts, tables, strict=True):
-        only = table.only_symbol if table else None
-        if only is not None:
-            symbols.append([only] * count)
+        if count == 0:
+            symbols.append([])
+        elif table.only_symbol is not None:
+            symbols.append([table.only_symbol] * count)
         else:
             symbols.append([states.symbol(i % n_states, table) for i in range(count)])
     states.finish()

@@ -96,18 +96,20 @@ class SiteStream:
 
     def decode(self, n):
         """The gaps, pairs and IDs of n sites."""
-        lengths, pairs, numbers, gaps, ids = [0, 0], [0, 0], [0, 0, 0], [], []  # the last first; 0 before the first
+        gaps, pairs, ids = [], [], []
+        last_lengths, last_pairs, last_numbers = (0, 0), (0, 0), (0, 0, 0)  # of the sites before, the last first
         for site in range(n):
-            length, gap = self.gap(lengths, pairs)
-            pair = self.pair(gap, length, pairs)
-            number = self.number(numbers, pair, length)
+            length, gap = self.gap(last_lengths, last_pairs)
+            pair = self.pair(gap, length, last_pairs)
+            number = self.number(last_numbers, pair, length)
             series = self.series[number]
-            ids.append(series.first + self.offset(series, number, site, length))
             gaps.append(gap)
-            lengths, pairs = [length, *lengths[:1]], [pair, *pairs]
-            numbers = [number, *numbers[:2]]
+            pairs.append(pair)
+            ids.append(series.first + self.offset(series, number, site, length))
+            last_lengths, last_pairs = (length, last_lengths[0]), (pair, last_pairs[0])
+            last_numbers = (number, *last_numbers[:2])
         self.coder.finish()
-        return gaps, pairs[:n][::-1], ids
+        return gaps, pairs, ids
 
     def rest(self, digits, u, kind, contexts):
         """The "rest" of a number of so many digits, and with it the number."""
@@ -126,7 +128,7 @@ class SiteStream:
 
     def pair(self, gap, length, pairs):
         """Step 2: REF and ALT."""
-        last, before = pairs[:2]
+        last, before = pairs
         if self.mixed.number(PAIR_IS_TEXT, 1, [int(last == TEXT_PAIR), 32 * last + before]):
             return TEXT_PAIR
         e = gap if gap in (0, 1, 2) else 3

@@ -182,21 +182,22 @@ class SortedColumns:
     def minor_alleles(self):
         """The rows that have the minor allele, and the head."""
         head = self.head()
-        single = head.kappa == 1 and [self.coder.uniform(self.n)]
+        rows = [self.coder.uniform(self.n)] if head.kappa == 1 else []
         leans, levels = self.guidance(head)
-        if head.kappa == 0:
-            return [], head
-        if head.kappa == 1:
-            return single, head
+        if head.kappa > 1:
+            rows = self.rows_of_cells(head, leans, levels)
+        return rows, head
+
+    def rows_of_cells(self, head, leans, levels):
+        """Step 5: the rows whose cells have the minor allele."""
         matches = self.order.matches(self.shift)
         if leans is not None:
-            matches = [
-                m // 2 + 4 * bool(leans[row] ^ head.flipped) for m, row in zip(matches, self.order.rows, strict=True)
-            ]
+            of_rows = [bool(leans[row]) ^ head.flipped for row in self.order.rows]
+            matches = [match // 2 + 4 * leans_so for match, leans_so in zip(matches, of_rows, strict=True)]
         cells = Cells(self.coder, self.learnt, levels, head, matches, self.order.lengths()).decode()
         runs = sum(bit > before for before, bit in zip([0, *cells], cells, strict=False))
         check(head.kappa <= 4 or runs == head.n_runs, "another number of runs")
-        return [row for row, bit in zip(self.order.rows, cells, strict=True) if bit], head
+        return [row for row, bit in zip(self.order.rows, cells, strict=True) if bit]
 
     def head(self):
         """Steps 1, 2 and 4 of a column."""
@@ -235,8 +236,11 @@ class Cells:
         n_minor = n_runs = 0
         while len(x) < self.n:
             before = x[-1] if x else 0
-            few = self.head.kappa <= 4
-            if (few and n_minor == self.minor_of_few) or (not few and n_runs == self.head.n_runs and not before):
+            if self.head.kappa <= 4:
+                is_done = n_minor == self.head.kappa  # which is M
+            else:
+                is_done = n_runs == self.head.n_runs and not before
+            if is_done:
                 break
             history = ([0] * 5 + x)[-5:]
             if 0 < sum(history) < 5:
@@ -247,10 +251,6 @@ class Cells:
             n_runs += x[-1] > before
             n_minor = sum(x)
         return x + [0] * (self.n - len(x))
-
-    @property
-    def minor_of_few(self):
-        return self.head.kappa  # κ is M if it is at most 4
 
     def bit(self, history):
         """Whether there is a change, where the five cells before are not alike."""
