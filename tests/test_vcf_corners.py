@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import time
 
+import independent_reader
 import numpy as np
 import pytest
 from vcftext import EVERYTHING, vcf
@@ -135,6 +136,14 @@ def test_fasta_of_mixed_line_ends_is_refused(tmp_path):
     (tmp_path / "in.fa").write_bytes(ALIGNMENT.replace(b"\n", b"\r\n", 2))
     with pytest.raises(InputError, match="some lines end in CR LF and others in LF alone"):
         read_cohort(tmp_path / "in.fa")
+
+
+@pytest.mark.parametrize(("name", "data"), [("in.vcf", vcf(EVERYTHING)[:-1]), ("in.fa", ALIGNMENT)])
+def test_the_independent_reader_ends_lines_in_crlf_too(tmp_path, name, data):
+    data = data.replace(b"\n", b"\r\n")
+    through_an_archive(tmp_path, data, name)
+    plain = independent_reader.read_archive((tmp_path / "a.fae").read_bytes())
+    assert independent_reader.file_of(plain) == data
 
 
 def test_how_lines_end_is_told_when_files_are_compared(tmp_path):
