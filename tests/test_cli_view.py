@@ -218,3 +218,17 @@ def test_view_takes_random_selections_as_bcftools_does(tmp_path, view, rng, coho
         assert ours == theirs, args
         n_records.append(len(ours[1]))
     assert len(set(n_records)) > 5  # selections differ, and are not all empty
+
+
+@pytest.mark.parametrize(
+    ("selection", "said"),
+    [("-h", "-h, -H and -G"), ("-H", "-h, -H and -G"), ("-G", "-h, -H and -G"), ("-s ^a,b", "none")],
+)
+def test_sequences_are_not_viewed_without_any(tmp_path, capfd, selection, said):
+    (tmp_path / "in.fa").write_text(">a\nACGT\n>b\nACGA\n")
+    assert main(["compress", str(tmp_path / "in.fa"), str(tmp_path / "in.fae")]) == 0
+    assert main(["view", str(tmp_path / "in.fae"), "-s", "^a", "-t", "^alignment:2-3"]) == 0
+    assert capfd.readouterr().out == ">b\nAA\n"
+    assert main(["view", str(tmp_path / "in.fae"), *selection.split()]) == 1
+    shown = capfd.readouterr()
+    assert said in shown.err and shown.out == ""

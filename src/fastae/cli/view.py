@@ -59,6 +59,8 @@ def run(args):
         attributes = {name: value for name, value in stream.attributes.items() if name != "final_newline"}
         stream = dataclasses.replace(stream, attributes=attributes)
         if samples == [] and archive.shape[1]:
+            if archive.source == "fasta":
+                raise InputError(f"{args.archive}: none of the sequences is left; name at least one")
             if not args.drop_genotypes:
                 note("no samples are left; sites are written without genotypes")
             stream = _without_genotypes(stream)
