@@ -219,15 +219,11 @@ class Mosaic:
         w = min(u, 2**16 - u)
         if not minor_is_one:
             u, k, g = 2**16 - u, 2**16 - k, [2**16 - x for x in g]
-        if i < 8:
-            f = 5
-        else:
-            f = sum(bound <= w for bound in (1311, 3277, 7864, 19661))
+        f = 5 if i < 8 else sum(bound <= w for bound in (1311, 3277, 7864, 19661))
         seen, total = int(self.chains[i, :, :, :i].sum()), int(self.chains[i].sum())
         b = 2 if self.n == 1 else (16 * seen >= total) + (8 * seen >= 3 * total)
         grade = sorted((within(0, (logit(bounded(2**16 * x)) >> 6) + 12, 23) for x in g), reverse=True)
 
-        n_minor = 0
         for d in (0, 1):
             l = 0 if i < 16 else 1 + sum(bound <= trust for bound in (-492, 328, 1311, 2621))
             by_chains, by_kin, by_frequency = decision(d, *g), decision(d, k, k), decision(d, u, u)
@@ -241,9 +237,9 @@ class Mosaic:
             if not bit:
                 by_chains, by_kin = 2**32 - by_chains, 2**32 - by_kin
             trust += (256 * (log(by_chains) - log(by_kin)) - trust) >> 4
-            n_minor = (0 if bit else 2) if d == 0 else (1 if bit else 2)
-            if d == 0 and bit:
+            if bit:
                 break
+        n_minor = d if bit else 2  # decision d says: it has d
         return (n_minor if minor_is_one else 2 - n_minor), trust
 
     def move(self, calls, alleles):
