@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The documents as a whole: nothing public is left out, every page is linked, no link leads nowhere."""
+"""The documents: nothing public is left out, every page is linked, no link leads nowhere, pictures have words."""
 
 import json
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ PAGES = [
     ROOT / "bench/README.md",
 ]
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
 
 
 def test_the_api_reference_lists_every_public_object():
@@ -39,6 +41,32 @@ def test_every_page_is_reached_from_the_index():
 def test_links_lead_to_files_that_are_there(page):
     targets = [target for target in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in target]
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_page_begins_with_its_only_title(page):
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^# .+$", text, re.MULTILINE)
+    if "{include}" not in page.read_text(encoding="utf-8"):  # such a page has the title of what it includes
+        assert len(titles) == 1 and text.startswith(titles[0])
+
+
+def test_every_picture_is_used_and_says_in_words_what_it_shows():
+    shown = [
+        (words, (page.parent / target).resolve())
+        for page in PAGES
+        for words, target in PICTURE.findall(page.read_text(encoding="utf-8"))
+    ]
+    assert {path for _, path in shown} == {*DOCS.rglob("*.svg"), *DOCS.rglob("*.png")}
+    assert [path.name for words, path in shown if len(words.split()) < 4] == []
+
+
+def test_pictures_of_archives_are_drawn_by_their_script(tmp_path):
+    pytest.importorskip("matplotlib")
+    runpy.run_path(str(DOCS / "pictures_archive.py"))["main"](tmp_path)
+    drawn = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+    assert sorted(drawn) == sorted(path.name for path in DOCS.glob("archive-*.svg"))
+    assert max(drawn.values()) < 60_000
 
 
 def test_the_notebook_is_stored_without_outputs():
