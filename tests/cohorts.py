@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fastae.cohort import FILL, MAX_ALLELE, MINIMAL_HEADER, MISSING, Cohort, Sites
+from fastae.cohort import FILL, MAX_ALLELE, MAX_NARROW, MINIMAL_HEADER, MISSING, Cohort, Sites
 
 
 def related(rng, n_variants, n_samples, ploidy=2, n_founders=6, noise=0.02):
@@ -28,7 +28,7 @@ def mixed(rng, n_variants=90, n_samples=40, phased=0.7):
     calls[(odd > 0.05) & (odd < 0.07), 1] = FILL
     calls[(odd > 0.08) & (odd < 0.09), 0] = 3
     calls[n_variants // 3] = FILL
-    calls[n_variants // 3 + 1] = MAX_ALLELE
+    calls[n_variants // 3 + 1] = MAX_NARROW
     half = n_variants // 2
     sites = Sites(
         ["chr1"] * half + ["chrX"] * (n_variants - half),
@@ -55,14 +55,16 @@ def canonical(calls):
     return calls
 
 
-alleles = st.one_of(st.sampled_from([0, 0, 0, 1, 1, 2, MISSING, FILL]), st.integers(FILL, MAX_ALLELE))
+alleles = st.one_of(st.sampled_from([0, 0, 0, 1, 1, 2, MISSING, FILL]), st.integers(FILL, MAX_NARROW))
+many_alleles = st.one_of(alleles, st.sampled_from([127, 254, 255, 381]), st.integers(FILL, MAX_ALLELE))
 
 
 @st.composite
-def calls_and_phase(draw, max_variants=8, max_samples=6):
-    """Canonical calls (variants, samples, ploidy 1..4) and phase (variants, samples)."""
+def calls_and_phase(draw, max_variants=8, max_samples=6, wide=False):
+    """Canonical calls (variants, samples, ploidy 1..4), int16 with alleles of two digits if wide, and phase."""
     shape = draw(st.integers(0, max_variants)), draw(st.integers(0, max_samples)), draw(st.integers(1, 4))
-    calls = canonical(draw(hnp.arrays(np.int8, shape, elements=alleles, fill=st.just(0))))
+    dtype, elements = (np.int16, many_alleles) if wide else (np.int8, alleles)
+    calls = canonical(draw(hnp.arrays(dtype, shape, elements=elements, fill=st.just(0))))
     several = calls[:, :, 1] != FILL if shape[2] > 1 else np.zeros(shape[:2], bool)
     usual = draw(st.sampled_from([None, False, True]))
     drawn = draw(hnp.arrays(bool, shape[:2])) if usual is None else np.full(shape[:2], usual)
@@ -77,7 +79,7 @@ texts = st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]
 @st.composite
 def cohorts(draw):
     """Any cohort: also without variants or samples, sites out of order or twice, texts of any kind."""
-    calls, phased = draw(calls_and_phase())
+    calls, phased = draw(calls_and_phase(wide=draw(st.booleans())))
     n_variants, n_samples, _ = calls.shape
 
     def column(elements):

@@ -217,7 +217,7 @@ def test_options_that_cannot_be_are_refused(tmp_path, options, error, message):
     [
         ([[0.5]], TypeError, "must be an array of integers"),
         ([0, 1], ValueError, "shape"),
-        ([[127]], ValueError, "alleles run from"),
+        ([[16129]], ValueError, "alleles run from"),
         ([[[-2, 0]]], ValueError, "an allele follows a fill"),
     ],
 )
@@ -255,7 +255,7 @@ def test_cohorts_that_no_archive_can_hold_are_refused(tmp_path, cohort, message)
 @pytest.mark.parametrize(
     ("calls", "phased", "samples", "message"),
     [
-        ([[[0], [127]]], False, ["a", "b"], "alleles run from 0 to 127, allowed are -2 to 126"),
+        ([[[0], [16129]]], False, ["a", "b"], "alleles run from 0 to 16129, allowed are -2 to 16128"),
         ([[[0], [-3]]], False, ["a", "b"], "alleles run from -3 to 0"),
         ([[[0, -2], [0, 1]]], True, ["a", "b"], "a call of fewer than two alleles is phased"),
         ([[[0], [1]]], True, ["a", "b"], "a call of fewer than two alleles is phased"),
@@ -264,7 +264,7 @@ def test_cohorts_that_no_archive_can_hold_are_refused(tmp_path, cohort, message)
     ],
 )
 def test_blocks_put_together_wrongly_are_refused(tmp_path, calls, phased, samples, message):
-    calls = np.array(calls, np.int8)
+    calls = np.array(calls, np.int16)
     block = Cohort("", samples, Sites.numbered(1), calls, np.full(calls.shape[:2], phased))
     with pytest.raises(InputError, match=message):
         write_archive(tmp_path / "a", CohortStream("", ["a", "b"], iter([block])))

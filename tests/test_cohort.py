@@ -29,7 +29,7 @@ def test_from_arrays_keeps_every_allele_and_drops_the_phase_of_single_alleles(co
 @pytest.mark.parametrize(
     ("calls", "message"),
     [
-        ([[[0, 127]]], "127"),
+        ([[[0, 16129]]], "16129"),
         ([[[0, -3]]], "-3"),
         ([[[FILL, 0]]], "follows a fill"),
         ([[[FILL, FILL], [0, 0]]], "beside"),
@@ -51,8 +51,8 @@ def test_from_arrays_refuses_floats_and_repeated_names():
 def test_cohort_refuses_arrays_that_disagree_with_its_sites():
     with pytest.raises(ValueError, match="0 sites and 1 samples"):
         Cohort("", ["a"], Sites(), np.zeros((1, 1, 2), np.int8), np.zeros((1, 1), bool))
-    with pytest.raises(TypeError, match="int16"):
-        Cohort("", ["a"], Sites(), np.zeros((0, 1, 2), np.int16), np.zeros((0, 1), bool))
+    with pytest.raises(TypeError, match="int32"):
+        Cohort("", ["a"], Sites(), np.zeros((0, 1, 2), np.int32), np.zeros((0, 1), bool))
 
 
 def test_select_takes_variants_and_samples_in_the_order_given(cohort):

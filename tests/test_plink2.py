@@ -410,13 +410,18 @@ def test_alleles_that_nobody_has_do_not_change_how_the_others_are_read(tmp_path,
     assert np.array_equal(again.call_genotype_phased, cohort.call_genotype_phased)
 
 
-def test_an_allele_beyond_what_a_cohort_holds_is_refused(tmp_path):
-    alt = ",".join(f"<{i}>" for i in range(200))
-    write_pgen(tmp_path / "a", cohort_of([[[0, 1]]], alt=[alt]).to_stream())
-    with pgenlib.PgenWriter(os.fsencode(tmp_path / "a.pgen"), 1, 1, False, allele_ct_limit=201) as writer:
-        writer.append_alleles(np.array([0, 200], np.int32), allele_ct=201)
-    with pytest.raises(InputError, match="variant 1 has allele 200 in a call, 126 can be held"):
-        read_pgen(tmp_path / "a").read()
+def test_as_many_alleles_as_a_pgen_has_come_and_go(tmp_path):
+    alt = [",".join(f"<{i}>" for i in range(254)), "<0>"]
+    calls = np.array([[[0, 254], [127, 128]], [[0, 1], [0, 0]]], np.int16)
+    write_pgen(tmp_path / "a", cohort_of(calls, alt=alt).to_stream())
+    with pgenlib.PgenReader(
+        os.fsencode(tmp_path / "a.pgen"), 2, 2, allele_idx_offsets=np.array([0, 255, 257], np.uintp)
+    ) as reader:
+        alleles = np.empty(4, np.int32)
+        reader.read_alleles(0, alleles)
+    assert alleles.tolist() == [0, 254, 127, 128]
+    again = read_pgen(tmp_path / "a").read().call_genotype
+    assert again.dtype == np.int16 and np.array_equal(again, calls)
 
 
 def test_a_header_that_has_changed_is_written_in_place_of_the_old_one(tmp_path):

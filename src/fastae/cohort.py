@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cohort that every file format gives and takes: calls, sites, sample names and header, all exact.
 
-Words and values follow VCF Zarr: ``call_genotype`` is int8 over (variants, samples, ploidy), -1 is a missing
-allele and -2 fills up a call of lower ploidy. Texts are ``str``; bytes of a file that are not UTF-8 are held by
-Python's ``surrogateescape``, so ``text.encode("utf-8", "surrogateescape")`` always gives the file's own bytes.
+Words and values follow VCF Zarr: ``call_genotype`` is int8 over (variants, samples, ploidy), or int16 if an allele is
+above 126; -1 is a missing allele and -2 fills up a call of lower ploidy. Texts are ``str``; bytes of a file that are
+not UTF-8 are held by Python's ``surrogateescape``, so ``text.encode("utf-8", "surrogateescape")`` always gives the
+file's own bytes.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from .regions import parse_regions
 
 MISSING = -1
 FILL = -2
-MAX_ALLELE = 126
+MAX_ALLELE = 16_128  # two digits of base 127, as archives have them (FORMAT.md §5.4)
+MAX_NARROW = 126  # up to which calls are int8, and of one digit
 
 FIXED_COLUMNS = ("CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 MINIMAL_HEADER = (
@@ -204,6 +206,17 @@ def block_size(n_samples: int) -> int:
     return int(min(max(2**24 // max(n_samples, 1), 1), 4096))
 
 
+def narrow(calls: np.ndarray) -> np.ndarray:
+    """Calls as int8 where no allele is above 126, else as int16: the same array if it is that already.
+
+    Examples
+    --------
+    >>> narrow(np.array([[[0, -1]]])).dtype.name, narrow(np.array([[[0, 127]]])).dtype.name
+    ('int8', 'int16')
+    """
+    return calls.astype(np.int8 if calls.max(initial=0) <= MAX_NARROW else np.int16, copy=False)
+
+
 def format_call(alleles: Iterable[int], phased: bool) -> str:
     """GT text of one call.
 
@@ -227,9 +240,9 @@ class Cohort:
         (``...INFO`` or ``...INFO<TAB>FORMAT``, without sample names or a line end). Empty for FASTA.
     samples : list of str
     sites : Sites
-    call_genotype : ndarray of int8, shape (n_variants, n_samples, ploidy)
-        Allele numbers 0..126; -1 missing; -2 behind the last allele of a call of lower ploidy. A record
-        without GT is -2 throughout.
+    call_genotype : ndarray of int8 or int16, shape (n_variants, n_samples, ploidy)
+        Allele numbers 0..16128, int16 if any is above 126; -1 missing; -2 behind the last allele of a call of lower
+        ploidy. A record without GT is -2 throughout.
     call_genotype_phased : ndarray of bool, shape (n_variants, n_samples)
         True where alleles are parted by ``|``; always False for calls of fewer than two alleles.
     source : {"vcf", "fasta"}
@@ -260,9 +273,10 @@ class Cohort:
                 f"call_genotype has shape {calls.shape} and call_genotype_phased {phased.shape}, "
                 f"but there are {expected[0]} sites and {expected[1]} samples"
             )
-        if calls.dtype != np.int8 or phased.dtype != np.bool_:
+        if calls.dtype not in (np.int8, np.int16) or phased.dtype != np.bool_:
             raise TypeError(
-                f"call_genotype must be int8 and call_genotype_phased bool, got {calls.dtype} and {phased.dtype}"
+                "call_genotype must be int8 or int16 and call_genotype_phased bool, "
+                f"got {calls.dtype} and {phased.dtype}"
             )
 
     def __repr__(self) -> str:
@@ -307,7 +321,7 @@ class Cohort:
         TypeError
             If the calls are not integers.
         ValueError
-            If a value is outside -2..126, an allele follows a fill, names repeat, or shapes disagree.
+            If a value is outside -2..16128, an allele follows a fill, names repeat, or shapes disagree.
 
         Examples
         --------
@@ -326,7 +340,7 @@ class Cohort:
             )
         if calls.size and not (FILL <= calls.min() and calls.max() <= MAX_ALLELE):
             raise ValueError(f"alleles run from {calls.min()} to {calls.max()}, allowed are {FILL} to {MAX_ALLELE}")
-        calls = calls.astype(np.int8)
+        calls = narrow(calls)
         fill = calls == FILL
         if (fill[:, :, :-1] & ~fill[:, :, 1:]).any():
             raise ValueError(f"an allele follows a fill ({FILL}); fills stand behind the alleles of a call")
@@ -388,7 +402,7 @@ class Cohort:
         """The same calls with a ploidy axis of at least `ploidy`, filled up with -2."""
         if self.ploidy >= ploidy:
             return self
-        wide = np.full((*self.call_genotype.shape[:2], ploidy), FILL, dtype=np.int8)
+        wide = np.full((*self.call_genotype.shape[:2], ploidy), FILL, self.call_genotype.dtype)
         wide[:, :, : self.ploidy] = self.call_genotype
         return Cohort(
             self.header, self.samples, self.sites, wide, self.call_genotype_phased, self.source, self.attributes
@@ -516,7 +530,8 @@ def _joined(parts: list[Cohort]) -> Cohort:
     n_variants, n_samples = sum(part.n_variants for part in parts), first.n_samples
     sites = Sites.concatenate(part.sites for part in parts)
     header, samples, source, attributes = first.header, first.samples, first.source, first.attributes
-    calls = np.empty((n_variants, n_samples, ploidy), np.int8)
+    dtype = np.result_type(*(part.call_genotype.dtype for part in parts))
+    calls = np.empty((n_variants, n_samples, ploidy), dtype)
     phased = np.empty((n_variants, n_samples), bool)
     del first
     while parts:

@@ -194,12 +194,12 @@ def read_populations() -> dict[str, str]:
     return dict(line.split("\t") for line in table.splitlines()[1:])
 
 
-def packed_haplotypes(call_genotype: NDArray[np.int8]) -> NDArray[np.uint8]:
+def packed_haplotypes(call_genotype: NDArray[np.signedinteger]) -> NDArray[np.uint8]:
     """Alleles in as few bits as hold the distinct values, haplotype after haplotype: what xz is given.
 
     Parameters
     ----------
-    call_genotype : ndarray of int8, shape (n_variants, n_samples, ploidy)
+    call_genotype : ndarray of int8 or int16, shape (n_variants, n_samples, ploidy)
 
     Returns
     -------
@@ -210,7 +210,8 @@ def packed_haplotypes(call_genotype: NDArray[np.int8]) -> NDArray[np.uint8]:
     >>> packed_haplotypes(np.array([[[0, 1]], [[0, 1]], [[1, 1]]], np.int8))
     array([ 32, 224], dtype=uint8)
     """
-    alleles = call_genotype.view(np.uint8)  # missing alleles come last, so that the low bit is the common allele's
+    # missing alleles come last, so that the low bit is the common allele's
+    alleles = call_genotype.view(f"u{call_genotype.itemsize}")
     values = np.unique(alleles)
     codes = np.searchsorted(values, alleles).astype(np.uint8)
     n_bits = max(1, (len(values) - 1).bit_length())

@@ -186,7 +186,7 @@ def sweep(
     Parameters
     ----------
     data : path-like, Cohort, CohortStream or array_like
-        A VCF, BCF or FASTA file, or calls; an array is taken as `Cohort.from_arrays` does: int8 calls (variants,
+        A VCF, BCF or FASTA file, or calls; an array is taken as `Cohort.from_arrays` does: calls (variants,
         samples) or (variants, samples, ploidy).
     latents, bits, depth : iterable of int
         The grid: latents of a row; bits of a latent, 1 to 8; layers of the encoder and of the decoder, 1 to 8.
@@ -381,7 +381,8 @@ class _Region:
     ) -> float:
         """Decode the bytes, compare; the share of alleles that the latents alone give wrong."""
         cohort = self.cohort
-        decoder = WindowDecoder(columns, model, cohort.n_variants, cohort.ploidy, cohort.n_samples)
+        extent = cohort.n_variants, cohort.ploidy, cohort.n_samples
+        decoder = WindowDecoder(columns, model, *extent, self.table.is_wide)
         calls, phased = decoder.calls(latents + residual, len(latents), number, cohort.n_samples)
         if not (np.array_equal(calls, cohort.call_genotype) and np.array_equal(phased, cohort.call_genotype_phased)):
             raise FastaeError("the genotypes did not decode to what they were made of; please report this as a bug")

@@ -35,11 +35,12 @@ def read_archive(data):
     """§5: what the bytes of a file hold."""
     container = read_container(data)
     n_sites = sum(window.n_sites for window in container.windows)
+    is_wide = any(window.is_wide for window in container.windows)
     archive = Archive(
         *read_header(container.header),
         read_samples(container.samples, container.n_samples),
         [[] for _ in range(8)],
-        np.full((n_sites, container.n_samples, container.ploidy), -2, np.int8),
+        np.full((n_sites, container.n_samples, container.ploidy), -2, np.int16 if is_wide else np.int8),
         np.zeros((n_sites, container.n_samples), bool),
     )
     first = 0
@@ -54,7 +55,7 @@ def read_archive(data):
 
 def read_window(window, slabs, archive, here, number):
     """The calls of a window, slab by slab, and its latents."""
-    table = read_columns(window.sections[COLUMNS].data, window.n_sites, window.ploidy)
+    table = read_columns(window.sections[COLUMNS].data, window.n_sites, window.ploidy, window.is_wide)
     model = None
     if MODEL in window.sections:
         model = autoencoder.read_model(window.sections[MODEL], len(table.of_alleles[0]))

@@ -8,7 +8,12 @@ import numpy as np
 from .data import Bytes, check
 from .packed import read_array, read_flags
 
-OTHER_PHASE, MISSING, FILL, SWAPPED = 0, 127, 128, 129  # kinds; those between are allele numbers
+OTHER_PHASE, MISSING, FILL, SWAPPED = (
+    0,
+    127,
+    128,
+    129,
+)  # kinds; those between are allele numbers, those above high digits
 HAPLOTYPES, SAMPLES, UNORDERED = range(3)  # what rows are
 
 
@@ -55,8 +60,8 @@ class Table:
         return alleles, [number for number in numbers if not is_allele(self.columns[number].kind)]
 
 
-def read_columns(data, n, ploidy):
-    """§5.4: the table of columns of n sites."""
+def read_columns(data, n, ploidy, is_wide=False):
+    """§5.4: the table of columns of n sites, some of kinds above 129 if it is wide."""
     source = Bytes(data)
     rows = source.unsigned(8)
     check(rows == HAPLOTYPES or (rows <= UNORDERED and ploidy == 2), "rows are nothing that there is")
@@ -81,10 +86,11 @@ def read_columns(data, n, ploidy):
     for place, number in enumerate(order):
         columns[number] = Column(sites[number], slots[place], kinds[place], rates[number])
     for one in columns:
-        check(one.kind <= SWAPPED and (one.kind != SWAPPED or rows != HAPLOTYPES), "no such kind of columns")
+        check(one.kind != SWAPPED or rows != HAPLOTYPES, "no such kind of columns")
         check(one.slot == 0 or (one.slot == 1 and rows == SAMPLES and one.kind not in (0, SWAPPED)), "no such slot")
         check(one.rho <= 99 or one.rho == 127, "no such rate")
     places = [(one.site, one.slot, one.kind) for one in columns]
+    check(any(one.kind > SWAPPED for one in columns) == is_wide, "high digits that the index does not tell of")
     check(all(a < b for a, b in zip(places, places[1:], strict=False)), "columns are out of order")
     return Table(rows, phased, columns)
 
@@ -95,7 +101,7 @@ def calls_of(table, matrix, n_sites, ploidy):
     The matrix is (columns, rows); the calls are (sites, samples, ploidy), the phase is (sites, samples).
     """
     n_samples = matrix.shape[1] // (1 if table.rows == SAMPLES else ploidy)
-    calls = np.zeros((n_sites, n_samples, ploidy), np.int8)
+    calls = np.zeros((n_sites, n_samples, ploidy), np.int16)
     other_phase = np.zeros((n_sites, n_samples), bool)
     swapped = np.zeros((n_sites, n_samples), bool)
     said = np.zeros((n_sites, n_samples, ploidy), bool)
@@ -105,6 +111,10 @@ def calls_of(table, matrix, n_sites, ploidy):
             (other_phase if one.kind == OTHER_PHASE else swapped)[one.site] = firsts
             continue
         here = calls[one.site, :, one.slot] if table.rows == SAMPLES else calls[one.site].reshape(-1)
+        if one.kind > SWAPPED:
+            check(((here[bits] >= 0) & (here[bits] <= 126)).all(), "a row has a high digit that it cannot have")
+            here[bits] += 127 * (one.kind - SWAPPED)
+            continue
         before = said[one.site, :, one.slot] if table.rows == SAMPLES else said[one.site].reshape(-1)
         check(not (is_allele(one.kind) and (before & bits).any()), "a row has two alleles")
         here[bits] = {MISSING: -1, FILL: -2}.get(one.kind, one.kind)

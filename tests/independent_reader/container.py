@@ -20,10 +20,11 @@ class Section:
 
 @dataclass
 class Window:
-    """A window: its number of sites, its ploidy, and its sections by kind; of blocks, a list of one a slab."""
+    """A window: its sites, its ploidy, how wide alleles are; its sections by kind; of blocks, a list of one a slab."""
 
     n_sites: int
     ploidy: int
+    is_wide: bool  # columns have kinds above 129
     sections: dict[int, Section] = field(default_factory=dict)
     blocks: dict[int, Section] = field(default_factory=dict)
 
@@ -72,7 +73,9 @@ def read_index(index, sections):
     names = [index.text() for _ in range(index.varint())]
     windows = []
     for _ in range(index.varint()):
-        window = Window(index.varint(), index.varint())
+        n_here, said = index.varint(), index.varint()
+        window = Window(n_here, said % 2**11, said >= 2**11)
+        check(said < 2**12, "no such ploidy")
         check(1 <= window.n_sites <= 2**16 and 1 <= window.ploidy <= ploidy, "wrong sizes of a window")
         check(window.n_sites * n_samples * window.ploidy <= 2**32, "a window is too large")
         windows.append(window)

@@ -43,7 +43,7 @@ class Blocks:
             data = self._reader.read_section(section)
             model = data[: section.latents], data[section.latents :]
         columns, most = self._reader.read(container.COLUMNS, number), min(index.slab_samples, index.n_samples)
-        return WindowDecoder(columns, model, window.n_sites, window.ploidy, most)
+        return WindowDecoder(columns, model, window.n_sites, window.ploidy, most, window.is_wide)
 
     def _slab(self, slab: int) -> slice:
         index = self._reader.index

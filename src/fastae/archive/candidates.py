@@ -46,7 +46,7 @@ class WindowCalls:
 
     Attributes
     ----------
-    calls : ndarray of int8, shape (n_sites, n_samples, ploidy)
+    calls : ndarray of int8 or int16, shape (n_sites, n_samples, ploidy)
     phased : ndarray of bool, shape (n_sites, n_samples)
     slab_samples : int
         Most samples of a block.

@@ -19,13 +19,13 @@ from fastae import _validate
 from fastae._validate import BytesLike
 from fastae.archive import container
 from fastae.archive.candidates import WindowCalls, smallest
-from fastae.archive.columns import MAX_COLUMNS, occurring
+from fastae.archive.columns import KIND_MISSING, MAX_COLUMNS, occurring
 from fastae.archive.container import ByteReader, counted, varint
 from fastae.archive.packing import pack_array, unpack_array
 from fastae.archive.predictors import pbwt
 from fastae.archive.presets import PRESETS
 from fastae.archive.window import MAX_BLOCK_CELLS, WindowDecoder
-from fastae.cohort import FILL, MAX_ALLELE
+from fastae.cohort import FILL
 from fastae.errors import ChecksumError, FastaeError, FormatError, VersionError
 
 MAGIC = b"FAEC"
@@ -204,9 +204,9 @@ def _as_calls(values: np.ndarray) -> tuple[np.ndarray | None, int, np.ndarray]:
         return nothing
     there = occurring(values.reshape(len(values), -1))
     n_columns = np.count_nonzero(there, axis=1)
-    if there[:, MAX_ALLELE + 1 : FILL].any() or n_columns.sum() > _MOST_COLUMNS * len(values):
+    if there[:, KIND_MISSING:FILL].any() or n_columns.sum() > _MOST_COLUMNS * len(values):
         return nothing
-    highest = int(np.flatnonzero(there[:, : MAX_ALLELE + 1].any(axis=0)).max(initial=0))
+    highest = int(np.flatnonzero(there[:, :KIND_MISSING].any(axis=0)).max(initial=0))
     if values.ndim == 2 and highest == 2:
         return _calls_of(values), _DOSAGES, n_columns
     return values.reshape(*values.shape[:2], -1), _CALLS, n_columns

@@ -2,8 +2,9 @@
 """Calls as binary columns over rows, and back: the form in which every predictor sees a window of sites.
 
 A site becomes one column per value other than 0 that occurs at it ("is allele 1", "is allele 2", "is missing", ...),
-and, where they are needed, columns for phase and for the order of the alleles. So multi-allelic sites, missing alleles,
-haploid calls and mixed phase need no case of their own further down. Columns without a single 1 are left out.
+and, where they are needed, columns for phase and for the order of the alleles. Alleles above 126 have two digits of
+base 127, with columns for each. So multi-allelic sites, missing alleles, haploid calls and mixed phase need no case of
+their own further down. Columns without a single 1 are left out.
 
 Rows are haplotypes. Where most heterozygous calls are unphased diploid ones, the alleles of a call are no haplotypes:
 then either rows are samples, and a site has columns for its lower and for its higher allele; or rows are haplotypes
@@ -19,16 +20,17 @@ import numpy as np
 
 from fastae.archive.container import ByteReader
 from fastae.archive.packing import pack_array, unpack_array
-from fastae.cohort import FILL, MISSING
+from fastae.cohort import FILL, MAX_NARROW, MISSING, narrow
 from fastae.errors import FormatError
 
 # Kinds of column: allele numbers 1..126, and
-PHASE, KIND_MISSING, KIND_FILL, SWAPPED = 0, 127, 128, 129
+PHASE, KIND_MISSING, KIND_FILL, SWAPPED = 0, 127, 128, 129  # kinds above: SWAPPED + the high digit of an allele
 # What rows are, as the first byte of a table says it
 HAPLOTYPES, SAMPLES, UNORDERED = 0, 1, 2
 
 _VALUE_OF_KIND = {KIND_MISSING: MISSING, KIND_FILL: FILL}
 _KIND_OF_VALUE = {value: kind for kind, value in _VALUE_OF_KIND.items()}
+_BASE = MAX_NARROW + 1  # of the digits of an allele
 FLAGS = (PHASE, SWAPPED)  # kinds that say something of a call rather than of an allele
 
 FLIP = 0x80  # in a column's rate: 1 is the common bit, so events are zeros
@@ -79,7 +81,7 @@ class ColumnTable:
 
     @property
     def value(self) -> np.ndarray:
-        """What an allele is where a column has a 1: int8 (n_columns,). Of a flag, it means nothing."""
+        """What an allele is where a column has a 1: int8 (n_columns,). Of a flag or high digit, it means nothing."""
         value = self.kind.view(np.int8).copy()
         for kind, other in _VALUE_OF_KIND.items():
             value[self.kind == kind] = other
@@ -89,6 +91,16 @@ class ColumnTable:
     def is_hiding(self) -> np.ndarray:
         """Which columns say who has no allele, since it is missing or absent: bool (n_columns,)."""
         return (self.kind == KIND_MISSING) | (self.kind == KIND_FILL)
+
+    @property
+    def is_wide(self) -> bool:
+        """If some allele is above 126."""
+        return bool(self.kind.max(initial=0) > SWAPPED)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the calls."""
+        return np.dtype(np.int16 if self.is_wide else np.int8)
 
     def columns_of(self, sites: slice) -> slice:
         """The columns of sites from one to another."""
@@ -149,8 +161,8 @@ class ColumnTable:
             rate=rate,
         )
         key = (table.site << 9 | slot.astype(np.int64) << 8) + kind
-        most = KIND_FILL if rows == HAPLOTYPES else SWAPPED
-        if n_columns and (slot.max() > (rows == SAMPLES) or kind.max() > most or (np.diff(key) <= 0).any()):
+        is_swapped = rows == HAPLOTYPES and (kind == SWAPPED).any()
+        if n_columns and (slot.max() > (rows == SAMPLES) or is_swapped or (np.diff(key) <= 0).any()):
             raise FormatError(f"the {what} is out of order: the archive is corrupt")
         return table
 
@@ -166,7 +178,7 @@ def split(calls: np.ndarray, phased: np.ndarray, rows: int | None = None) -> tup
 
     Parameters
     ----------
-    calls : ndarray of int8, shape (n_sites, n_samples, ploidy)
+    calls : ndarray of int8 or int16, shape (n_sites, n_samples, ploidy)
     phased : ndarray of bool, shape (n_sites, n_samples)
     rows : int, optional
         What rows are to be; if left out, SAMPLES where most heterozygous calls are unphased diploid ones, else
@@ -178,22 +190,23 @@ def split(calls: np.ndarray, phased: np.ndarray, rows: int | None = None) -> tup
     matrix : ndarray of uint8, shape (n_columns, n_rows)
         Bits. Rows run over samples, and within a sample over its haplotypes.
     """
+    calls = narrow(calls)
     n_sites, n_samples, ploidy = calls.shape
     usual, unusual, is_unphased = _phase(calls, phased)
     if rows is None:
         rows = SAMPLES if is_unphased else HAPLOTYPES
     planes: list[_Plane] = []
     if rows == HAPLOTYPES:
-        planes += _value_planes(calls.reshape(n_sites, n_samples * ploidy), 0)
+        planes += _allele_planes(calls.reshape(n_sites, n_samples * ploidy), 0)
     else:
         swapped = _out_of_order(calls)
         if rows == UNORDERED:
             swapped &= ~phased
         low, high = _ordered(calls, swapped)
         if rows == SAMPLES:
-            planes += _value_planes(low, 0) + _value_planes(high, 1)
+            planes += _allele_planes(low, 0) + _allele_planes(high, 1)
         else:
-            planes += _value_planes(np.stack([low, high], axis=2).reshape(n_sites, 2 * n_samples), 0)
+            planes += _allele_planes(np.stack([low, high], axis=2).reshape(n_sites, 2 * n_samples), 0)
         planes += _flag_plane(swapped, SWAPPED)
     planes += _flag_plane(unusual, PHASE)
 
@@ -285,6 +298,17 @@ def occurring(values: np.ndarray) -> np.ndarray:
     return occurs
 
 
+def _allele_planes(alleles: np.ndarray, slot: int) -> list[_Plane]:
+    """Of alleles (n_sites, width), and where they are int16, of both their digits."""
+    if alleles.dtype == np.int8:
+        return _value_planes(alleles, slot)
+    high = np.maximum(alleles, 0) // np.int16(_BASE)
+    planes = _value_planes(high.astype(np.int8), slot)
+    for plane in planes:
+        plane.kind += SWAPPED
+    return _value_planes((alleles - _BASE * high).astype(np.int8), slot) + planes
+
+
 def _value_planes(values: np.ndarray, slot: int) -> list[_Plane]:
     occurs = occurring(values)
     planes = []
@@ -318,20 +342,25 @@ def join(table: ColumnTable, matrix: np.ndarray, out: np.ndarray | None = None) 
     ----------
     table : ColumnTable
     matrix : ndarray of uint8, shape (n_columns, n_rows)
-    out : ndarray of int8, shape (n_sites, n_samples, ploidy), optional
+    out : ndarray of the table's dtype, shape (n_sites, n_samples, ploidy), optional
         Where the calls may be put; then they are this array. A site's calls lie in one piece.
 
     Returns
     -------
-    calls : ndarray of int8, shape (n_sites, n_samples, ploidy)
+    calls : ndarray of the table's dtype, shape (n_sites, n_samples, ploidy)
     phased : ndarray of bool, shape (n_sites, n_samples)
+
+    Raises
+    ------
+    FormatError
+        If a row has two high digits, or one without an allele.
     """
     n_rows = matrix.shape[1]
     n_samples = n_rows // table.rows_per_sample
     if table.rows == SAMPLES:
-        slots = [np.zeros((table.n_sites, n_rows), np.int8) for _ in range(2)]
+        slots = [np.zeros((table.n_sites, n_rows), table.dtype) for _ in range(2)]
     else:
-        calls = np.empty((table.n_sites, n_samples, table.ploidy), np.int8) if out is None else out
+        calls = np.empty((table.n_sites, n_samples, table.ploidy), table.dtype) if out is None else out
         calls[:] = 0
         slots = [calls.reshape(table.n_sites, n_rows)]
     flags: dict[int, np.ndarray] = {}
@@ -349,6 +378,11 @@ def join(table: ColumnTable, matrix: np.ndarray, out: np.ndarray | None = None) 
                 bits, there = matrix[columns[part]].view(np.int8), sites[part]
                 if kind == 1:  # the first, and nearly always the only one
                     values[there] = bits
+                elif kind > SWAPPED:
+                    low = values[there]
+                    if (bits.view(bool) & ((low < 0) | (low >= _BASE))).any():
+                        raise FormatError("a block gives a high digit to what cannot have it: the archive is corrupt")
+                    values[there] = low + np.int16(_BASE * (kind - SWAPPED)) * bits
                 else:
                     values[there] = np.where(bits, np.int8(_VALUE_OF_KIND.get(kind, kind)), values[there])
     if table.rows == SAMPLES:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastae import _core, _validate
-from fastae.archive.columns import SAMPLES, ColumnTable
+from fastae.archive.columns import SAMPLES, ColumnTable, chunks
 from fastae.archive.container import Section
 from fastae.archive.named import Named, Selection
 from fastae.archive.predictors import pbwt, runs
@@ -199,7 +199,7 @@ class Computing(Named):
         *,
         row_weights: np.ndarray | None = None,
         variant_weights: np.ndarray | None = None,
-    ) -> Iterator[tuple[_Part, _BlockSums]]:
+    ) -> Iterator[tuple[_Part, _BlockSums | _CallSums]]:
         """Sums over the blocks in which there are some of the variants and samples, in the order of the file.
 
         Weights of rows are of all samples (n_samples, k), those of variants of the ones asked for (len(variants), k).
@@ -215,7 +215,7 @@ class Computing(Named):
                 for number in slabs:
                     yield (_Part(window, number, self._slab(number), hull, asked, sites - hull.start),)
 
-        def work(part: _Part) -> tuple[_Part, _BlockSums]:
+        def work(part: _Part) -> tuple[_Part, _BlockSums | _CallSums]:
             decoder, section = self._decoder(part.window), self._block(part.window, part.number)
             of_rows = of_sites = None
             if row_weights is not None:
@@ -302,6 +302,41 @@ class _BlockSums:
 
 
 @dataclass(frozen=True, eq=False)
+class _CallSums:
+    """As `_BlockSums`, of decoded calls: where alleles are above 126, a column may be of a part of an allele's number.
+
+    Attributes
+    ----------
+    calls : ndarray of int16, shape (n_sites, n_samples, ploidy)
+    weights : ndarray of float64, shape (n_samples, k)
+    site_weights : ndarray of float64, shape (n_sites, k), or None
+    """
+
+    calls: np.ndarray
+    weights: np.ndarray
+    site_weights: np.ndarray | None
+
+    def _dosages(self) -> Iterator[tuple[slice, np.ndarray]]:
+        for part in chunks(len(self.calls), self.calls[0].size):
+            yield part, (self.calls[part] > 0).sum(axis=2, dtype=np.float64)
+
+    def of_sites(self) -> np.ndarray:
+        return np.concatenate([dosages @ self.weights for _, dosages in self._dosages()])
+
+    def of_samples(self) -> np.ndarray:
+        assert self.site_weights is not None
+        return np.sum([dosages.T @ self.site_weights[part] for part, dosages in self._dosages()], axis=0)
+
+    def allele_counts(self) -> np.ndarray:
+        out = np.zeros((len(self.calls), int(self.calls.max(initial=0)) + 1), np.int64)
+        weights = np.broadcast_to(self.weights[:, :1], self.calls.shape[1:])
+        for counts, calls in zip(out, self.calls, strict=True):
+            known = calls >= 0
+            counts[:] = np.rint(np.bincount(calls[known], weights[known], len(counts)))
+        return out
+
+
+@dataclass(frozen=True, eq=False)
 class _Sums:
     """What `_core.ColumnSums` found, of all rows."""
 
@@ -362,10 +397,14 @@ def _block_sums(
     sites: slice,
     row_weights: np.ndarray | None,
     site_weights: np.ndarray | None,
-) -> _BlockSums:
+) -> _BlockSums | _CallSums:
     """Sums over some sites of a block; weights of rows (n_rows, k), of sites (len(sites), k)."""
     whole, n_rows = decoder.table, n_samples * decoder.table.rows_per_sample
     table, within = whole.part(sites), whole.columns_of(sites)
+    if table.is_wide:
+        calls, _ = decoder.calls(payload, section.latents, section.predictor, n_samples, sites=sites)
+        weights = np.ones((n_samples, 1)) if row_weights is None else row_weights[:: table.rows_per_sample]
+        return _CallSums(calls, weights, site_weights)
     columns, hiding = np.flatnonzero(table.is_allele), np.flatnonzero(table.is_hiding)
     column_weights = None if site_weights is None else site_weights[table.site[columns]]
     by_runs = _BY_RUNS.get(section.predictor) if not section.latents and n_rows else None

@@ -27,6 +27,7 @@ MAX_TEXT = 1 << 28  # bytes one compressed text may unfold to
 MAX_SAMPLES = 1 << 24
 MAX_WINDOW_SITES = 1 << 16
 MAX_PLOIDY = 1 << 10
+_WIDE = 1 << 11  # added to the ploidy of a window with alleles of two digits
 MAX_ATTRIBUTES = 1 << 16
 MAX_WINDOW_CALLS = 1 << 32  # alleles of all samples that a reader may have to hold at a time
 
@@ -57,6 +58,7 @@ class Window:
     n_sites: int
     ploidy: int
     spans: list[tuple[str, int, int]]  # (chromosome, first position, last position that a record reaches)
+    is_wide: bool = False  # some allele is above 126
 
 
 @dataclass
@@ -72,6 +74,10 @@ class Index:
     @property
     def n_slabs(self) -> int:
         return -(-self.n_samples // self.slab_samples)
+
+    @property
+    def is_wide(self) -> bool:
+        return any(window.is_wide for window in self.windows)
 
     @property
     def n_sites(self) -> int:
@@ -209,7 +215,7 @@ def _index_bytes(index: Index) -> bytes:
     out += [varint(len(names)), *(counted(encode_text(name)) for name in names)]
     out.append(varint(len(index.windows)))
     for window in index.windows:
-        out += [varint(window.n_sites), varint(window.ploidy), varint(len(window.spans))]
+        out += [varint(window.n_sites), varint(window.ploidy + _WIDE * window.is_wide), varint(len(window.spans))]
         for name, first, last in window.spans:
             out += [varint(number[name]), varint(first), varint(last - first)]
     out.append(varint(len(index.sections)))
@@ -231,9 +237,12 @@ def _parse_index(data: bytes, sections_end: int) -> Index:
         raise FormatError("the index says that a block holds no alleles: the archive is corrupt")
     names = [reader.text() for _ in range(reader.count())]
     for _ in range(reader.count(3)):
-        window = Window(reader.varint(MAX_WINDOW_SITES), reader.varint(index.ploidy), [])
+        n_sites, ploidy = reader.varint(MAX_WINDOW_SITES), reader.varint(index.ploidy + _WIDE)
+        window = Window(n_sites, ploidy % _WIDE, [], ploidy >= _WIDE)
         if window.n_sites == 0 or window.ploidy == 0:
             raise FormatError("the index says that a window holds no alleles: the archive is corrupt")
+        if window.ploidy > index.ploidy:
+            raise FormatError(f"the index holds {window.ploidy} where at most {index.ploidy} can be: it is corrupt")
         if window.n_sites * index.n_samples * window.ploidy > MAX_WINDOW_CALLS:
             raise FormatError("the index says that a window holds more than 2^32 alleles: the archive is corrupt")
         for _ in range(reader.count(3)):

@@ -19,7 +19,7 @@ class HandedOver:
 
         Returns
         -------
-        dask.array.Array of int8, shape (n_variants, n_samples, ploidy)
+        dask.array.Array of the archive's dtype, shape (n_variants, n_samples, ploidy)
             Its tasks open the file by its path, in whatever thread, process or worker they run, and read what they
             need. It stays usable when the archive is closed.
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from fastae import _core
 from fastae.archive.columns import UNORDERED, ColumnTable, rates_of, split
-from fastae.cohort import MISSING
+from fastae.cohort import MAX_NARROW, MISSING
 
 LEAST_MINOR = 3  # minor alleles that a column needs to tell of relatives; rarer ones follow what the others say
 AT_A_TIME = 16  # samples phased against the same haplotypes, whatever the number of threads
@@ -54,7 +54,7 @@ def split_phased(
 
     Parameters
     ----------
-    calls : ndarray of int8, shape (n_sites, n_samples, 2)
+    calls : ndarray of int8 or int16, shape (n_sites, n_samples, 2)
     phased : ndarray of bool, shape (n_sites, n_samples)
         Those calls stay as they are.
     slabs : list of slice
@@ -96,6 +96,8 @@ def _states(calls: np.ndarray, phased: np.ndarray, bits: np.ndarray, site: np.nd
     """What each allele column tells of calls: uint8 (n_columns, n_samples)."""
     first, second = calls[:, :, 0], calls[:, :, 1]
     free, missing = ~phased & (first >= 0) & (second >= 0), (first == MISSING) & (second == MISSING)
+    if calls.dtype != np.int8:  # alleles of two digits stay, since columns of high digits are none of these
+        free &= np.maximum(first, second) <= MAX_NARROW
     states = np.where(missing[site], np.uint8(_core.PHASE_UNKNOWN), np.uint8(_core.PHASE_KNOWN))
     states[free[site] & (bits[:, ::2] != bits[:, 1::2])] = _core.PHASE_SWAPPABLE
     for columns in _of_one_site(site):  # the first that differs decides

@@ -21,7 +21,7 @@ from fastae.archive.indexing import hull
 from fastae.archive.named import Selection
 from fastae.archive.predictors import PREDICTORS
 from fastae.archive.telling import Telling
-from fastae.cohort import FILL, MAX_ALLELE, Cohort, CohortStream
+from fastae.cohort import FILL, MAX_ALLELE, MAX_NARROW, Cohort, CohortStream
 
 
 def open_archive(path: str | os.PathLike[str] | Any, *, n_threads: int = 1) -> Archive:
@@ -69,7 +69,7 @@ def open_archive(path: str | os.PathLike[str] | Any, *, n_threads: int = 1) -> A
 class Archive(Computing, Telling, HandedOver):
     """A cohort in a file; `fastae.open` makes it.
 
-    ``archive[variants, samples, alleles]`` gives int8 calls as NumPy would give them from an array of `shape`: -1 is a
+    ``archive[variants, samples, alleles]`` gives calls as NumPy would give them from an array of `shape`: -1 is a
     missing allele, -2 stands behind the last allele of a call of lower ploidy. Iterating gives the calls of one variant
     after the other, each (n_samples, ploidy). `read_calls` gives the same into an array of yours, `read` with sites,
     names and phase.
@@ -86,7 +86,7 @@ class Archive(Computing, Telling, HandedOver):
     shape : tuple of int
         (n_variants, n_samples, ploidy).
     ndim, dtype
-        Of the array that it stands for: 3, int8.
+        Of the array that it stands for: 3, int8; int16 if some allele is above 126.
     samples : list of str
     header : str
         Of the file the cohort came from, verbatim.
@@ -119,7 +119,6 @@ class Archive(Computing, Telling, HandedOver):
     """
 
     ndim = 3
-    dtype = np.dtype(np.int8)
 
     def __reduce__(self) -> tuple:
         return type(self), (self._reader, self._n_threads)
@@ -155,6 +154,10 @@ class Archive(Computing, Telling, HandedOver):
     def shape(self) -> tuple[int, int, int]:
         index = self._reader.index
         return index.n_sites, index.n_samples, index.ploidy
+
+    @property
+    def dtype(self) -> np.dtype:
+        return np.dtype(np.int16 if self._reader.index.is_wide else np.int8)
 
     @property
     def bytes_read(self) -> int:
@@ -258,9 +261,9 @@ class Archive(Computing, Telling, HandedOver):
         variants, samples : slice, array of int or bool, or names as in `Archive`, optional
             In the order given; all, if left out.
         out : ndarray of shape (n_variants, n_samples, ploidy), optional
-            Where to put them. Blocks are decoded straight into it, if it is int8 and contiguous.
+            Where to put them. Blocks are decoded straight into it, if it is of this dtype and contiguous.
         dtype : dtype, optional
-            Of the result: signed integers or floating-point numbers; out's, or int8, if left out. The values are those
+            Of the result: signed integers or floating-point numbers; out's, or the archive's, if left out. The values are those
             of VCF Zarr in any: -1 for a missing allele, -2 behind the last one of a call of lower ploidy.
         n_threads : int, optional
             Blocks that are decoded at a time; as the archive was opened, if left out.
@@ -273,7 +276,7 @@ class Archive(Computing, Telling, HandedOver):
         Raises
         ------
         TypeError
-            If the dtype cannot hold -2 to 126.
+            If the dtype cannot hold all that the archive's `dtype` does.
         ValueError
             If `out` has another shape or dtype, or cannot be written to.
         IndexError
@@ -300,13 +303,14 @@ class Archive(Computing, Telling, HandedOver):
         """
         at_variants, at_samples = self._asked(variants, samples)
         shape = len(at_variants), len(at_samples), self.shape[2]
-        wanted = np.dtype(out.dtype if dtype is None and out is not None else np.int8 if dtype is None else dtype)
-        if wanted.kind not in "if":
-            raise TypeError(f"dtype must be of signed integers or floats, to hold -2 to {MAX_ALLELE}; got {wanted}")
+        wanted = np.dtype(out.dtype if dtype is None and out is not None else self.dtype if dtype is None else dtype)
+        if wanted.kind not in "if" or not np.can_cast(self.dtype, wanted):
+            most = MAX_NARROW if self.dtype == np.int8 else MAX_ALLELE
+            raise TypeError(f"dtype must be of signed integers or floats, to hold -2 to {most}; got {wanted}")
         if out is not None and (out.shape != shape or out.dtype != wanted or not out.flags.writeable):
             state = "" if out.flags.writeable else " that cannot be written to"
             raise ValueError(f"out must be of {wanted} and shape {shape}, got {out.dtype} {out.shape}{state}")
-        straight = out is not None and wanted == np.int8 and out.flags.c_contiguous
+        straight = out is not None and wanted == self.dtype and out.flags.c_contiguous
         calls = self._calls(
             at_variants,
             at_samples,
@@ -458,7 +462,7 @@ class Archive(Computing, Telling, HandedOver):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Calls and phase at the crossings of some variants and samples, in the order given; or no phase at all."""
         index = self._reader.index
-        calls = np.empty((len(variants), len(samples), index.ploidy), np.int8) if out is None else out
+        calls = np.empty((len(variants), len(samples), index.ploidy), self.dtype) if out is None else out
         phased = np.empty(calls.shape[:2] if with_phase else (0, 0), bool)
         of_window = np.searchsorted(self._starts, variants, side="right") - 1
         of_slab = samples // index.slab_samples

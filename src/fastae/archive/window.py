@@ -28,6 +28,8 @@ class WindowDecoder:
     n_sites, ploidy : int
     max_samples : int
         Most samples that a block has.
+    is_wide : bool
+        If some allele is above 126.
 
     Raises
     ------
@@ -36,9 +38,17 @@ class WindowDecoder:
     """
 
     def __init__(
-        self, columns: bytes, model: tuple[bytes, bytes] | None, n_sites: int, ploidy: int, max_samples: int
+        self,
+        columns: bytes,
+        model: tuple[bytes, bytes] | None,
+        n_sites: int,
+        ploidy: int,
+        max_samples: int,
+        is_wide: bool = False,
     ) -> None:
         self.table = ColumnTable.from_bytes(columns, n_sites, ploidy)
+        if self.table.is_wide != is_wide:
+            raise FormatError("the table of columns has other alleles than its window: the archive is corrupt")
         most = self.table.n_cells(max_samples)
         if most > MAX_BLOCK_CELLS:
             raise FormatError(f"a block has {most} cells, {MAX_BLOCK_CELLS} are allowed: the archive is corrupt")
@@ -69,8 +79,9 @@ class WindowDecoder:
             From one site of the window to another; all, if left out.
         samples : ndarray of int64, optional
             Numbers of samples in the block, ascending; all, if left out.
-        out : ndarray of int8, shape (sites, samples, ploidy), optional
-            Where the calls may be put; then they are this array. A site's calls lie in one piece.
+        out : ndarray, shape (sites, samples, ploidy), optional
+            Where the calls may be put, if it is of their dtype; then they are this array. A site's calls lie in one
+            piece.
 
         Raises
         ------
@@ -83,7 +94,9 @@ class WindowDecoder:
         if samples is not None:
             rows = (samples[:, None] * per_sample + np.arange(per_sample)).ravel()
         part = self.table.part(sites)
-        if predictor == runs.NUMBER and n_latents == 0 and self.table.rows != SAMPLES:
+        if out is not None and out.dtype != part.dtype:
+            out = None
+        if predictor == runs.NUMBER and n_latents == 0 and part.rows != SAMPLES and not part.is_wide:
             if out is None:
                 n_wanted = n_samples if samples is None else len(samples)
                 out = np.empty((part.n_sites, n_wanted, part.ploidy), np.int8)
@@ -103,7 +116,7 @@ class WindowDecoder:
         Yields
         ------
         sites : slice
-        calls : ndarray of int8, shape (sites, samples, ploidy)
+        calls : ndarray of int8 or int16, shape (sites, samples, ploidy)
         phased : ndarray of bool, shape (sites, samples)
 
         Raises

@@ -56,7 +56,7 @@ def write_archive(
     ----------
     path : path-like
     cohort : Cohort, CohortStream, Archive or array_like
-        An array is taken as `Cohort.from_arrays` does: int8 calls (variants, samples, ploidy), -1 missing, -2 fill.
+        An array is taken as `Cohort.from_arrays` does: calls (variants, samples, ploidy), -1 missing, -2 fill.
     preset : {"fast", "default", "max"}
         ``"fast"`` reads a part soonest, ``"max"`` takes the fewest bytes.
     predictor : {"auto", "frequency", "autoencoder", "pbwt", "runs", "mosaic"}
@@ -255,12 +255,12 @@ def _code_window(cohort: Cohort, how: Settings, seed: tuple[int, int], check_sto
         half = cohort.n_variants // 2
         parts = cohort.select(slice(half)), cohort.select(slice(half, None))
         return [coded for part in parts for coded in _code_window(part, how, seed, check_stop)]
-    slabs, coding = window.slabs, smallest(window, plan.predictors)
+    slabs, is_wide, coding = window.slabs, window.columns[0].is_wide, smallest(window, plan.predictors)
     latents = None
     if how.n_latents:
         latents = learn(*window.columns, how.n_latents, how.latent_bits, seed, check_stop)
     del window  # and its columns, before what is made of them takes as much memory
-    extent = Window(cohort.n_variants, cohort.ploidy, _spans(cohort.sites))
+    extent = Window(cohort.n_variants, cohort.ploidy, _spans(cohort.sites), is_wide)
     kept = latents.to_bytes() if latents is not None else b""
     coded = _Coded(extent, encode_sites(cohort.sites), coding, kept)
     _check(coded, cohort, slabs)
@@ -300,7 +300,7 @@ def _check(coded: _Coded, cohort: Cohort, slabs: list[slice]) -> None:
     """Decode what is about to be written, from its bytes alone, and compare it with what it was made of."""
     window, coding = coded.window, coded.coding
     most = max((slab.stop - slab.start for slab in slabs), default=0)
-    decoder = WindowDecoder(coding.columns, coding.model, window.n_sites, window.ploidy, most)
+    decoder = WindowDecoder(coding.columns, coding.model, window.n_sites, window.ploidy, most, window.is_wide)
     same = decode_sites(coded.sites, window.n_sites).columns()
     good = all(
         a == b if isinstance(a, list) else np.array_equal(a, b)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def to_dask(archive: Archive, chunks: Any = None) -> Array:
     """The calls of an archive as a lazy array; see `Archive.to_dask`."""
-    return lazy_array(Calls(location(archive), archive.shape), chunks or blocks(archive), archive)
+    return lazy_array(Calls(location(archive), archive.shape, archive.dtype), chunks or blocks(archive), archive)
 
 
 def lazy_array(source: Calls | Phase, chunks: Any, archive: Archive) -> Array:
@@ -58,8 +58,8 @@ class Calls:
 
     path: str | os.PathLike[str]
     shape: tuple[int, int, int]
+    dtype: np.dtype
 
-    dtype = np.dtype(np.int8)
     ndim = 3
 
     def __getitem__(self, key: tuple) -> np.ndarray:

@@ -30,7 +30,7 @@ def to_xarray(archive: Archive, chunks: Any = None) -> Dataset:
         raise ImportError("a data set needs xarray: pip install 'fastae[dask]'") from error
     n_variants, n_samples, ploidy = archive.shape
     path, chunks = location(archive), chunks or blocks(archive)
-    calls = lazy_array(Calls(path, archive.shape), chunks, archive)
+    calls = lazy_array(Calls(path, archive.shape, archive.dtype), chunks, archive)
     phased = lazy_array(Phase(path, (n_variants, n_samples), ploidy), calls.chunks[:2], archive)
     arrays = {
         **_sites(archive.sites, archive.header),

@@ -282,7 +282,7 @@ def write_npz(
 ) -> None:
     """Write a cohort stream as the arrays of an .npz, all of it.
 
-    The names are VCF Zarr's: ``call_genotype`` int8 (variants, samples, ploidy), ``call_genotype_phased``,
+    The names are VCF Zarr's: ``call_genotype`` int8 or int16 (variants, samples, ploidy), ``call_genotype_phased``,
     ``sample_id``, ``contig_id``, ``variant_contig`` (numbers of it), ``variant_position``, ``variant_id``,
     ``variant_allele`` (variants, alleles; REF first, filled up with ``''``). QUAL, FILTER and INFO are texts as they
     stand in VCF, ``variant_quality``, ``variant_filter`` and ``variant_info``; so is ``vcf_header``.
@@ -433,7 +433,7 @@ def write_npy(
     lossy: bool = False,
     inputs: Iterable[str | os.PathLike[str]] = (),
 ) -> None:
-    """Write the calls of a cohort stream as an .npy: int8 (variants, samples, ploidy), -1 missing, -2 fill.
+    """Write the calls of a cohort stream as an .npy: int8, or int16 where alleles need it (variants, samples, ploidy).
 
     Parameters
     ----------
@@ -474,8 +474,8 @@ def write_npy(
         spool = stack.enter_context(_Spool(os.path.dirname(os.path.realpath(path)), empty, FILL))
         for block in stream:
             spool.add(block.call_genotype)
-        kind = stream.attributes.get("npy.dtype", "|i1")
-        dtype = np.dtype(kind if re.fullmatch("[<>|][iu][1248]", kind) else "|i1")
+        kind = stream.attributes.get("npy.dtype", "")
+        dtype = np.dtype(kind if re.fullmatch("[<>|][iu][1248]", kind) else spool.dtype)
         is_flat = stream.attributes.get("npy.axes") == "2" and spool.shape[2] == 1
         _write_npy(file, spool.shape[:2] if is_flat else spool.shape, dtype, spool.parts(dtype))
     losses.warn()

@@ -7,7 +7,7 @@ import itertools
 
 import numpy as np
 
-from ..cohort import FILL, MAX_ALLELE, MISSING
+from ..cohort import FILL, MAX_ALLELE, MISSING, narrow
 
 _DIGIT, _DOT, _SLASH, _BAR, _TAB, _OTHER = range(6)
 _KIND = np.full(256, _OTHER, np.uint8)
@@ -74,7 +74,7 @@ def parse_any(text, n_samples):
 
     Returns
     -------
-    alleles : ndarray of int8, shape (n_samples, ploidy of the widest call)
+    alleles : ndarray of int8 or int16, shape (n_samples, ploidy of the widest call)
     phased : ndarray of bool, shape (n_samples,)
 
     Raises
@@ -105,7 +105,7 @@ def parse_any(text, n_samples):
     refuse(end_kind == _OTHER, "is not alleles parted by / or |")
     refuse(length == 0, "has an empty allele or a leading phase mark, which cannot be held")
     refuse((n_dots > 0) & ~(is_dot & (length == 1)), "is not alleles parted by / or |")
-    refuse(length > 3, f"has an allele above {MAX_ALLELE}, the largest that can be held")
+    refuse(length > len(str(MAX_ALLELE)), f"has an allele above {MAX_ALLELE}, the largest that can be held")
     refuse((length > 1) & (raw[starts] == _ZERO), "has an allele with leading zeros, which cannot be held")
     value = np.zeros(len(ends), np.int64)
     for place in range(int(length.max())):
@@ -118,7 +118,8 @@ def parse_any(text, n_samples):
     slot = np.arange(len(ends)) - first[sample]
     n_bars, n_slashes = (np.add.reduceat(end_kind == k, first) for k in (_BAR, _SLASH))
     refuse(((n_bars > 0) & (n_slashes > 0))[sample], "mixes / and | within one call, which cannot be held")
-    alleles = np.full((n_samples, int(slot.max()) + 1), FILL, np.int8)
+    value = narrow(value)
+    alleles = np.full((n_samples, int(slot.max()) + 1), FILL, value.dtype)
     alleles[sample, slot] = value
     return alleles, n_bars > 0
 
@@ -128,7 +129,7 @@ def format_calls(alleles, phased):
 
     Parameters
     ----------
-    alleles : ndarray of int8, shape (n, n_samples, ploidy)
+    alleles : ndarray of int8 or int16, shape (n, n_samples, ploidy)
     phased : ndarray of bool, shape (n, n_samples)
 
     Returns
@@ -139,10 +140,10 @@ def format_calls(alleles, phased):
     n, n_samples, ploidy = alleles.shape
     width = len(str(int(alleles.max(initial=0))))
     cells = np.zeros((n, n_samples, ploidy, width + 1), np.uint8)  # 0 marks a place that is not written
-    value = np.maximum(alleles, 0).view(np.uint8)
+    value = np.maximum(alleles, 0).view(f"u{alleles.itemsize}")
     for place in range(width):
         power = 10 ** (width - 1 - place)
-        digit = value // np.uint8(power)
+        digit = value // value.dtype.type(power)
         cells[:, :, :, place] = digit % np.uint8(10) + np.uint8(_ZERO)
         if power > 1:
             cells[:, :, :, place][digit == 0] = 0

@@ -21,7 +21,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..cohort import FILL, MAX_ALLELE, MINIMAL_HEADER, MISSING, Cohort, CohortStream, Sites, block_size
+from ..cohort import FILL, MINIMAL_HEADER, MISSING, Cohort, CohortStream, Sites, block_size, narrow
 from ..errors import InputError
 from ..regions import header_contigs
 from . import plinkfiles
@@ -288,12 +288,8 @@ def _blocks(reader, path, table, samples, attributes, size):
             has_phase = np.empty((n, n_samples), np.uint8)
             with _refusing(path):
                 reader.read_alleles_and_phasepresent_range(start, start + n, alleles, has_phase)
-            if alleles.max() > MAX_ALLELE:
-                row = int(np.argmax(alleles.max(axis=1) > MAX_ALLELE))
-                found = f"variant {start + row + 1} has allele {alleles[row].max()} in a call"
-                raise InputError(f"{path}: {found}, {MAX_ALLELE} can be held")
             alleles[alleles == _NO_CALL] = MISSING
-            calls = alleles.astype(np.int8).reshape(n, n_samples, 2)
+            calls = narrow(alleles).reshape(n, n_samples, 2)
             phased = has_phase.view(np.bool_)
             for row, is_het in zip(phased, calls[:, :, 0] != calls[:, :, 1], strict=True):
                 np.copyto(phase, row, where=is_het)
@@ -481,7 +477,7 @@ class _Spool:
             calls, phased, n_alleles = (zlib.decompress(self._file.read(size)) for size in sizes)
             flags = np.unpackbits(np.frombuffer(phased, np.uint8), count=n * n_samples)
             yield (
-                np.frombuffer(calls, np.int8).reshape(n, 2 * n_samples),
+                np.frombuffer(calls, f"i{len(calls) // (2 * n * n_samples)}").reshape(n, 2 * n_samples),
                 flags.reshape(n, n_samples),
                 np.frombuffer(n_alleles, np.uint32),
             )

@@ -92,7 +92,7 @@ def diploid(calls):
 
     Returns
     -------
-    first, second : ndarray of int8, shape (n_variants, n_samples)
+    first, second : ndarray of the calls' dtype, shape (n_variants, n_samples)
         -1 where missing.
     """
     first, second = calls[:, :, 0], calls[:, :, 1]

@@ -257,7 +257,8 @@ class _Records:
                 number = first_number + row
                 done[row] = nothing if text is None else self._any_calls(number, lines[row], text)
         ploidy = max(calls.shape[1] for calls, _ in done.values())
-        all_calls = np.full((n, n_samples, ploidy), FILL, np.int8)
+        dtype = np.result_type(*{calls.dtype for calls, _ in done.values()})
+        all_calls = np.full((n, n_samples, ploidy), FILL, dtype)
         all_phased = np.empty((n, n_samples), np.bool_)
         for row, (calls, flags) in done.items():
             all_calls[row, :, : calls.shape[1]] = calls

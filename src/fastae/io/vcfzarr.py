@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..cohort import FILL, FIXED_COLUMNS, MAX_ALLELE, Cohort, CohortStream, Sites, block_size
+from ..cohort import FILL, FIXED_COLUMNS, MAX_ALLELE, Cohort, CohortStream, Sites, block_size, narrow
 from ..errors import InputError
 from .infofields import ValueRefusedError, restore
 from .vcfzarr_writer import ATTRIBUTES, FIXED, import_zarr, write_vcfzarr
@@ -403,7 +403,7 @@ class _Store:
         phased = np.zeros(shape, bool)
         if "call_genotype_phased" in self.arrays and calls.shape[2] > 1:
             phased = self._values("call_genotype_phased", rows) & ~fill[:, :, 1]
-        return calls.astype(np.int8, copy=False), phased
+        return narrow(calls), phased
 
 
 def _line(text):

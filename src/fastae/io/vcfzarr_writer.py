@@ -236,7 +236,7 @@ class _Plan:
         self.contigs = {name: number for number, name in enumerate(d.name for d in self.defined if d.kind == "contig")}
         self.info = {d.name: _InfoColumn(d) for d in self.defined if d.kind == "INFO" and self._can_be_named(d.name)}
         self.has_calls = bool(self.samples) or any(d.kind == "FORMAT" and d.name == "GT" for d in self.defined)
-        self.pos, self.length = _Bounds(), _Bounds()
+        self.pos, self.length, self.calls = _Bounds(), _Bounds(), _Bounds()
         self.n_variants, self.n_alleles, self.ploidy = 0, 2, 1
 
     def _can_be_named(self, name):
@@ -257,6 +257,7 @@ class _Plan:
             self.ploidy = max(self.ploidy, block.ploidy)
             pickle.dump(self._sites(block.sites), spool, pickle.HIGHEST_PROTOCOL)
             if self.has_calls:
+                self.calls.update(block.call_genotype)
                 for start in range(0, block.n_samples, _SAMPLE_CHUNK):
                     part = slice(start, start + _SAMPLE_CHUNK)
                     pieces = block.call_genotype[:, part], block.call_genotype_phased[:, part]
@@ -474,7 +475,7 @@ def _make_arrays(arrays, plan):
     if plan.has_calls:
         shape = n, n_samples
         arrays.empty("call_genotype_phased", "bool", shape, calls)
-        arrays.empty("call_genotype", "i1", (*shape, plan.ploidy), [*calls, "ploidy"])
+        arrays.empty("call_genotype", plan.calls.dtype, (*shape, plan.ploidy), [*calls, "ploidy"])
         arrays.empty("call_genotype_mask", "bool", (*shape, plan.ploidy), [*calls, "ploidy"])
 
 
@@ -509,7 +510,7 @@ def _write_calls(arrays, plan, rows, spool):
     for start in range(0, len(plan.samples), _SAMPLE_CHUNK):
         calls, phased = pickle.load(spool)
         there = (rows, slice(start, start + calls.shape[1]))
-        wide = np.full((*calls.shape[:2], plan.ploidy), FILL, np.int8)
+        wide = np.full((*calls.shape[:2], plan.ploidy), FILL, plan.calls.dtype)
         wide[:, :, : calls.shape[2]] = calls
         arrays["call_genotype"][there] = wide
         arrays["call_genotype_mask"][there] = wide < 0
