@@ -263,8 +263,9 @@ class Archive(Computing, Telling, HandedOver):
         out : ndarray of shape (n_variants, n_samples, ploidy), optional
             Where to put them. Blocks are decoded straight into it, if it is of this dtype and contiguous.
         dtype : dtype, optional
-            Of the result: signed integers or floating-point numbers; out's, or the archive's, if left out. The values are those
-            of VCF Zarr in any: -1 for a missing allele, -2 behind the last one of a call of lower ploidy.
+            Of the result: signed integers or floating-point numbers; by default that of out, or the archive's. The
+            values are those of VCF Zarr in any: -1 for a missing allele, -2 behind the last one of a call of lower
+            ploidy.
         n_threads : int, optional
             Blocks that are decoded at a time; as the archive was opened, if left out.
 

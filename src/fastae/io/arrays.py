@@ -18,7 +18,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..cohort import FILL, FIXED_COLUMNS, Cohort, CohortStream, Sites, block_size
+from ..cohort import FILL, FIXED_COLUMNS, Cohort, CohortStream, Sites, block_size, narrow
 from ..errors import InputError
 from ..fileio import atomic_output
 from .plinkfiles import Losses, vcf_header
@@ -352,7 +352,7 @@ def _spool_block(path, spools, block, contigs):
     sites = block.sites
     for name in sites.chrom:
         contigs.setdefault(name, len(contigs))
-    spools["call_genotype"].add(block.call_genotype)
+    spools["call_genotype"].add(narrow(block.call_genotype))
     spools["call_genotype_phased"].add(block.call_genotype_phased)
     spools["variant_contig"].add(np.array([contigs[name] for name in sites.chrom], np.int32))
     spools["variant_position"].add(sites.pos)
@@ -473,7 +473,7 @@ def write_npy(
         empty = np.zeros((0, len(stream.samples), 1), np.int8)
         spool = stack.enter_context(_Spool(os.path.dirname(os.path.realpath(path)), empty, FILL))
         for block in stream:
-            spool.add(block.call_genotype)
+            spool.add(narrow(block.call_genotype))
         kind = stream.attributes.get("npy.dtype", "")
         dtype = np.dtype(kind if re.fullmatch("[<>|][iu][1248]", kind) else spool.dtype)
         is_flat = stream.attributes.get("npy.axes") == "2" and spool.shape[2] == 1
