@@ -80,7 +80,7 @@ GOOD = {"call_genotype": np.zeros((2, 3, 2), np.int8)}
         (GOOD | {"variant_allele": np.array([["A", "C"], ["A", ""]]), "call_genotype": np.ones((2, 3), int)}, "beyond"),
         (GOOD | {"vcf_header": np.array("##fileformat=VCFv4.2\n#CHROM\ts1")}, "no header of VCF"),
         ({"call_genotype": np.zeros((2, 3))}, "must be an array of integers"),
-        ({"call_genotype": np.full((2, 3), 300)}, "alleles run from"),
+        ({"call_genotype": np.full((2, 3), 30_000)}, "alleles run from"),
         ({"call_genotype": np.asfortranarray(np.zeros((2, 3), int))}, "Fortran"),
     ],
 )
