@@ -75,6 +75,16 @@ def by_runs(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def wide(tmp_path_factory):
+    """An archive of alleles of two digits, and so of columns of all kinds."""
+    path, cohort = tmp_path_factory.mktemp("wide") / "a.fae", small_cohort()
+    calls = cohort.call_genotype.astype(np.int16)
+    calls[3, ::2], calls[8, :9] = 127, [[300, 130]]
+    write_archive(path, Cohort.from_arrays(calls, phased=cohort.call_genotype_phased), predictor="runs")
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="module")
 def with_latents(tmp_path_factory):
     return write_small(tmp_path_factory.mktemp("with_latents"), "runs", n_latents=3, latent_bits=3)
 
@@ -196,6 +206,8 @@ KINDS = {
         ("by_pbwt", "columns"),
         ("by_pbwt", "block"),
         ("by_runs", "block"),
+        ("wide", "columns"),
+        ("wide", "block"),
     ],
 )
 def test_hostile_sections_are_refused_or_decode(request, path, bounds, rng, written, kind):

@@ -91,7 +91,7 @@ def test_golden_archives_have_all_that_the_format_has():
         seen |= {("phased", flag) for flag in np.unique(plain.phased).tolist()}
     assert {("positions in the text", False), ("positions in the text", True), "vcf", "fasta"} <= seen
     assert {("ploidy", 1), ("ploidy", 2), ("ploidy", 4), ("phased", True), ("phased", False)} <= seen
-    assert {("allele", allele) for allele in (-2, -1, 0, 1, 2, 3, 126)} <= seen
+    assert {("allele", allele) for allele in (-2, -1, 0, 1, 2, 3, 126, 127, 1000)} <= seen
     layouts = {(predictor, rows) for predictor in ("autoencoder", "pbwt", "runs") for rows in (0, 1, 2)}
     layouts |= {("frequency", 0), ("frequency", 1), ("frequency", 2), ("mosaic", 1)}
     layouts |= {("latents for analysis", 0), ("latents for analysis", 2)}

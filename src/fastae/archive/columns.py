@@ -30,7 +30,7 @@ HAPLOTYPES, SAMPLES, UNORDERED = 0, 1, 2
 
 _VALUE_OF_KIND = {KIND_MISSING: MISSING, KIND_FILL: FILL}
 _KIND_OF_VALUE = {value: kind for kind, value in _VALUE_OF_KIND.items()}
-_BASE = MAX_NARROW + 1  # of the digits of an allele
+BASE = MAX_NARROW + 1  # of the digits of an allele
 FLAGS = (PHASE, SWAPPED)  # kinds that say something of a call rather than of an allele
 
 FLIP = 0x80  # in a column's rate: 1 is the common bit, so events are zeros
@@ -302,11 +302,11 @@ def _allele_planes(alleles: np.ndarray, slot: int) -> list[_Plane]:
     """Of alleles (n_sites, width), and where they are int16, of both their digits."""
     if alleles.dtype == np.int8:
         return _value_planes(alleles, slot)
-    high = np.maximum(alleles, 0) // np.int16(_BASE)
+    high = np.maximum(alleles, 0) // np.int16(BASE)
     planes = _value_planes(high.astype(np.int8), slot)
     for plane in planes:
         plane.kind += SWAPPED
-    return _value_planes((alleles - _BASE * high).astype(np.int8), slot) + planes
+    return _value_planes((alleles - BASE * high).astype(np.int8), slot) + planes
 
 
 def _value_planes(values: np.ndarray, slot: int) -> list[_Plane]:
@@ -380,9 +380,9 @@ def join(table: ColumnTable, matrix: np.ndarray, out: np.ndarray | None = None) 
                     values[there] = bits
                 elif kind > SWAPPED:
                     low = values[there]
-                    if (bits.view(bool) & ((low < 0) | (low >= _BASE))).any():
+                    if (bits.view(bool) & ((low < 0) | (low >= BASE))).any():
                         raise FormatError("a block gives a high digit to what cannot have it: the archive is corrupt")
-                    values[there] = low + np.int16(_BASE * (kind - SWAPPED)) * bits
+                    values[there] = low + np.int16(BASE * (kind - SWAPPED)) * bits
                 else:
                     values[there] = np.where(bits, np.int8(_VALUE_OF_KIND.get(kind, kind)), values[there])
     if table.rows == SAMPLES:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastae import _core, _validate
-from fastae.archive.columns import SAMPLES, ColumnTable, chunks
+from fastae.archive.columns import BASE, SAMPLES, SWAPPED, ColumnTable
 from fastae.archive.container import Section
 from fastae.archive.named import Named, Selection
 from fastae.archive.predictors import pbwt, runs
@@ -199,7 +199,7 @@ class Computing(Named):
         *,
         row_weights: np.ndarray | None = None,
         variant_weights: np.ndarray | None = None,
-    ) -> Iterator[tuple[_Part, _BlockSums | _CallSums]]:
+    ) -> Iterator[tuple[_Part, _BlockSums]]:
         """Sums over the blocks in which there are some of the variants and samples, in the order of the file.
 
         Weights of rows are of all samples (n_samples, k), those of variants of the ones asked for (len(variants), k).
@@ -215,7 +215,7 @@ class Computing(Named):
                 for number in slabs:
                     yield (_Part(window, number, self._slab(number), hull, asked, sites - hull.start),)
 
-        def work(part: _Part) -> tuple[_Part, _BlockSums | _CallSums]:
+        def work(part: _Part) -> tuple[_Part, _BlockSums]:
             decoder, section = self._decoder(part.window), self._block(part.window, part.number)
             of_rows = of_sites = None
             if row_weights is not None:
@@ -302,37 +302,40 @@ class _BlockSums:
 
 
 @dataclass(frozen=True, eq=False)
-class _CallSums:
-    """As `_BlockSums`, of decoded calls: where alleles are above 126, a column may be of a part of an allele's number.
+class _WideSums(_BlockSums):
+    """Of a block in which some sites have alleles above 126, whose columns tell of digits: these by their calls.
 
     Attributes
     ----------
-    calls : ndarray of int16, shape (n_sites, n_samples, ploidy)
+    wide : ndarray of int64
+        These sites.
+    calls : ndarray of int16, shape (len(wide), n_samples, ploidy)
     weights : ndarray of float64, shape (n_samples, k)
-    site_weights : ndarray of float64, shape (n_sites, k), or None
+    wide_weights : ndarray of float64, shape (len(wide), k), or None
     """
 
+    wide: np.ndarray
     calls: np.ndarray
     weights: np.ndarray
-    site_weights: np.ndarray | None
-
-    def _dosages(self) -> Iterator[tuple[slice, np.ndarray]]:
-        for part in chunks(len(self.calls), self.calls[0].size):
-            yield part, (self.calls[part] > 0).sum(axis=2, dtype=np.float64)
+    wide_weights: np.ndarray | None
 
     def of_sites(self) -> np.ndarray:
-        return np.concatenate([dosages @ self.weights for _, dosages in self._dosages()])
+        out = super().of_sites()
+        out[self.wide] = np.count_nonzero(self.calls > 0, axis=2) @ self.weights
+        return out
 
     def of_samples(self) -> np.ndarray:
-        assert self.site_weights is not None
-        return np.sum([dosages.T @ self.site_weights[part] for part, dosages in self._dosages()], axis=0)
+        assert self.wide_weights is not None
+        without_low_digit = (self.calls > 0) & (self.calls % BASE == 0)
+        return super().of_samples() + np.count_nonzero(without_low_digit, axis=2).T @ self.wide_weights
 
     def allele_counts(self) -> np.ndarray:
-        out = np.zeros((len(self.calls), int(self.calls.max(initial=0)) + 1), np.int64)
+        narrow = super().allele_counts()
+        out = np.pad(narrow, ((0, 0), (0, max(int(self.calls.max(initial=0)) + 1 - narrow.shape[1], 0))))
         weights = np.broadcast_to(self.weights[:, :1], self.calls.shape[1:])
-        for counts, calls in zip(out, self.calls, strict=True):
+        for site, calls in zip(self.wide, self.calls, strict=True):
             known = calls >= 0
-            counts[:] = np.rint(np.bincount(calls[known], weights[known], len(counts)))
+            out[site] = np.rint(np.bincount(calls[known], weights[known], out.shape[1]))
         return out
 
 
@@ -397,14 +400,10 @@ def _block_sums(
     sites: slice,
     row_weights: np.ndarray | None,
     site_weights: np.ndarray | None,
-) -> _BlockSums | _CallSums:
+) -> _BlockSums:
     """Sums over some sites of a block; weights of rows (n_rows, k), of sites (len(sites), k)."""
     whole, n_rows = decoder.table, n_samples * decoder.table.rows_per_sample
     table, within = whole.part(sites), whole.columns_of(sites)
-    if table.is_wide:
-        calls, _ = decoder.calls(payload, section.latents, section.predictor, n_samples, sites=sites)
-        weights = np.ones((n_samples, 1)) if row_weights is None else row_weights[:: table.rows_per_sample]
-        return _CallSums(calls, weights, site_weights)
     columns, hiding = np.flatnonzero(table.is_allele), np.flatnonzero(table.is_hiding)
     column_weights = None if site_weights is None else site_weights[table.site[columns]]
     by_runs = _BY_RUNS.get(section.predictor) if not section.latents and n_rows else None
@@ -424,7 +423,15 @@ def _block_sums(
         sums = _Sums.of(found)
     n_slots = 2 if table.rows == SAMPLES else 1
     total = n_slots * (n_rows if row_weights is None else float(row_weights.sum()))
-    return _BlockSums(table, columns, sums, hidden, mask_sites, total)
+    of_columns = table, columns, sums, hidden, mask_sites, total
+    if not table.is_wide:
+        return _BlockSums(*of_columns)
+    wide = np.unique(table.site[table.kind > SWAPPED])
+    hull = slice(sites.start + int(wide[0]), sites.start + int(wide[-1]) + 1)
+    calls, _ = decoder.calls(payload, section.latents, section.predictor, n_samples, sites=hull)
+    weights = np.ones((n_samples, 1)) if row_weights is None else row_weights[:: table.rows_per_sample]
+    wide_weights = None if site_weights is None else site_weights[wide]
+    return _WideSums(*of_columns, wide, calls[wide - wide[0]], weights, wide_weights)
 
 
 def _masks(
