@@ -7,6 +7,7 @@ import sys
 
 import cohorts
 import hostile
+import independent_reader
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -82,6 +83,24 @@ def test_archives_hold_every_allele(tmp_path, preset, predictor, phased):
         for narrow in (np.int8, np.float16):
             with pytest.raises(TypeError, match="to hold -2 to 16128"):
                 archive.read_calls(dtype=narrow)
+
+
+@pytest.mark.parametrize("predictor", PREDICTORS)
+@pytest.mark.parametrize("phased", [True, False])
+def test_the_independent_reader_sees_the_same(tmp_path, predictor, phased):
+    cohort = many(phased=phased)
+    fastae.write_archive(tmp_path / "a", cohort, predictor=predictor, block_variants=40)
+    plain = independent_reader.read_archive((tmp_path / "a").read_bytes())
+    np.testing.assert_array_equal(plain.calls, cohort.call_genotype, strict=True)
+    np.testing.assert_array_equal(plain.phased, cohort.call_genotype_phased)
+
+
+def test_blocks_of_other_ploidy_and_fewer_alleles_are_joined_exactly():
+    high, low = Cohort.from_arrays([[[300], [127]]]), Cohort.from_arrays([[[0, 1], [1, -1]]])
+    whole = Cohort.concatenate([low, high])
+    np.testing.assert_array_equal(
+        whole.call_genotype, np.array([[[0, 1], [1, -1]], [[300, FILL], [127, FILL]]], np.int16), strict=True
+    )
 
 
 def test_windows_without_such_alleles_take_the_same_bytes_and_one_digit(tmp_path):
