@@ -34,6 +34,8 @@ def test_examples_of_module_run(name, tmp_path, monkeypatch):
 def test_examples_of_document_run(path, tmp_path, monkeypatch):
     if path.name in NEEDS_ZARR_3:
         pytest.importorskip("zarr", minversion="3")
+    if path.name == "scikit-learn.md":
+        pytest.importorskip("sklearn")
     monkeypatch.chdir(tmp_path)
     result = doctest.testfile(str(path), module_relative=False, optionflags=FLAGS, encoding="utf-8")
     assert result.failed == 0
