@@ -79,7 +79,7 @@ GOOD = {"call_genotype": np.zeros((2, 3, 2), np.int8)}
         (GOOD | {"variant_contig": np.array([0, 1])}, "from 0"),
         (GOOD | {"variant_allele": np.array([["A", "C"], ["A", ""]]), "call_genotype": np.ones((2, 3), int)}, "beyond"),
         (GOOD | {"vcf_header": np.array("##fileformat=VCFv4.2\n#CHROM\ts1")}, "no header of VCF"),
-        ({"call_genotype": np.zeros((2, 3))}, "must be an array of integers"),
+        ({"call_genotype": np.zeros((2, 3))}, "call_genotype is float64 of shape .*expected integers"),
         ({"call_genotype": np.full((2, 3), 30_000)}, "alleles run from"),
         ({"call_genotype": np.asfortranarray(np.zeros((2, 3), int))}, "Fortran"),
     ],
@@ -110,6 +110,8 @@ def _npy(descr, shape, data):
         (_npy("|O", (2, 3), pickle.dumps(np.zeros((2, 3), object))), "plain numbers"),
         (_npy("<f8", (2, 3), bytes(48)), "expected integers"),
         (_npy("|i1", (6,), bytes(6)), "expected integers"),
+        (_npy("|i1", (2**60, 0, 2), b""), "no calls at all"),
+        (_npy("|i1", (0, 2**60, 2), b""), "holds up to"),
         (b"\x93NUMPY\x01\x00", "cannot be read"),
         (b"\x93NUMPY\x07\x00v\x00", "version"),
     ],
@@ -163,3 +165,28 @@ def test_an_empty_array_keeps_its_ploidy_in_an_archive(tmp_path):
     with open_archive(tmp_path / "a.fae") as archive:
         assert archive.shape == (0, 5, 2)
         assert archive[:].shape == (0, 5, 2)
+        assert archive.stream().read().ploidy == 2
+
+
+@pytest.mark.parametrize("command", [["decompress"], ["view", "--format", "npy", "-o"]])
+def test_an_empty_npy_comes_back_as_it_was(tmp_path, command):
+    np.save(tmp_path / "a.npy", np.zeros((0, 5, 2), np.int8))
+    assert main(["compress", str(tmp_path / "a.npy"), str(tmp_path / "a.fae")]) == 0
+    assert main([command[0], str(tmp_path / "a.fae"), *command[1:], str(tmp_path / "b.npy")]) == 0
+    assert (tmp_path / "b.npy").read_bytes() == (tmp_path / "a.npy").read_bytes()
+
+
+def test_some_people_at_some_sites_are_viewed_as_arrays(tmp_path, source):
+    write_archive(tmp_path / "a.fae", read_cohort(source))
+    with open_archive(tmp_path / "a.fae") as archive:
+        people = archive.samples[1:3]
+        region = f"{archive.sites.chrom[0]}:1-{archive.sites.pos[2]}"
+        expected = archive.region(region).select(samples=[1, 2]).call_genotype
+    view = ["view", str(tmp_path / "a.fae"), "-r", region, "-s", ",".join(people), "-o"]
+    assert main([*view, str(tmp_path / "b.npy"), "--format", "npy", "--lossy"]) == 0
+    assert main([*view, str(tmp_path / "b.npz")]) == 0
+    assert len(expected)
+    np.testing.assert_array_equal(np.load(tmp_path / "b.npy"), expected)
+    with np.load(tmp_path / "b.npz") as arrays:
+        np.testing.assert_array_equal(arrays["call_genotype"], expected)
+        assert arrays["sample_id"].tolist() == people

@@ -174,6 +174,30 @@ def test_quiet_leaves_out_notes_and_bars_but_no_errors(folder, capsys):
     assert capsys.readouterr().err == "fastae: absent.fae: No such file or directory\n"
 
 
+def test_what_is_left_out_is_told_even_to_those_who_want_quiet(folder, tmp_path, capsys):
+    arguments = ["view", str(folder / "cohort.fae"), "--format", "npy", "--lossy", "--quiet", "-o"]
+    assert main([*arguments, str(tmp_path / "calls.npy")]) == 0
+    assert capsys.readouterr().err.endswith("cannot hold sample names, sites, phase: left out\n")
+
+
+def test_standard_output_is_there_again_after_an_error(folder, capfd):
+    assert main(["view", str(folder / "cohort.fae"), "nowhere"]) == 1
+    assert main(["verify", str(folder / "cohort.fae")]) == 0
+    assert "every block is whole" in capfd.readouterr().out
+
+
+def test_an_archive_is_verified_against_standard_input(folder):
+    verify = [sys.executable, "-m", "fastae", "verify", "cohort.fae", "-"]
+    original = (folder / "cohort.vcf.gz").read_bytes()
+    done = subprocess.run(verify, cwd=folder, input=original, capture_output=True, check=True)
+    assert b"every call, site column and name is that of standard input" in done.stdout
+    text = gzip.decompress(original)
+    others = text[: text.rindex(b"|")] + b"|.\n"  # the last allele of all is another
+    done = subprocess.run(verify, cwd=folder, input=others, capture_output=True)
+    assert done.returncode == 1
+    assert b"cohort.fae (first) and standard input (second) differ: variant" in done.stderr
+
+
 def test_quiet_shows_no_bar_on_a_terminal(folder):
     pytest.importorskip("tqdm")
     shown = []

@@ -119,7 +119,8 @@ def test_a2_is_ref_and_a1_alt_and_bed_reader_sees_the_same_calls(tmp_path):
 
 def test_what_is_read_is_a_vcf_that_comes_back(tmp_path):
     cohort = read_bed(plink_files(tmp_path)).read()
-    write_vcf(tmp_path / "a.vcf", cohort.to_stream())
+    with pytest.warns(LossWarning, match="families"):
+        write_vcf(tmp_path / "a.vcf", cohort.to_stream())
     again = read_vcf(tmp_path / "a.vcf").read()
     again.attributes = cohort.attributes  # of the .fam, which VCF has no place for
     assert first_difference(cohort, again) is None
@@ -129,7 +130,8 @@ def test_what_is_read_is_a_vcf_that_comes_back(tmp_path):
 
 @pytest.mark.skipif(shutil.which("bcftools") is None, reason="bcftools is not installed")
 def test_bcftools_opens_what_is_read(tmp_path):
-    write_vcf(tmp_path / "a.vcf", read_bed(plink_files(tmp_path)))
+    with pytest.warns(LossWarning, match="families"):
+        write_vcf(tmp_path / "a.vcf", read_bed(plink_files(tmp_path)))
     run = ["bcftools", "query", "-f", "%CHROM %POS %REF %ALT[ %GT]\n", tmp_path / "a.vcf"]
     lines = subprocess.run(run, capture_output=True, check=True, text=True).stdout.splitlines()
     assert lines[0] == "1 100 G A 1/1 ./. 0/1 0/0 1/1"
@@ -190,6 +192,17 @@ def test_a_damaged_fileset_is_refused_by_name(tmp_path, damage, message):
     damage(prefix)
     with pytest.raises(InputError, match=message):
         read_bed(prefix)
+
+
+def test_what_vcf_has_no_place_for_is_named(tmp_path):
+    with pytest.warns(LossWarning, match="VCF cannot hold families, fathers, mothers, sex, phenotypes: left out"):
+        write_vcf(tmp_path / "out.vcf", read_bed(plink_files(tmp_path)))
+    with pytest.warns(LossWarning, match="VCF cannot hold sex: left out"):
+        write_vcf(
+            tmp_path / "out.bcf", read_bed(plink_files(tmp_path, fam="".join(f"0 {i} 0 0 1 -9\n" for i in "abcde")))
+        )
+    nothing = plink_files(tmp_path, fam="".join(f"0 {i} 0 0 0 -9\n" for i in "abcde"))
+    write_vcf(tmp_path / "out.vcf", read_bed(nothing))  # a warning would be an error
 
 
 def test_a_fileset_that_shrinks_while_it_is_read_is_refused(tmp_path):

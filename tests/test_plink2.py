@@ -367,6 +367,12 @@ def test_whether_ref_is_provisional_comes_back(tmp_path):
         assert (tmp_path / "out.pgen").read_bytes()[11] >> 6 == {None: 0, False: 1, True: 2}[flags]
 
 
+def test_a_vcf_of_provisional_ref_alleles_is_told_of(tmp_path):
+    attributes = {"pgen.provisional_ref": "all", "pgen.psam": "#IID\tSEX\thair\nS1\tNA\tred\n"}
+    with pytest.warns(LossWarning, match="VCF cannot hold hair, that REF is provisional: left out"):
+        write_vcf(tmp_path / "out.vcf", cohort_of([[[0, 1]]], attributes=attributes).to_stream())
+
+
 def test_without_pgenlib_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pgenlib", None)
     with pytest.raises(InputError, match=r"pip install 'fastae\[plink\]'"):

@@ -111,9 +111,9 @@ cdef struct tangents:
     Py_ssize_t k           # -1 for one tangent without a leading axis
 
 
-cdef const void *tangent_data(name, dot, primal, int real, Py_ssize_t *k) except? NULL:
+cdef void *tangent_data(name, dot, primal, int real, Py_ssize_t *k) except? NULL:
     """The numbers of tangents of an array, each of its shape, and their count."""
-    cdef const void *data = array_data(name, dot, real, False)
+    cdef void *data = array_data(name, dot, real, False)
     cdef int extra = cnp.PyArray_NDIM(dot) - cnp.PyArray_NDIM(primal), axis
     cdef bint fits = 0 <= extra <= 1
     for axis in range(cnp.PyArray_NDIM(primal) if fits else 0):

@@ -417,7 +417,7 @@ class Cohort:
         """The cohort as a `CohortStream` of blocks of `n_variants` variants, `block_size` of them if left out."""
         step = n_variants or block_size(self.n_samples)
         blocks = (self.select(slice(start, start + step)) for start in range(0, self.n_variants, step))
-        return CohortStream(self.header, self.samples, blocks, self.source, self.attributes)
+        return CohortStream(self.header, self.samples, blocks, self.source, self.attributes, self.ploidy)
 
 
 @dataclass(eq=False, repr=False)
@@ -426,7 +426,8 @@ class CohortStream:
 
     Iterating gives `Cohort` objects of consecutive variants, once: a stream that has been read, even in part, or that
     is closed raises ValueError, so that what was taken before is never missed. Blocks may differ in ploidy: each is as
-    wide as its own widest call. Close the stream, or use it in a ``with`` statement, to let its file go before the end.
+    wide as its own widest call, and `ploidy` tells that of a stream without variants. Close the stream, or use it in a
+    ``with`` statement, to let its file go before the end.
 
     Examples
     --------
@@ -440,6 +441,7 @@ class CohortStream:
     blocks: Iterator[Cohort]
     source: str = "vcf"
     attributes: dict[str, str] = field(default_factory=dict)
+    ploidy: int = 1
 
     def __post_init__(self) -> None:
         self._is_taken = self._is_closed = False
@@ -476,7 +478,7 @@ class CohortStream:
     def empty(self) -> Cohort:
         """A cohort of these samples without variants."""
         n_samples = len(self.samples)
-        calls = np.zeros((0, n_samples, 1), np.int8)
+        calls = np.zeros((0, n_samples, self.ploidy), np.int8)
         return Cohort(
             self.header, self.samples, Sites(), calls, np.zeros((0, n_samples), bool), self.source, self.attributes
         )
@@ -492,7 +494,7 @@ class CohortStream:
         has been read or closed.
         """
         blocks = _rebatch(iter(self), n_variants, stub)
-        return CohortStream(self.header, self.samples, blocks, self.source, self.attributes)
+        return CohortStream(self.header, self.samples, blocks, self.source, self.attributes, self.ploidy)
 
 
 def _rebatch(blocks: Iterable[Cohort], n_variants: int, stub: int) -> Iterator[Cohort]:

@@ -356,7 +356,7 @@ class Archive(Computing, Telling, HandedOver):
             parts = np.split(at, np.flatnonzero(np.diff(window_of)) + 1)
         names = [self.samples[i] for i in at_samples.tolist()]
         blocks = (block for part in parts if len(part) for block in self.read(part, at_samples).to_stream())
-        return CohortStream(self.header, names, blocks, self.source, self.attributes)
+        return CohortStream(self.header, names, blocks, self.source, self.attributes, self.shape[2])
 
     # ---- the file ----------------------------------------------------------------------------------------------
 

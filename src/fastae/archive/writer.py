@@ -130,15 +130,15 @@ def write_archive(
         raise InputError(f"the cohort has {len(cohort.samples)} samples, an archive holds {container.MAX_SAMPLES}")
     with atomic_output(path, inputs) as file:
         # the ploidy is known when all sites have been seen: the index, written last, takes it then
-        ploidy = cohort.ploidy if isinstance(cohort, Cohort) and not cohort.n_variants else 0
-        _check_ploidy(ploidy)
-        index = Index(len(cohort.samples), ploidy, min(block_samples, n_samples))
+        index = Index(len(cohort.samples), 0, min(block_samples, n_samples))
         writer = ContainerWriter(file, index)
         writer.add(container.SAMPLES, encode_names(cohort.samples))
         stream = cohort.to_stream(block_variants) if isinstance(cohort, Cohort) else cohort
         how = Settings(plan, block_variants, stub, index.slab_samples, seed, n_latents, latent_bits, n_threads)
         add_windows(writer, stream, how, progress)
-        index.ploidy = max(index.ploidy, 1)
+        if not index.windows:
+            _check_ploidy(stream.ploidy)
+            index.ploidy = stream.ploidy
         # after all windows: what stands at the end of a file becomes an attribute when it is read
         writer.add(container.HEADER, encode_head(cohort.source, cohort.header, cohort.attributes))
         writer.finish()

@@ -75,7 +75,12 @@ def get_parser(*, only: str | None = None) -> argparse.ArgumentParser:
         command.add_parser(subparsers)
         of_command = subparsers.choices[name]
         of_command.epilog = f"examples:\n{command.EXAMPLES}"
-        of_command.add_argument("-q", "--quiet", action="store_true", help="no progress and no notes, errors only")
+        of_command.add_argument(
+            "-q",
+            "--quiet",
+            action="store_true",
+            help="no progress and no notes; errors, and what is left out, are told",
+        )
     return parser
 
 
@@ -136,9 +141,15 @@ def _open_closed_streams():
 
 
 def _discard_output():
-    """Send what is still buffered for standard output nowhere: it has nowhere else to go."""
+    """Send what is still buffered for standard output nowhere: it has nowhere else to go. What comes later has."""
     with contextlib.suppress(OSError):  # of a stream without a number, as in tests and notebooks
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        number = sys.stdout.fileno()
+        kept, nowhere = os.dup(number), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, number)
+        sys.stdout.flush()
+        os.dup2(kept, number)
+        os.close(kept)
+        os.close(nowhere)
 
 
 @contextlib.contextmanager

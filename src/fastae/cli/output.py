@@ -7,7 +7,7 @@ import warnings
 from ..errors import InputError, LossWarning
 from ..io import write_cohort, write_vcf
 from ..io.formats import FORMATS, output_format
-from .progress import note, watched
+from .progress import told, watched
 
 
 def add_output_format(parser):
@@ -26,9 +26,13 @@ def add_output_format(parser):
 def write_output(args, path, stream, *, archive_path, n_variants, with_header=True):
     """Write a stream from an archive as the options of `add_output_format` have it."""
     stream = watched(stream, "write", n_variants)
+    with _losses_told():
+        _write(args, path, stream, archive_path, with_header)
+
+
+def _write(args, path, stream, archive_path, with_header):
     if args.output_type is None and with_header:
-        with _losses_told():
-            write_cohort(path, stream, format=args.format, lossy=args.lossy, inputs=[archive_path])
+        write_cohort(path, stream, format=args.format, lossy=args.lossy, inputs=[archive_path])
     elif args.format or (output_format(path) or FORMATS["vcf"]).name not in ("vcf", "bcf"):
         what = "-O" if args.output_type else "-H"
         raise InputError(f"{path}: {what} is of VCF and BCF named by their endings; leave out it or the other format")
@@ -46,7 +50,7 @@ def _losses_told():
 
         def tell(message, category, *where, **more):
             if issubclass(category, LossWarning):
-                note(str(message))
+                told(str(message))
             else:
                 show(message, category, *where, **more)
 

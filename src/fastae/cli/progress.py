@@ -22,7 +22,12 @@ def quiet(is_quiet=True):
 def note(text):
     """Tell something that is no error but that a user would want to know."""
     if not _quiet:
-        print(f"fastae: note: {text}", file=sys.stderr, flush=True)
+        told(text)
+
+
+def told(text):
+    """As `note`, but of what is lost: it is told even to those who want quiet."""
+    print(f"fastae: note: {text}", file=sys.stderr, flush=True)
 
 
 def watched(stream, description, total=None):

@@ -4,19 +4,24 @@
 import json
 
 from ..errors import InputError
-from .options import add_threads, input_file
+from .options import add_threads, cohort_file, input_file
 from .progress import variants_bar, watched
 
 EXAMPLES = """\
   fastae verify cohort.fae                    every byte is as it was written
-  fastae verify cohort.fae cohort.vcf.gz      and says what the original says"""
+  fastae verify cohort.fae cohort.vcf.gz      and says what the original says
+  zcat cohort.vcf.gz | fastae verify cohort.fae -"""
 
 
 def add_parser(subparsers):
     parser = subparsers.add_parser("verify", help="check an archive, by itself or against the original")
     parser.add_argument("archive", type=input_file, metavar="ARCHIVE")
     parser.add_argument(
-        "original", type=input_file, metavar="ORIGINAL", nargs="?", help="the file that the archive was made from"
+        "original",
+        type=cohort_file,
+        metavar="ORIGINAL",
+        nargs="?",
+        help="the file that the archive was made from, or - for standard input",
     )
     parser.add_argument("--drop-format", action="store_true", help="leave out the original's FORMAT fields but GT")
     parser.add_argument("--json", action="store_true", help="print the result for machines")
@@ -30,6 +35,7 @@ def run(args):
     from ..io import read_cohort
 
     found = None
+    original_name = "standard input" if args.original == "-" else args.original
     with open_archive(args.archive, n_threads=args.threads) as archive:
         n_variants, n_samples = archive.shape[:2]
         with variants_bar("decode", n_variants) as bar:
@@ -41,11 +47,11 @@ def run(args):
         facts = {"archive": args.archive, "original": args.original, "samples": n_samples, "variants": n_variants}
         print(json.dumps(facts | {"same": found is None if args.original is not None else None, "difference": found}))
     if found:
-        raise InputError(f"{args.archive} (first) and {args.original} (second) differ: {found}")
+        raise InputError(f"{args.archive} (first) and {original_name} (second) differ: {found}")
     if not args.json:
         said = (
             "every block is whole"
             if args.original is None
-            else f"every call, site column and name is that of {args.original}"
+            else f"every call, site column and name is that of {original_name}"
         )
         print(f"{args.archive}: {said}: {n_samples:,} samples at {n_variants:,} sites")

@@ -18,6 +18,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..archive.container import MAX_SAMPLES
 from ..cohort import FILL, FIXED_COLUMNS, Cohort, CohortStream, Sites, block_size, narrow
 from ..errors import InputError
 from ..fileio import atomic_output
@@ -67,7 +68,7 @@ def read_npz(path: str | os.PathLike[str], *, drop_format: bool = False) -> Coho
     path = os.fsdecode(path)
     blocks = _refusing(path, _read(path, drop_format))
     first = next(blocks)  # runs the generator up to the blocks, so that closing it closes the file
-    return CohortStream(first.header, first.samples, blocks, attributes=first.attributes)
+    return CohortStream(first.header, first.samples, blocks, attributes=first.attributes, ploidy=first.ploidy)
 
 
 def _refusing(path, blocks):
@@ -96,7 +97,7 @@ def _read(path, drop_format):
         arrays = {name: stack.enter_context(_Member(archive.open(f"{name}.npy"), name)) for name in kept}
         whole = {name: arrays.pop(name).whole() for name in _WHOLE if name in arrays}
         calls = arrays["call_genotype"]
-        n_variants, n_samples = calls.shape[0], calls.shape[1] if len(calls.shape) > 1 else 0
+        n_variants, n_samples = calls.called()
         for name, array in arrays.items():
             if array.shape[:1] != (n_variants,):
                 raise InputError(f"{path}: {name} has shape {array.shape}, and call_genotype {n_variants} variants")
@@ -106,11 +107,14 @@ def _read(path, drop_format):
         if not header.startswith("##fileformat=VCF") or header.split("\n")[-1] not in (_COLUMNS, f"{_COLUMNS}\tFORMAT"):
             raise InputError(f"{path}: vcf_header is no header of VCF up to INFO or FORMAT, without sample names")
         attributes = dict(np.atleast_2d(whole[_ATTRIBUTES]).tolist()) if _ATTRIBUTES in whole else {}
-        empty = np.zeros((0, n_samples, 1), np.int8)
+        empty = np.zeros((0, *calls.shape[1:]), np.int8)
         if samples is not None and len(samples) != n_samples:
             raise InputError(f"{path}: sample_id has {len(samples)} names, and call_genotype {n_samples} samples")
-        samples = Cohort.from_arrays(empty, samples=samples).samples
-        yield Cohort(header, samples, Sites(), empty, empty[:, :, 0] > 0, attributes=attributes)
+        if n_variants and not any(array.row_bytes for array in arrays.values()):
+            raise InputError(f"{path}: {n_variants} variants have neither calls nor sites; leave them out of the .npz")
+        first = Cohort.from_arrays(empty, samples=samples)
+        samples = first.samples
+        yield dataclasses.replace(first, header=header, attributes=attributes)
         step = max(min([block_size(n_samples), *(_PART_BYTES // max(a.row_bytes, 1) for a in arrays.values())]), 1)
         for start in range(0, n_variants, step):
             n = min(step, n_variants - start)
@@ -190,6 +194,17 @@ class _Member:
 
     def __exit__(self, *exc_info):
         self._file.close()
+
+    def called(self):
+        """How many variants and samples calls have; raises InputError if the array holds none."""
+        if self.dtype.kind not in "iu" or len(self.shape) not in (2, 3):
+            raise InputError(
+                f"{self.name} is {self.dtype} of shape {self.shape}; "
+                "expected integers (variants, samples) or (variants, samples, ploidy)"
+            )
+        if self.shape[1] > MAX_SAMPLES:
+            raise InputError(f"{self.name} has {self.shape[1]} samples, an archive holds up to {MAX_SAMPLES}")
+        return self.shape[:2]
 
     def take(self, n):
         """The next `n` rows."""
@@ -321,7 +336,7 @@ def write_npz(
         folder = os.path.dirname(os.path.realpath(path))
         n_samples = len(stream.samples)
         starts = {
-            "call_genotype": (np.zeros((0, n_samples, 1), np.int8), FILL),
+            "call_genotype": (stream.empty().call_genotype, FILL),
             "call_genotype_phased": (np.zeros((0, n_samples), np.bool_), False),
             "variant_contig": (np.zeros(0, np.int32), 0),
             "variant_position": (np.zeros(0, np.int64), 0),
@@ -397,17 +412,14 @@ def read_npy(path: str | os.PathLike[str]) -> CohortStream:
     path = os.fsdecode(path)
     blocks = _refusing(path, _read_npy(path))
     first = next(blocks)
-    return CohortStream(first.header, first.samples, blocks, attributes=first.attributes)
+    return CohortStream(first.header, first.samples, blocks, attributes=first.attributes, ploidy=first.ploidy)
 
 
 def _read_npy(path):
     with open(path, "rb") as file, _Member(file, os.path.basename(path)) as array:
-        if array.dtype.kind not in "iu" or len(array.shape) not in (2, 3):
-            raise InputError(
-                f"{path}: the array is {array.dtype} of shape {array.shape}; "
-                "expected integers (variants, samples) or (variants, samples, ploidy)"
-            )
-        n_variants, n_samples = array.shape[:2]
+        n_variants, n_samples = array.called()
+        if n_variants and not n_samples:
+            raise InputError(f"{path}: the array has shape {array.shape}, which is no calls at all; give it samples")
         step = max(min(block_size(n_samples), _PART_BYTES // max(array.row_bytes, 1)), 1)
         sizes = [min(step, n_variants - start) for start in range(0, n_variants, step)]
         attributes = {"npy.dtype": array.dtype.str, "npy.axes": str(len(array.shape))}
@@ -470,8 +482,8 @@ def write_npy(
         file = stack.enter_context(atomic_output(path, inputs))
         if "npy.dtype" not in stream.attributes:
             losses.add(["sample names", "sites", "phase"])
-        empty = np.zeros((0, len(stream.samples), 1), np.int8)
-        spool = stack.enter_context(_Spool(os.path.dirname(os.path.realpath(path)), empty, FILL))
+        folder = os.path.dirname(os.path.realpath(path))
+        spool = stack.enter_context(_Spool(folder, stream.empty().call_genotype, FILL))
         for block in stream:
             spool.add(narrow(block.call_genotype))
         kind = stream.attributes.get("npy.dtype", "")

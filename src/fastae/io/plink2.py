@@ -26,11 +26,11 @@ from ..errors import InputError
 from ..regions import header_contigs
 from . import plinkfiles
 from .plinkfiles import CM_LINE, STRUCTURAL, Losses, place
-from .plinkpeople import FAM, PSAM, People, psam_text, refuse_blanks
+from .plinkpeople import FAM, PROVISIONAL, PSAM, People, psam_text, refuse_blanks
 
 ENDINGS = (".pgen", ".pvar", ".psam")
 TITLE = "PLINK 2"
-HEADER, FINAL_NEWLINE, PROVISIONAL = "pgen.pvar_header", "pgen.pvar_final_newline", "pgen.provisional_ref"
+HEADER, FINAL_NEWLINE = "pgen.pvar_header", "pgen.pvar_final_newline"
 
 _MAGIC = b"\x6c\x1b"
 _MODES = {1: "bed", 2: "hardcalls", 3: "dosages", 4: "phased dosages", 16: "records of any kind"}

@@ -10,7 +10,9 @@ from ..errors import InputError
 
 FAM_COLUMNS = ("FID", "IID", "PAT", "MAT", "SEX", "PHENO1")
 FAM, PSAM = "plink1.fam", "pgen.psam"  # attributes of a cohort: the text of the file that it came with
+PROVISIONAL = "pgen.provisional_ref"
 _NO_VALUE = {"FID": "0", "PAT": "0", "MAT": "0", "SEX": "0", "PHENO1": "-9"}
+_IN_WORDS = {"FID": "families", "PAT": "fathers", "MAT": "mothers", "SEX": "sex", "PHENO1": "phenotypes"}
 _SEXES = {"M": "1", "F": "2", "m": "1", "f": "2"}
 
 
@@ -125,6 +127,19 @@ def fam_text(path, stream):
         beyond = people.beyond_fam()
         return "".join(f"{line}\n" for line in known), [f"columns of the .psam ({', '.join(beyond)})"] * bool(beyond)
     return "".join(f"{_blank_fam(name)}\n" for name in stream.samples), []
+
+
+def beyond_vcf(path, stream):
+    """Names of what PLINK tells of the samples and alleles of a stream, for which VCF has no place."""
+    provisional = ["that REF is provisional"] if stream.attributes.get(PROVISIONAL) == "all" else []
+    for key in (PSAM, FAM):
+        if text := stream.attributes.get(key):
+            people = People(f"{path}: attribute {key}", text)
+            lines = [_split(people.lines[name]) for name in stream.samples if name in people.lines]
+            columns = zip(people.columns, zip(*lines, strict=False), strict=False)
+            told = [name for name, values in columns if name != "IID" and set(values) - {_NO_VALUE.get(name), "NA"}]
+            return [_IN_WORDS.get(name, name) for name in told] + provisional
+    return provisional
 
 
 def psam_text(path, stream):

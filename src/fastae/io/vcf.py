@@ -25,6 +25,8 @@ from ..fileio import atomic_output
 from . import bcf
 from .bgzf import BgzfWriter
 from .calltext import CallError, format_calls, parse_any, parse_simple
+from .plinkfiles import Losses
+from .plinkpeople import beyond_vcf
 from .text import Text
 
 OUTPUT_TYPES = {"v": "VCF", "z": "VCF in BGZF", "b": "BCF", "u": "BCF, not compressed"}
@@ -327,6 +329,11 @@ def write_vcf(
     OSError
         If the file cannot be written.
 
+    Warns
+    -----
+    LossWarning
+        If the cohort came from PLINK: names what that knows of its people and VCF has no place for, such as their sex.
+
     Examples
     --------
     >>> import tempfile
@@ -346,10 +353,13 @@ def write_vcf(
             f"{os.fsdecode(path)}: BCF cannot be read without its header; write VCF, or leave the header in"
         )
     to_stdout = os.fspath(path) == "-"
+    losses = Losses(path, "VCF", "", lossy=True)
+    losses.add(beyond_vcf(path, stream))
     with contextlib.nullcontext(sys.stdout.buffer) if to_stdout else atomic_output(path, inputs) as file:
         head = header_text(stream.header, stream.samples).encode("utf-8", "surrogateescape")
         if output_type in "bu":
             _write_bcf(file, head, map(_record_lines, stream), output_type)
+            losses.warn()
             return
         end = b"\r\n" if stream.attributes.get("line_end") == "crlf" else b"\n"
         with BgzfWriter(file) if output_type == "z" else contextlib.nullcontext(file) as out:
@@ -366,6 +376,7 @@ def write_vcf(
                 out.write(between)
         if to_stdout:
             file.flush()
+    losses.warn()
 
 
 def _write_bcf(file, head, blocks, output_type):
