@@ -104,7 +104,7 @@ def _npy(descr, shape, data):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (_npy("|i1", (10**9, 10**6, 2), bytes(100)), "ends after"),
+        (_npy("|i1", (10**12, 10**4, 2), bytes(100)), "ends after"),
         (_npy("|i1", (2, -3), bytes(100)), "plain numbers"),
         (_npy("|i1", (2, 3), bytes(7)), "more bytes"),
         (_npy("|O", (2, 3), pickle.dumps(np.zeros((2, 3), object))), "plain numbers"),

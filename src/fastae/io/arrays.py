@@ -421,21 +421,21 @@ def _read_npy(path):
         if n_variants and not n_samples:
             raise InputError(f"{path}: the array has shape {array.shape}, which is no calls at all; give it samples")
         step = max(min(block_size(n_samples), _PART_BYTES // max(array.row_bytes, 1)), 1)
-        sizes = [min(step, n_variants - start) for start in range(0, n_variants, step)]
+        starts = range(0, n_variants, step)  # no list: as many are promised as a header likes
         attributes = {"npy.dtype": array.dtype.str, "npy.axes": str(len(array.shape))}
-        start = file.tell()
-        largest = max((int(array.take(n).max(initial=1)) for n in sizes), default=1)  # all alleles have a name
+        rows_start = file.tell()
+        parts = (array.take(min(step, n_variants - start)) for start in starts)
+        largest = max((int(part.max(initial=1)) for part in parts), default=1)  # all alleles have a name
         array.finish()
-        file.seek(start)
+        file.seek(rows_start)
         first = Cohort.from_arrays(np.zeros((0, *array.shape[1:]), np.int8))
         yield dataclasses.replace(first, attributes=attributes)
-        n_done = 0
-        for n in sizes:
+        for start in starts:
+            n = min(step, n_variants - start)
             sites = Sites.numbered(n, largest + 1)
-            sites.pos[:] += n_done
+            sites.pos[:] += start
             block = Cohort.from_arrays(array.take(n), sites=sites)
             yield dataclasses.replace(block, attributes=attributes)
-            n_done += n
 
 
 def write_npy(
