@@ -2,10 +2,16 @@
 """The documents: nothing public is left out, every page is linked, no link leads nowhere, pictures have words."""
 
 import json
+import os
 import re
 import runpy
+import shutil
+import subprocess
+import sys
+from importlib import resources
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import fastae
@@ -18,6 +24,7 @@ PAGES = [
     ROOT / "bench/README.md",
 ]
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+SHELL = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
 
 
@@ -74,3 +81,50 @@ def test_the_notebook_is_stored_without_outputs():
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert len(code) > 10
     assert all(not cell["outputs"] and cell["execution_count"] is None for cell in code)
+
+
+@pytest.fixture
+def shell(tmp_path):
+    """Runs a line where `fastae` is this one and files have the names that pages give theirs; they hold little."""
+    with resources.as_file(resources.files("fastae") / "data" / "kg3_chr20_eur300.vcf.gz") as path:
+        whole = fastae.read_vcf(path).read()
+    calls = whole.call_genotype, whole.call_genotype_phased
+    header = whole.header.replace("##contig=<ID=20", "##contig=<ID=21>\n##contig=<ID=22>\n##contig=<ID=20")
+    for name, chromosomes in {"chr21.vcf": [21], "chr22.vcf": [22], "cohort.vcf.gz": [20, 22]}.items():
+        parts = []
+        for chromosome in chromosomes:
+            sites = whole.sites.take(np.arange(500, 600))
+            sites.chrom[:] = [str(chromosome)] * 100
+            sites.pos[:] = 50_300_000 + 1000 * np.arange(100)
+            parts.append(fastae.Cohort(header, whole.samples, sites, *(x[500:600] for x in calls)))
+        fastae.write_vcf(tmp_path / name, fastae.CohortStream(header, whole.samples, iter(parts)))
+        fastae.write_archive(tmp_path / f"{name.split('.')[0]}.fae", fastae.read_vcf(tmp_path / name))
+    data = resources.files("fastae") / "data" / "kg3_chr20_eur300.populations.tsv"
+    (tmp_path / "populations.tsv").write_text(data.read_text(encoding="utf-8"), encoding="utf-8")
+    command = tmp_path / "bin" / "fastae"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m fastae "$@"\n', encoding="utf-8")
+    command.chmod(0o755)
+    (command.parent / "python").symlink_to(sys.executable)
+    environment = os.environ | {"PATH": f"{command.parent}{os.pathsep}{os.environ['PATH']}"}
+
+    def run(lines):
+        return subprocess.run(["bash", "-euo", "pipefail", "-c", lines], cwd=tmp_path, env=environment, check=False)
+
+    return run
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+@pytest.mark.parametrize(
+    "page", ["../README.md", "quickstart.md", "howto/vcf.md", "howto/numpy.md", "howto/pipelines.md"]
+)
+def test_lines_for_a_shell_run(page, shell):
+    blocks = [block for block in SHELL.findall((DOCS / page).read_text(encoding="utf-8")) if "pip install" not in block]
+    if any("bcftools" in block for block in blocks) and not shutil.which("bcftools"):
+        pytest.skip("bcftools is not installed")
+    if page == "../README.md":
+        for package in ("matplotlib", "pgenlib"):
+            pytest.importorskip(package)
+    assert blocks
+    for block in blocks:
+        assert shell(block).returncode == 0
