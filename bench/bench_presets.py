@@ -31,7 +31,7 @@ from table import rewrite
 
 from fastae.archive import open_archive
 from fastae.archive.presets import PRESETS
-from fastae.cohort import first_difference
+from fastae.difference import first_difference
 from fastae.io.vcf import read_vcf
 
 N_REPEATS = 7

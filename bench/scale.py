@@ -30,7 +30,8 @@ from sizes import LAUNCH, machine, markdown, timed
 from table import rewrite
 
 from fastae.archive import open_archive, write_archive
-from fastae.cohort import MINIMAL_HEADER, Cohort, CohortStream, Sites, block_size, first_difference
+from fastae.cohort import MINIMAL_HEADER, Cohort, CohortStream, Sites, block_size
+from fastae.difference import first_difference
 
 SEED = 1
 MUTATION_RATE, RECOMBINATION_RATE = 1.29e-8, 1e-8  # per base and generation

@@ -27,8 +27,8 @@ from common import ROOT, cpu_name
 from table import rewrite
 
 from fastae.archive import open_archive
-from fastae.cohort import first_difference
 from fastae.demo import packed_haplotypes, xz_size
+from fastae.difference import first_difference
 from fastae.io.vcf import read_vcf
 
 N_REPEATS = 5

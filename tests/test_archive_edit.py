@@ -12,7 +12,7 @@ import fastae
 from fastae import Cohort, FormatError, InputError, Sites
 from fastae.archive import container
 from fastae.cli import main
-from fastae.cohort import first_difference
+from fastae.difference import first_difference
 
 HEADER = (
     "##fileformat=VCFv4.2\n##contig=<ID={chrom}>\n"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fastae.archive import open_archive
-from fastae.cohort import first_difference
+from fastae.difference import first_difference
 from fastae.io import read_cohort
 
 GOLDEN = Path(__file__).parent / "golden" / "archive-v0"

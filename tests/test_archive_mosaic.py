@@ -11,7 +11,7 @@ from fastae import Cohort
 from fastae.archive import open_archive, write_archive
 from fastae.archive.columns import split
 from fastae.archive.predictors import mosaic
-from fastae.cohort import first_difference
+from fastae.difference import first_difference
 from fastae.errors import FormatError, InputError
 
 

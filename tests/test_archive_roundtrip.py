@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from fastae.archive import open_archive, presets, write_archive
 from fastae.archive.predictors import frequency, pbwt, training
 from fastae.archive.presets import PRESETS, Preset
-from fastae.cohort import Cohort, CohortStream, Sites, first_difference
+from fastae.cohort import Cohort, CohortStream, Sites
+from fastae.difference import first_difference
 from fastae.errors import FormatError, InputError
 
 PREDICTORS = ["auto", "frequency", "autoencoder", "pbwt", "runs", "mosaic"]

@@ -13,7 +13,8 @@ from fastae.archive import open_archive, write_archive
 from fastae.archive.columns import ColumnTable
 from fastae.archive.container import ContainerReader
 from fastae.archive.predictors import training
-from fastae.cohort import Cohort, first_difference
+from fastae.cohort import Cohort
+from fastae.difference import first_difference
 from fastae.errors import InputError
 
 N_VARIANTS, N_SAMPLES = 90, 40

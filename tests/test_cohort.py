@@ -4,7 +4,8 @@
 import numpy as np
 import pytest
 
-from fastae.cohort import FILL, MISSING, Cohort, CohortStream, Sites, first_difference, format_call
+from fastae.cohort import FILL, MISSING, Cohort, CohortStream, Sites, format_call
+from fastae.difference import first_difference
 from fastae.errors import InputError
 from fastae.regions import parse_regions
 

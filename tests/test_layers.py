@@ -18,6 +18,7 @@ LAYERS = [
     {
         "regions",
         "cohort",
+        "difference",
         "fileio",
         "latents",
         "modelfile",

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 import fastae
 from fastae.archive.columns import KIND_MISSING, SWAPPED, UNORDERED, join, split
 from fastae.archive.predictors import PREDICTORS
-from fastae.cohort import FILL, MAX_ALLELE, MISSING, Cohort, Sites, first_difference
+from fastae.cohort import FILL, MAX_ALLELE, MISSING, Cohort, Sites
+from fastae.difference import first_difference
 from fastae.errors import FormatError
 from fastae.io import read_cohort, read_vcf, write_cohort, write_vcf
 

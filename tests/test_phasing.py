@@ -14,7 +14,8 @@ from fastae.archive import open_archive, phasing, write_archive
 from fastae.archive.columns import HAPLOTYPES, SAMPLES, UNORDERED, join, split
 from fastae.archive.phasing import Effort, phase_bits, split_phased
 from fastae.archive.predictors import pbwt
-from fastae.cohort import MISSING, Cohort, first_difference
+from fastae.cohort import MISSING, Cohort
+from fastae.difference import first_difference
 
 
 def go_on():

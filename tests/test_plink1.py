@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from fastae.archive import open_archive, write_archive
-from fastae.cohort import MINIMAL_HEADER, Cohort, Sites, first_difference
+from fastae.cohort import MINIMAL_HEADER, Cohort, Sites
+from fastae.difference import first_difference
 from fastae.errors import InputError, LossWarning
 from fastae.io import read_vcf, write_vcf
 from fastae.io.plink1 import read_bed, write_bed

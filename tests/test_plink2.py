@@ -14,7 +14,8 @@ import pytest
 
 from fastae.archive import open_archive, write_archive
 from fastae.cli import main
-from fastae.cohort import MINIMAL_HEADER, Cohort, CohortStream, Sites, first_difference
+from fastae.cohort import MINIMAL_HEADER, Cohort, CohortStream, Sites
+from fastae.difference import first_difference
 from fastae.errors import InputError, LossWarning
 from fastae.io import plink2 as plink2_module
 from fastae.io import read_vcf, write_vcf

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from vcftext import COLUMNS, EVERYTHING, HEADER, vcf
 
-from fastae.cohort import FILL, MAX_ALLELE, Cohort, CohortStream, Sites, first_difference, narrow
+from fastae.cohort import FILL, MAX_ALLELE, Cohort, CohortStream, Sites, narrow
+from fastae.difference import first_difference
 from fastae.errors import InputError
 from fastae.io.bgzf import BLOCK_BYTES, EOF_BLOCK, BgzfWriter
 from fastae.io.calltext import format_calls, parse_any, parse_simple

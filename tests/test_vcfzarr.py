@@ -17,7 +17,8 @@ import pytest
 
 from fastae.archive import open_archive, write_archive
 from fastae.cli import main
-from fastae.cohort import Cohort, CohortStream, Sites, first_difference
+from fastae.cohort import Cohort, CohortStream, Sites
+from fastae.difference import first_difference
 from fastae.errors import InputError, LossWarning
 from fastae.io import read_vcf, write_vcf
 from fastae.io.vcfzarr import read_vcfzarr, write_vcfzarr

@@ -7,7 +7,8 @@ from fastae.archive import open_archive as open
 from fastae.autodiff import Activation, compose, jacobian, jvp, vjp
 from fastae.autoencoder import Autoencoder
 from fastae.checkpoint import Checkpoint
-from fastae.cohort import Cohort, CohortStream, Sites, first_difference
+from fastae.cohort import Cohort, CohortStream, Sites
+from fastae.difference import first_difference
 from fastae.errors import (
     ChecksumError,
     DivergenceError,

@@ -13,7 +13,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
-from itertools import chain, zip_longest
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -542,76 +542,3 @@ def _joined(parts: list[Cohort]) -> Cohort:
         calls[there], phased[there] = part.call_genotype, part.call_genotype_phased
         n_variants = there.start
     return Cohort(header, samples, sites, calls, phased, source, attributes)
-
-
-def first_difference(a: Cohort | CohortStream, b: Cohort | CohortStream) -> str | None:
-    """Say where two cohorts differ first.
-
-    Parameters
-    ----------
-    a, b : Cohort or CohortStream
-        Streams are read block by block and need not be cut alike.
-
-    Returns
-    -------
-    str or None
-        A sentence naming the first difference, None if there is none. Everything counts: header, samples, sites
-        and calls; only the width of the ploidy axis does not.
-
-    Examples
-    --------
-    >>> first_difference(Cohort.from_arrays([[0, 1]]), Cohort.from_arrays([[0, 0]]))
-    'variant 1 (1:1), sample S2: GT is 1 in the first and 0 in the second'
-    """
-    if a.source != b.source:
-        return f"source is {a.source!r} in the first and {b.source!r} in the second"
-    if a.header != b.header:
-        return "header " + _list_difference(a.header.split("\n"), b.header.split("\n"), "line")
-    if a.samples != b.samples:
-        return "samples: " + _list_difference(a.samples, b.samples, "name")
-    size = block_size(len(a.samples))
-    pairs = [iter(side.to_stream(size) if isinstance(side, Cohort) else side.rebatch(size)) for side in (a, b)]
-    start = 0
-    for left, right in zip_longest(*pairs):
-        n = min(side.n_variants if side is not None else 0 for side in (left, right))
-        if n:
-            found = _block_difference(left.select(slice(n)), right.select(slice(n)), start)
-            if found:
-                return found
-        start += n
-        if left is None or right is None or left.n_variants != right.n_variants:
-            longer = "first" if n < (left.n_variants if left is not None else 0) else "second"
-            return f"the {longer} has more than the {start} variants of the other"
-    if a.attributes != b.attributes:  # complete when all blocks have been read
-        return f"attributes are {a.attributes!r} in the first and {b.attributes!r} in the second"
-    return None
-
-
-def _list_difference(a, b, what):
-    for i, (x, y) in enumerate(zip(a, b, strict=False), 1):
-        if x != y:
-            return f"{what} {i} is {x!r} in the first and {y!r} in the second"
-    return f"has {len(a)} {what}s in the first and {len(b)} in the second"
-
-
-def _block_difference(a, b, start):
-    rows = [i for i in range(a.n_variants) if a.sites.pos[i] != b.sites.pos[i]]
-    for x, y in zip(a.sites.columns(), b.sites.columns(), strict=True):
-        if isinstance(x, list) and x != y:
-            rows.append(next(i for i, (p, q) in enumerate(zip(x, y, strict=True)) if p != q))
-    ploidy = max(a.ploidy, b.ploidy)
-    a, b = a.with_ploidy(ploidy), b.with_ploidy(ploidy)
-    wrong = (a.call_genotype != b.call_genotype).any(axis=2) | (a.call_genotype_phased != b.call_genotype_phased)
-    bad_calls = np.argwhere(wrong)
-    if len(bad_calls) and (not rows or bad_calls[0][0] < min(rows)):
-        row, sample = map(int, bad_calls[0])
-        x, y = (format_call(c.call_genotype[row, sample], c.call_genotype_phased[row, sample]) for c in (a, b))
-        where = f"variant {start + row + 1} ({a.sites.chrom[row]}:{a.sites.pos[row]}), sample {a.samples[sample]}"
-        return f"{where}: GT is {x} in the first and {y} in the second"
-    if rows:
-        row = min(rows)
-        for name, x, y in zip(FIXED_COLUMNS, a.sites.columns(), b.sites.columns(), strict=True):
-            if x[row] != y[row]:
-                where = f"variant {start + row + 1} ({a.sites.chrom[row]}:{a.sites.pos[row]})"
-                return f"{where}: {name} is {x[row]} in the first and {y[row]} in the second"
-    return None

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from fastae.alphabet import HAPLOTYPE
 from fastae.archive import open_archive, write_archive
-from fastae.cohort import Cohort, first_difference
+from fastae.cohort import Cohort
+from fastae.difference import first_difference
 from fastae.errors import FastaeError
 from fastae.fileio import check_output
 from fastae.history import History

@@ -31,7 +31,7 @@ def add_parser(subparsers):
 
 def run(args):
     from ..archive import open_archive
-    from ..cohort import first_difference
+    from ..difference import first_difference
     from ..io import read_cohort
 
     found = None
