@@ -70,6 +70,18 @@ def test_joined_archives_hold_all_records_and_the_same_blocks(rng, tmp_path):
         assert payloads(joined) == of_parts
 
 
+def test_parts_that_go_back_are_refused_and_parts_of_one_chromosome_joined(rng, tmp_path):
+    whole = cohort(rng, n_variants=40)
+    one, two = (write(tmp_path / f"{i}.fae", whole.select(slice(20 * i, 20 * i + 20))) for i in range(2))
+    other = write(tmp_path / "other.fae", cohort(rng, "2"))
+    for parts in ([one, one], [two, one], [one, other, two]):
+        with pytest.raises(InputError, match="goes back on chromosome 1"):
+            fastae.concat_archives(tmp_path / "all.fae", parts)
+    fastae.concat_archives(tmp_path / "all.fae", [one, two])
+    with fastae.open(tmp_path / "all.fae") as joined:
+        assert first_difference(joined.stream(), whole) is None
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -88,7 +100,7 @@ def test_archives_that_do_not_fit_are_refused_by_name(rng, tmp_path, change, mes
 
 
 def test_archives_with_other_blocks_of_samples_are_refused(rng, tmp_path):
-    paths = [write(tmp_path / f"{n}.fae", cohort(rng), block_samples=n) for n in (3, 4)]
+    paths = [write(tmp_path / f"{n}.fae", cohort(rng, str(n)), block_samples=n) for n in (3, 4)]
     with pytest.raises(InputError, match="blocks of 4 samples"):
         fastae.concat_archives(tmp_path / "all.fae", paths)
     with pytest.raises(InputError, match="no archives"):

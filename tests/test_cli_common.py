@@ -15,6 +15,7 @@ import termios
 from importlib import import_module, resources
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import fastae
@@ -302,3 +303,28 @@ def test_info_of_no_sites_has_no_bits_per_genotype(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["bits_per_genotype"] is None
     assert main(["info", str(tmp_path / "in.fae")]) == 0
     assert "predictors  none" in capsys.readouterr().out
+
+
+def test_verify_tells_machines_of_damage_and_of_differences(tmp_path, capfd):
+    calls = np.random.default_rng(0).integers(0, 2, (30, 5, 2), dtype=np.int8)
+    cohort = fastae.Cohort.from_arrays(calls)
+    path, vcf = str(tmp_path / "c.fae"), str(tmp_path / "c.vcf")
+    fastae.write_archive(path, cohort)
+    stream = cohort.to_stream()
+    stream.header = stream.header.replace("#CHROM", "##tool=it went through one\n#CHROM")
+    fastae.write_vcf(vcf, stream)
+
+    def facts(*args):
+        status = main(["verify", "--json", *args])
+        return status, json.loads(capfd.readouterr().out)
+
+    status, found = facts(path, vcf)
+    assert status == 1 and found["same"] is False and found["difference"].startswith("header ")
+    assert facts("--ignore-header", path, vcf)[1]["same"] is True
+    with fastae.open(path) as archive:
+        at = max(section.offset + section.length for section in archive._reader.index.sections) - 1
+    data = bytearray((tmp_path / "c.fae").read_bytes())
+    data[at] ^= 1
+    (tmp_path / "c.fae").write_bytes(data)
+    status, found = facts(path)
+    assert status == 1 and found["same"] is None and "corrupt" in found["damage"]

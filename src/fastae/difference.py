@@ -10,13 +10,15 @@ import numpy as np
 from .cohort import FIXED_COLUMNS, Cohort, CohortStream, block_size, format_call
 
 
-def first_difference(a: Cohort | CohortStream, b: Cohort | CohortStream) -> str | None:
+def first_difference(a: Cohort | CohortStream, b: Cohort | CohortStream, *, ignore_header: bool = False) -> str | None:
     """Say where two cohorts differ first.
 
     Parameters
     ----------
     a, b : Cohort or CohortStream
         Streams are read block by block and need not be cut alike.
+    ignore_header : bool
+        Pass over the lines of the header and the attributes, in which files differ that went through another tool.
 
     Returns
     -------
@@ -32,7 +34,7 @@ def first_difference(a: Cohort | CohortStream, b: Cohort | CohortStream) -> str 
     """
     if a.source != b.source:
         return f"source is {a.source!r} in the first and {b.source!r} in the second"
-    if a.header != b.header:
+    if a.header != b.header and not ignore_header:
         return "header " + _list_difference(a.header.split("\n"), b.header.split("\n"), "line")
     if a.samples != b.samples:
         return "samples: " + _list_difference(a.samples, b.samples, "name")
@@ -49,8 +51,10 @@ def first_difference(a: Cohort | CohortStream, b: Cohort | CohortStream) -> str 
         if left is None or right is None or left.n_variants != right.n_variants:
             longer = "first" if n < (left.n_variants if left is not None else 0) else "second"
             return f"the {longer} has more than the {start} variants of the other"
-    if a.attributes != b.attributes:  # complete when all blocks have been read
-        return f"attributes are {a.attributes!r} in the first and {b.attributes!r} in the second"
+    if a.attributes != b.attributes and not ignore_header:  # complete when all blocks have been read
+        keys = sorted(a.attributes.keys() | b.attributes.keys())
+        differing = [key for key in keys if a.attributes.get(key) != b.attributes.get(key)]
+        return f"the attributes {', '.join(differing)} are not the same"
     return None
 
 

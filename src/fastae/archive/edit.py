@@ -35,7 +35,8 @@ def concat_archives(
 ) -> None:
     """Join archives of the same people, as of one chromosome each, into one; nothing is decoded or coded again.
 
-    Records stand in the order of `parts`. Lines of the header that are not in the first one are put behind its own.
+    Records stand in the order of `parts`, which must be that of their positions. Lines of the header that are not in the
+    first one are put behind its own.
 
     Parameters
     ----------
@@ -48,9 +49,9 @@ def concat_archives(
     Raises
     ------
     InputError
-        If `parts` are none, or differ in samples, blocks of samples, kind of file or facts about its layout; if headers
-        give one name two meanings; if one of them holds sequences, which have no records to join; or if `path` is one
-        of them.
+        If `parts` are none, go back to a chromosome or to positions before those of the part ahead, or differ in
+        samples, blocks of samples, kind of file or facts about its layout; if headers give one name two meanings; if
+        one of them holds sequences, which have no records to join; or if `path` is one of them.
     OSError, FormatError
         If a part cannot be read, or bytes of it have changed.
 
@@ -75,6 +76,7 @@ def concat_archives(
         first, last = archives[0], archives[-1]
         for name, archive in zip(names, archives, strict=True):
             _check_joinable(names[0], first, name, archive)
+        _check_order(names, archives)
         header = _joined_header(names, [archive.header for archive in archives])
         with atomic_output(path, names) as file:
             writer = ContainerWriter(file, Index(first.shape[1], 1, readers[0].index.slab_samples))
@@ -242,6 +244,26 @@ def _check_joinable(first_name: str, first: Archive, name: str, archive: Archive
             f"{name} and {first_name} come from files that differ in {', '.join(differing)}, which one archive cannot "
             "keep of both; join the files and compress the result"
         )
+
+
+def _check_order(names: list[str], archives: list[Archive]) -> None:
+    """Refuse a part that goes back: an archive named twice, or names in the order of a shell's pattern."""
+    ended: dict[str, str] = {}  # the part that a chromosome was in
+    last_chrom, last_pos = None, 0
+    for name, archive in zip(names, archives, strict=True):
+        if not archive.shape[0]:
+            continue
+        chroms = list(dict.fromkeys(chrom for _, spans in archive.windows for chrom, _, _ in spans))
+        first, final = (archive.read([at], samples=[]).sites for at in (0, -1))
+        for chrom in chroms:
+            goes_on = chrom == last_chrom == first.chrom[0] and int(first.pos[0]) >= last_pos
+            if chrom in ended and not goes_on:
+                raise InputError(
+                    f"{name} goes back on chromosome {chrom}, which {ended[chrom]} has; give each archive once, in the "
+                    "order of their positions"
+                )
+            ended[chrom] = name
+        last_chrom, last_pos = final.chrom[0], int(final.pos[0])
 
 
 def _joined_header(names: list[str], headers: list[str]) -> str:

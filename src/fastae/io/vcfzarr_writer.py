@@ -134,6 +134,10 @@ def write_vcfzarr(
         else:
             _exchange(temporary, target)
         losses.warn()
+    except OSError as error:
+        if error.errno is not None and error.filename in (None, temporary):  # nobody knows of the one it is made under
+            raise OSError(error.errno, error.strerror, path) from error
+        raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
