@@ -35,7 +35,7 @@ def concat_archives(
 ) -> None:
     """Join archives of the same people, as of one chromosome each, into one; nothing is decoded or coded again.
 
-    Records stand in the order of `parts`, which must be that of their positions. Lines of the header that are not in the
+    Records stand in the order of `parts`, which must be that of their positions. Lines of a header that are not in the
     first one are put behind its own.
 
     Parameters
