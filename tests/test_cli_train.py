@@ -193,3 +193,20 @@ def test_choices_are_all_that_a_trainer_has():
     tables = {"GRADIENTS": GRADIENT_MODES, "OPTIMIZERS": OPTIMIZERS, "SCHEDULES": SCHEDULES, "LOSSES": LOSSES}
     for name, table in tables.items():
         assert sorted(getattr(train, name)) == sorted(table)
+
+
+def test_a_model_that_cannot_be_written_leaves_what_was_there(folder, monkeypatch, capsys):
+    for name in ("m.history.tsv", "z.npz"):
+        (folder / name).write_bytes(b"as it was")
+
+    def fail(*_):
+        raise OSError(28, "No space left on device", "m")
+
+    monkeypatch.setattr("fastae.modelfile.save_model", fail)
+    assert main(["train", "cohort.fae", *OPTIONS, "--save-latents", "z.npz", "-o", "m"]) == 1
+    assert "m: No space left on device" in capsys.readouterr().err
+    assert {name: (folder / name).read_bytes() for name in ("m.history.tsv", "z.npz")} == {
+        "m.history.tsv": b"as it was",
+        "z.npz": b"as it was",
+    }
+    assert sorted(path.name for path in folder.iterdir()) == ["cohort.fae", "cohort.vcf", "m.history.tsv", "z.npz"]

@@ -51,6 +51,36 @@ def check_output(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLik
         raise InputError(f"{path}: the directory {os.path.dirname(path) or folder} cannot be written to")
 
 
+def check_outputs(
+    paths: Iterable[str | os.PathLike[str] | None], inputs: Iterable[str | os.PathLike[str]] = ()
+) -> None:
+    """Refuse outputs of one run that are sure to fail, or of which two have one name.
+
+    Parameters
+    ----------
+    paths : iterable of path-like or None
+        None is no output.
+    inputs : iterable of path-like
+        As `check_output` has them.
+
+    Raises
+    ------
+    InputError
+        If `check_output` refuses one, or two have the same name.
+
+    Examples
+    --------
+    >>> check_outputs(["picture.png", None, "picture.png"])
+    Traceback (most recent call last):
+    fastae.errors.InputError: picture.png: two outputs have this name; give each its own
+    """
+    inputs, there = list(inputs), [path for path in paths if path is not None]
+    for path in there:
+        check_output(path, inputs)
+        if there.count(path) > 1:
+            raise InputError(f"{os.fsdecode(path)}: two outputs have this name; give each its own")
+
+
 def read_kept(path: str | os.PathLike[str]) -> bytes | None:
     """What an earlier run has left in a file that is read first and written again.
 

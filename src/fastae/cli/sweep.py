@@ -63,8 +63,7 @@ def how_to_go_on(args):
 
 
 def run(args):
-    from ..errors import InputError
-    from ..fileio import atomic_output, check_output
+    from ..fileio import atomic_output, check_outputs
     from ..io import read_cohort
     from ..sweep import sweep
 
@@ -72,11 +71,7 @@ def run(args):
         from .. import plots
 
         plots.check_picture(args.plot)
-    outputs = [path for path in (args.results, args.tsv, args.plot) if path is not None]
-    for path in outputs:
-        check_output(path, [args.input])
-        if outputs.count(path) > 1:
-            raise InputError(f"{path}: two outputs have this name; give each its own")
+    check_outputs([args.results, args.tsv, args.plot], [args.input])
     with read_cohort(args.input, drop_format=args.drop_format) as stream:
         cohort = stream.read()
     if args.regions:

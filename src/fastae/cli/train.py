@@ -108,12 +108,15 @@ def run(args):
     trainer = _trainer(args, rows)
     history = _fit(args, trainer, rows, is_heldout)
     model = Chain(trainer.encoder, trainer.decoder, latent_bits=args.bits)
-    if args.save_latents is not None:
-        with atomic_output(args.save_latents) as file:
+    with contextlib.ExitStack() as outputs:  # none of which gets its name unless all are written
+        if args.save_latents is not None:
+            file = outputs.enter_context(atomic_output(args.save_latents))
             np.savez(file, samples=np.array(rows.samples, dtype=str), latents=_latents(model, rows), windows=["all"])
-    with atomic_output(args.history) as file:
+            file.flush()
+        file = outputs.enter_context(atomic_output(args.history))
         file.write(history.to_tsv().encode())
-    save_model(model, args.output)
+        file.flush()
+        save_model(model, args.output)
     facts = _facts(args, rows, is_heldout, model, history)
     if args.json:
         print(json.dumps(facts))
@@ -125,14 +128,9 @@ def run(args):
 
 def _check(args):
     """Refuse, before anything is read, what would fail at the end."""
-    from ..fileio import check_output
+    from ..fileio import check_outputs
 
-    outputs = [args.output, args.history, args.save_latents, args.checkpoint]
-    paths = [path for path in outputs if path is not None]
-    for path in paths:
-        check_output(path, [args.input])
-        if paths.count(path) > 1:
-            raise InputError(f"{path}: two outputs have this name; give each its own")
+    check_outputs([args.output, args.history, args.save_latents, args.checkpoint], [args.input])
     if not 0 <= args.validation < 1:
         raise InputError(f"--validation is {args.validation:g}; give a share from 0 to 1, less than 1")
     if args.patience is not None and not args.validation:
