@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """PLINK 1 bed/bim/fam; bed-reader and plink2 are the judges."""
 
-import gzip
-import itertools
 import os
 import shutil
 import subprocess
@@ -10,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from shareddata import first_records
 
 from fastae.archive import open_archive, write_archive
 from fastae.cohort import MINIMAL_HEADER, Cohort, Sites
@@ -18,7 +17,6 @@ from fastae.errors import InputError, LossWarning
 from fastae.io import read_vcf, write_vcf
 from fastae.io.plink1 import read_bed, write_bed
 
-DATA = Path(os.environ.get("FASTAE_DATA", Path(__file__).parents[2] / "shared" / "data"))
 needs_plink2 = pytest.mark.skipif(shutil.which("plink2") is None, reason="plink2 is not installed")
 
 FAM = "F1 ann 0 0 2 -9\nF1\tben\t0\tann 1 2.5\nF2 cé 0 0 0 NA\n0 dan 0 0 1 1\nF3 eve x y 2 -9\n"
@@ -48,19 +46,6 @@ def plink_files(folder, bim=BIM, fam=FAM, codes=CODES):
 
 def contents(prefix):
     return [Path(str(prefix) + ending).read_bytes() for ending in (".bed", ".bim", ".fam")]
-
-
-def head_of(name, n_records, out):
-    path = DATA / f"{name}.vcf.gz"
-    if not path.exists():
-        pytest.skip(f"{name} is not here; FASTAE_DATA names the directory it would be in")
-    with gzip.open(path, "rt") as lines, open(out, "w") as file:
-        for line in lines:
-            file.write(line)
-            if line.startswith("#CHROM"):
-                break
-        file.writelines(itertools.islice(lines, n_records))
-    return out
 
 
 def cohort_of(calls, phased=False, header=MINIMAL_HEADER, **columns):
@@ -287,7 +272,7 @@ def test_a_stored_layout_that_is_none_is_refused(tmp_path):
 @needs_plink2
 @pytest.mark.parametrize("name", ["cattle_bta12", "humanorigins249", "kg3_chr20_1M_eur203_unphased"])
 def test_a_real_cohort_is_written_as_plink2_writes_it(tmp_path, name):
-    vcf = head_of(name, 300, tmp_path / "in.vcf")
+    vcf = first_records(name, 300, tmp_path / "in.vcf")
     cohort = read_vcf(vcf, drop_format=True).read()
     cohort = cohort.select([i for i, alt in enumerate(cohort.sites.alt) if "," not in alt])
     write_vcf(vcf, cohort.to_stream())

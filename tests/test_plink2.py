@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """PLINK 2 pgen/pvar/psam; pgenlib and plink2 are the judges."""
 
-import gzip
-import itertools
 import os
 import shutil
 import subprocess
@@ -11,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from shareddata import first_records
 
 from fastae.archive import open_archive, write_archive
 from fastae.cli import main
@@ -24,7 +23,6 @@ from fastae.io.plink2 import read_pgen, write_pgen
 
 pgenlib = pytest.importorskip("pgenlib")
 
-DATA = Path(os.environ.get("FASTAE_DATA", Path(__file__).parents[2] / "shared" / "data"))
 needs_plink2 = pytest.mark.skipif(shutil.which("plink2") is None, reason="plink2 is not installed")
 
 HEAD = (
@@ -63,19 +61,6 @@ def contents(prefix):
 
 def records(path):
     return [line.split("\t") for line in Path(path).read_text(encoding="utf-8").splitlines() if line[0] != "#"]
-
-
-def real(name, n_records, out):
-    path = DATA / f"{name}.vcf.gz"
-    if not path.exists():
-        pytest.skip(f"{name} is not here; FASTAE_DATA names the directory it would be in")
-    with gzip.open(path, "rt") as lines, open(out, "w") as file:
-        for line in lines:
-            file.write(line)
-            if line.startswith("#CHROM"):
-                break
-        file.writelines(itertools.islice(lines, n_records))
-    return out
 
 
 def cohort_of(calls, phased=True, samples=None, attributes=None, **columns):
@@ -149,7 +134,7 @@ def test_what_plink2_writes_is_read_as_plink2_exports_it_and_comes_back(tmp_path
     "name", ["cattle_bta12", "humanorigins249", "kg3_chr20_1M_eur203_unphased", "kg3_chr20_1M_eur300", "kg3_chr1_11M"]
 )
 def test_a_real_cohort_goes_through_plink2_and_comes_back(tmp_path, name):
-    with read_vcf(real(name, 200, tmp_path / "in.vcf"), drop_format=True) as stream:
+    with read_vcf(first_records(name, 200, tmp_path / "in.vcf"), drop_format=True) as stream:
         cohort = stream.read()
     write_vcf(tmp_path / "in.vcf", cohort.to_stream())
     plink2("--vcf", tmp_path / "in.vcf", "--make-pgen", "--out", tmp_path / "theirs")

@@ -5,13 +5,12 @@ Only their first records here: ``bench/roundtrip.py`` takes all of every file.
 """
 
 import gzip
-import os
 import shutil
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
+from shareddata import DATA
 
 from fastae.archive import open_archive, write_archive
 from fastae.archive.columns import UNORDERED
@@ -19,7 +18,6 @@ from fastae.cli import main
 from fastae.io import read_fasta, read_vcf
 from fastae.io.fasta import fasta_symbols
 
-DATA = Path(os.environ.get("FASTAE_DATA", Path(__file__).parents[2] / "shared" / "data"))
 COHORTS = ("cattle_bta12", "demo_chr1_11M_520ind", "humanorigins249", "kg3_chr20_1M_eur203_unphased")
 ALIGNMENTS = ("h3n2_na",)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import cohorts
 import numpy as np
 import pytest
+from shareddata import DATA
 
 from fastae.archive import open_archive, write_archive
 from fastae.cli import main
@@ -25,7 +26,6 @@ from fastae.io.vcfzarr import read_vcfzarr, write_vcfzarr
 
 zarr = pytest.importorskip("zarr", minversion="3")
 
-DATA = Path(os.environ.get("FASTAE_DATA", Path(__file__).parents[2] / "shared" / "data"))
 HEADER = """\
 ##fileformat=VCFv4.2
 ##source=a caller

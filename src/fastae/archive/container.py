@@ -191,6 +191,12 @@ class ContainerWriter:
         head = _HEADER.pack(MAGIC, VERSION, 0, 0)[:-4]
         self._offset = file.write(head + struct.pack("<I", zlib.crc32(head)))
 
+    def add_window(self, window: Window) -> int:
+        """Begin a window behind those that are there; its number, for its sections."""
+        self.index.windows.append(window)
+        self.index.ploidy = max(self.index.ploidy, window.ploidy)
+        return len(self.index.windows) - 1
+
     def add(
         self, kind: int, data: bytes, *, window: int = 0, slab: int = 0, predictor: int = 0, latents: int = 0
     ) -> None:

@@ -198,10 +198,7 @@ def subset_archive(
 
 def _copy_window(reader: ContainerReader, number: int, writer: ContainerWriter) -> None:
     """Put a window behind those that are there, every byte of it looked at by its checksum."""
-    index, window = writer.index, reader.index.windows[number]
-    place = len(index.windows)
-    index.windows.append(window)
-    index.ploidy = max(index.ploidy, window.ploidy)
+    place = writer.add_window(reader.index.windows[number])
     for section in reader.index.sections:
         if section.kind >= container.SITES and section.window == number:
             writer.add(
@@ -254,7 +251,7 @@ def _check_order(names: list[str], archives: list[Archive]) -> None:
         if not archive.shape[0]:
             continue
         chroms = list(dict.fromkeys(chrom for _, spans in archive.windows for chrom, _, _ in spans))
-        first, final = (archive.read([at], samples=[]).sites for at in (0, -1))
+        first, final = (archive._sites_at(np.array([at])) for at in (0, archive.shape[0] - 1))
         for chrom in chroms:
             goes_on = chrom == last_chrom == first.chrom[0] and int(first.pos[0]) >= last_pos
             if chrom in ended and not goes_on:

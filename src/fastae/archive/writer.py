@@ -170,9 +170,7 @@ def add_windows(
     windows = stream.rebatch(how.block_variants, min(how.stub, container.MAX_WINDOW_SITES - how.block_variants))
     n_at_once = int(np.clip(MOST_CALLS_AT_ONCE // (how.block_variants * n_samples), 1, how.n_threads))
     for coded in _code_in_order(windows, how, n_at_once):
-        number = len(index.windows)
-        index.windows.append(coded.window)
-        index.ploidy = max(index.ploidy, coded.window.ploidy)
+        number = writer.add_window(coded.window)
         writer.add(container.SITES, coded.sites, window=number)
         coding = coded.coding
         writer.add(container.COLUMNS, coding.columns, window=number)

@@ -6,7 +6,7 @@ import sys
 from ..archive.predictors import PREDICTORS
 from ..archive.presets import PRESETS
 from ..io.formats import FORMATS, open_cohort
-from .options import add_threads, cohort_file
+from .options import add_threads, check_archive_output, cohort_file
 from .progress import note, watched
 
 EXAMPLES = """\
@@ -14,8 +14,6 @@ EXAMPLES = """\
   bcftools view -Ou -t 20 cohort.bcf | fastae compress - chr20.fae    from a pipe
   fastae compress cohort.bcf cohort.fae --preset max --threads 4      smallest
   fastae compress cohort.vcf.gz cohort.fae --latents 8                latents beside the calls, for analysis"""
-
-_STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
 def add_parser(subparsers):
@@ -59,8 +57,7 @@ def run(args):
     from ..archive import write_archive
     from ..errors import InputError
 
-    if args.output in _STANDARD_OUTPUT:
-        raise InputError("an archive is written to a file, not to standard output; give its name")
+    check_archive_output(args.output)
     if args.latent_bits is not None and not args.latents:
         raise InputError("--latent-bits is of the latents that --latents stores; give --latents M, too")
     stream, title = open_cohort(args.input, args.format, args.drop_format)

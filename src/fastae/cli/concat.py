@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``fastae concat``: archives of the same people, one behind the other, as one."""
 
-from .options import input_file
+from .options import check_archive_output, input_file
 from .progress import variants_bar
 
 EXAMPLES = """\
@@ -21,9 +21,7 @@ def add_parser(subparsers):
 
 def run(args):
     from ..archive import concat_archives
-    from ..errors import InputError
 
-    if args.output == "-":
-        raise InputError("an archive is written to a file, not to standard output; give its name")
+    check_archive_output(args.output)
     with variants_bar("concat") as bar:
         concat_archives(args.output, args.archives, progress=lambda n_done: bar.update(n_done - bar.n))

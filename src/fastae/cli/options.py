@@ -4,6 +4,9 @@
 import argparse
 import os
 
+from ..errors import InputError
+
+_STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 MAX_THREADS = 1024  # of `open_archive` and `write_archive`
 
 
@@ -19,6 +22,12 @@ def input_file(text):
     if not text:
         raise argparse.ArgumentTypeError("the name is empty; give the name of a file")
     return text
+
+
+def check_archive_output(path):
+    """Refuse standard output, by whatever name, for an archive."""
+    if path in _STANDARD_OUTPUT:
+        raise InputError("an archive is written to a file, not to standard output; give its name")
 
 
 def add_threads(parser):

@@ -2,7 +2,7 @@
 """``fastae subset``: some sites and samples of an archive as an archive of their own."""
 
 from ..archive.presets import PRESETS
-from .options import add_threads, input_file
+from .options import add_threads, check_archive_output, input_file
 from .progress import variants_bar
 from .selection import add_selection, selected_samples, selected_variants
 
@@ -32,10 +32,8 @@ def run(args):
     import numpy as np
 
     from ..archive import open_archive, subset_archive
-    from ..errors import InputError
 
-    if args.output == "-":
-        raise InputError("an archive is written to a file, not to standard output; give its name")
+    check_archive_output(args.output)
     with open_archive(args.archive, n_threads=args.threads) as archive:
         variants = selected_variants(archive, args)
         variants = None if variants is None else np.sort(variants)  # whatever the order of the regions
