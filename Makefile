@@ -32,7 +32,7 @@ asan: $(addprefix build/asan/,$(C_TESTS)) $(foreach compiler,$(COMPILERS),build/
 build/asan/%: tests/c/%.c tests/c/check.h $(patsubst csrc/%.c,build/asan/%.o,$(KERNELS))
 	$(CC) $(CFLAGS_ASAN) -Icsrc $< $(filter %.o,$^) -lm -lpthread -o $@
 
-build/asan/replay-%: tests/fuzz/replay.c tests/fuzz/fuzz_kernels.c tests/c/check.h $(wildcard csrc/*)
+build/asan/replay-%: tests/fuzz/replay.c tests/fuzz/fuzz_kernels.c $(wildcard tests/fuzz/*.h) tests/c/check.h $(wildcard csrc/*)
 	@mkdir -p build/asan
 	$* $(CFLAGS_ASAN) -D_DEFAULT_SOURCE -Icsrc $(filter tests/fuzz/%.c,$^) $(DECODERS:%=csrc/%.c) -lm -lpthread -o $@
 
@@ -42,7 +42,7 @@ fuzz: build/fuzz/fuzz_kernels
 	$< -max_total_time=$(FUZZ_SECONDS) -timeout=10 -malloc_limit_mb=256 -rss_limit_mb=2048 -max_len=16384 \
 	    -artifact_prefix=build/fuzz/ build/fuzz/found $(CORPUS)
 
-build/fuzz/fuzz_kernels: tests/fuzz/fuzz_kernels.c tests/c/check.h $(wildcard csrc/*)
+build/fuzz/fuzz_kernels: tests/fuzz/fuzz_kernels.c $(wildcard tests/fuzz/*.h) tests/c/check.h $(wildcard csrc/*)
 	@mkdir -p build/fuzz
 	clang $(CFLAGS_ASAN) -fsanitize=fuzzer -Icsrc $< $(DECODERS:%=csrc/%.c) -lm -lpthread -o $@
 

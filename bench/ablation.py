@@ -79,7 +79,10 @@ NO_RELATION = [
 ]
 NO_DISTANCE = ("pbwt_model.h", "return distance * MATCHES + match;", "(void) distance; return match;")
 NO_CLOSE = ("pbwt_model.h", "close = run < 4 && (history >> (run + 1) & 3) != 0;", "close = 0;")
-NO_RATION = ("pbwt.c", "factor = factor < 16 ? 16 : factor > 4096 ? 4096 : factor;", "factor = 256;")
+NO_STARTS = [
+    ("pbwt_model.h", "INHERITED, STARTS_OF_RATES[at]);", "2, at < RATES_OF_ZEROS ? 3 : 51);"),
+    ("pbwt_model.h", "{ (uint32_t) STARTS_OF_BITS[at] << 24, INHERITED - 1 };", "{ 1u << 30, 1 };"),
+]
 NO_RUNS = ("pbwt.c", "unsigned octave = floor_log2(head->n_runs);", "unsigned octave = 0;")
 NO_FREQUENCY = (
     "pbwt.c",
@@ -108,7 +111,7 @@ def _adaptation(n):
     return ("pbwt_model.h", "#define BIT_COUNT_MOST 250", f"#define BIT_COUNT_MOST {n}")
 
 
-EVERYTHING = [NO_MATCH, *NO_RELATION, NO_DISTANCE, NO_CLOSE, NO_RATION, NO_RUNS, NO_FREQUENCY]
+EVERYTHING = [NO_MATCH, *NO_RELATION, NO_DISTANCE, NO_CLOSE, NO_RUNS, NO_FREQUENCY]
 CONTEXTS = {
     "all contexts": [],
     "without: how long alike": [NO_MATCH, *NO_RELATION],
@@ -117,7 +120,7 @@ CONTEXTS = {
     "without: another run just before": [NO_CLOSE],
     "without: class of the allele's frequency": [NO_FREQUENCY],
     "without: class of the number of runs": [NO_RUNS],
-    "without: runs left for the cells left": [NO_RATION],
+    "without: what contexts start with": NO_STARTS,
     "without: inheritance of coarser contexts": NO_INHERITANCE,
     "without: the cells just before (history 1)": [_history(1)],
     "history of 3 cells, not 5": [_history(3)],

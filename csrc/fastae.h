@@ -310,6 +310,7 @@ typedef struct {
     size_t n_rows; /* 1..65535 */
     size_t start; /* 0..n_columns */
     const fae_pbwt_guide *guide; /* or NULL; with one, start is 0 and all rows are decoded */
+    uint32_t *spent; /* or NULL; decoding: the bits that each column took (last - first) */
 } fae_pbwt_shape;
 
 /* Bytes of scratch, aligned as malloc does, where n_wanted rows are decoded (0: all, or encoding). */
@@ -400,10 +401,11 @@ size_t fae_mosaic_work(size_t n_samples);
  * FAE_MOSAIC_RARITIES. FAE_ERR_CAPACITY (try again with twice the buffer). */
 int fae_mosaic_encode(const uint8_t *calls, const uint8_t *kinds, size_t n_sites, size_t n_samples, unsigned rarity,
     void *work, uint8_t *dst, size_t dst_len, size_t *out_len);
-/* Sites first..last-1 <= n_sites of such a stream -> calls (last - first, n_samples). Time is that of the sites before
- * `last`. FAE_ERR_CORRUPT; FAE_ERR_TRUNCATED. The end of the stream is looked at only where last = n_sites. */
+/* Sites first..last-1 <= n_sites of such a stream -> calls (last - first, n_samples), and the bits that each took to
+ * spent (last - first) unless it is NULL. Time is that of the sites before `last`. FAE_ERR_CORRUPT; FAE_ERR_TRUNCATED.
+ * The end of the stream is looked at only where last = n_sites. */
 int fae_mosaic_decode(const uint8_t *src, size_t src_len, const uint8_t *kinds, size_t n_sites, size_t n_samples,
-    size_t first, size_t last, void *work, uint8_t *calls);
+    size_t first, size_t last, void *work, uint8_t *calls, uint32_t *spent);
 
 /* ---- positions, SNP alleles and numbered IDs of sites (sites.c) ------------------------------------------------------ */
 #define FAE_SITES_OTHER 16  /* in place of a pair of bases, for alleles that are none */

@@ -3,7 +3,9 @@
  * Artificial Intelligence Datatype For Higher-Precision Computations".
  *
  * A float is exactly h + m + l, three bfloat16 of 8 significant bits each, and of the nine products of two such sums the
- * six largest are added, in float32: what is left out is below 2^-22 of each product, and of either sign. */
+ * six largest are added, in float32: what is left out is below 2^-22 of each product, and of either sign. Where all numbers
+ * of one operand are bfloat16 themselves, as levels of genotypes mostly are, three of the six are zero and not made: sums
+ * begin at 0, so that they are the same without them. */
 #include "amx.h"
 
 #if defined(FAE_AMX)
@@ -33,212 +35,7 @@
 #define SCALE 0x1p24f
 #define UNSCALE 0x1p-48f
 
-/* Rows of A or columns of B are an operand's lines; one of the strides, from line to line and along the depth, is 1. */
-typedef struct {
-    const float *x[2]; /* the operand, and its tangent, laid out alike; either may be NULL */
-    size_t n_lines, line, deep;
-    int is_b;
-} amx_operand;
-
-/* The upper halves of two vectors side by side. */
-INLINE __m512i
-amx_upper(__m512i low, __m512i high)
-{
-    return _mm512_mask_alignr_epi8(high, 0x3333333333333333, low, low, 2); /* bytes 2 and 3 of low where 0 and 1 are */
-}
-
-/* x less its upper half, which is itself rounded towards zero to 8 bits. */
-INLINE __m512
-amx_rest(__m512 x, __m512i upper)
-{
-    return _mm512_sub_ps(x, _mm512_castsi512_ps(_mm512_and_si512(upper, _mm512_set1_epi32((int) 0xffff0000))));
-}
-
-/* Writes the parts of 16 numbers and of those 16 deeper: h rounded towards zero, m to nearest, l is what remains. `most`
- * are their greatest exponents so far: 32 times 16 bits, twice the upper half of a float. */
-INLINE void
-amx_split(__m512 low, __m512 high, __m512i *most, uint16_t *parts)
-{
-    const __m512i half = _mm512_set1_epi32(0x8000);
-    __m512i low_bits, high_bits, h;
-
-    low = _mm512_mul_ps(low, _mm512_set1_ps(SCALE));
-    high = _mm512_mul_ps(high, _mm512_set1_ps(SCALE));
-    low_bits = _mm512_castps_si512(low);
-    high_bits = _mm512_castps_si512(high);
-    h = amx_upper(low_bits, high_bits);
-    *most = _mm512_max_epu16(*most, _mm512_add_epi16(h, h));
-    _mm512_storeu_si512(parts, h);
-    low = amx_rest(low, low_bits);
-    high = amx_rest(high, high_bits);
-    low_bits = _mm512_add_epi32(_mm512_castps_si512(low), half);
-    high_bits = _mm512_add_epi32(_mm512_castps_si512(high), half);
-    _mm512_storeu_si512(parts + TILE, amx_upper(low_bits, high_bits));
-    low = amx_rest(low, low_bits);
-    high = amx_rest(high, high_bits);
-    _mm512_storeu_si512(parts + 2 * TILE, amx_upper(_mm512_castps_si512(low), _mm512_castps_si512(high)));
-}
-
-/* Vectors along the operand's stride of 1, the others `stride` apart; zeros where there are no numbers. */
-INLINE void
-amx_load_square(const float *x, size_t stride, ptrdiff_t vectors, ptrdiff_t lanes, __m512 square[SIDE])
-{
-    __mmask16 mask = (__mmask16) (lanes >= SIDE ? 0xffff : lanes <= 0 ? 0 : (1 << lanes) - 1);
-
-    UNROLL
-    for (ptrdiff_t v = 0; v < SIDE; v++) {
-        square[v] = v < vectors && mask ? _mm512_maskz_loadu_ps(mask, x + (size_t) v * stride) : _mm512_setzero_ps();
-    }
-}
-
-INLINE void
-amx_transpose(__m512 square[16])
-{
-    __m512 next[16];
-
-    UNROLL
-    for (size_t i = 0; i < 16; i += 4) { /* 4 x 4 within each quarter of the vectors */
-        __m512 a = _mm512_unpacklo_ps(square[i], square[i + 1]), b = _mm512_unpackhi_ps(square[i], square[i + 1]);
-        __m512 c = _mm512_unpacklo_ps(square[i + 2], square[i + 3]);
-        __m512 d = _mm512_unpackhi_ps(square[i + 2], square[i + 3]);
-        next[i] = _mm512_shuffle_ps(a, c, 0x44);
-        next[i + 1] = _mm512_shuffle_ps(a, c, 0xee);
-        next[i + 2] = _mm512_shuffle_ps(b, d, 0x44);
-        next[i + 3] = _mm512_shuffle_ps(b, d, 0xee);
-    }
-    UNROLL
-    for (size_t i = 0; i < 4; i++) { /* then the quarters themselves */
-        __m512 a = _mm512_shuffle_f32x4(next[i], next[i + 4], 0x88);
-        __m512 b = _mm512_shuffle_f32x4(next[i], next[i + 4], 0xdd);
-        __m512 c = _mm512_shuffle_f32x4(next[i + 8], next[i + 12], 0x88);
-        __m512 d = _mm512_shuffle_f32x4(next[i + 8], next[i + 12], 0xdd);
-        square[i] = _mm512_shuffle_f32x4(a, c, 0x88);
-        square[i + 4] = _mm512_shuffle_f32x4(b, d, 0x88);
-        square[i + 8] = _mm512_shuffle_f32x4(a, c, 0xdd);
-        square[i + 12] = _mm512_shuffle_f32x4(b, d, 0xdd);
-    }
-}
-
-/* One tile, of lines by depth where there are more. Rows of a tile of A are its lines, of B its depth. */
-INLINE void
-amx_split_tile(
-    const amx_operand *from, const float *x, ptrdiff_t lines, ptrdiff_t depth, __m512i *most, uint16_t *parts)
-{
-    int along = from->deep == 1; /* vectors are parts of lines */
-    size_t stride = along ? from->line : from->deep;
-    const float *deeper = depth > SIDE ? x + SIDE * from->deep : x;
-    __m512 low[SIDE], high[SIDE];
-
-    amx_load_square(x, stride, along ? lines : depth, along ? depth : lines, low);
-    amx_load_square(deeper, stride, along ? lines : depth - SIDE, along ? depth - SIDE : lines, high);
-    if (along == from->is_b) {
-        amx_transpose(low);
-        amx_transpose(high);
-    }
-    UNROLL
-    for (size_t v = 0; v < SIDE; v++) {
-        amx_split(low[v], high[v], most, parts + v * STEP);
-    }
-}
-
-/* The greatest of 32 numbers of 16 bits. */
-INLINE unsigned
-amx_greatest(__m512i numbers)
-{
-    const __m512i low = _mm512_set1_epi32(0xffff);
-
-    return _mm512_reduce_max_epu32(_mm512_max_epu32(_mm512_and_si512(numbers, low), _mm512_srli_epi32(numbers, 16)));
-}
-
-/* Tiles (line, depth), each of PARTS, of `lines` by `depth` numbers from x on; and their greatest exponent e, as in a
- * float's bits: of 2^(e - 127). */
-FAE_AMX_TARGET static unsigned
-amx_split_lines(const amx_operand *from, const float *x, size_t lines, size_t depth, uint16_t *parts)
-{
-    __m512i most = _mm512_setzero_si512();
-
-    for (size_t i = 0; i < lines; i += SIDE) {
-        for (size_t q = 0; q < depth; q += STEP) {
-            const float *corner = x + i * from->line + q * from->deep;
-
-            if (lines - i >= SIDE && depth - q >= STEP) { /* the same with constants */
-                amx_split_tile(from, corner, SIDE, STEP, &most, parts);
-            } else {
-                amx_split_tile(from, corner, (ptrdiff_t) (lines - i), (ptrdiff_t) (depth - q), &most, parts);
-            }
-            parts += PARTS * TILE;
-        }
-    }
-    fae_amx_stored(parts);
-    return amx_greatest(most) >> 8;
-}
-
-/* Lines first .. first + lines - 1 of depths p .. p + depth - 1 of the operand, and `apart` from them of its tangent. */
-static unsigned
-amx_split_block(
-    const amx_operand *from, size_t first, size_t lines, size_t p, size_t depth, uint16_t *parts, size_t apart)
-{
-    unsigned most = 0;
-
-    for (size_t dot = 0; dot < 2; dot++) {
-        if (from->x[dot] != NULL) {
-            const float *x = from->x[dot] + first * from->line + p * from->deep;
-            unsigned exponent = amx_split_lines(from, x, lines, depth, parts + dot * apart);
-            most = exponent > most ? exponent : most;
-        }
-    }
-    return most;
-}
-
-/* Up to PAIR lines of an operand that are to be split. */
-typedef struct {
-    const amx_operand *from;
-    int in_pieces; /* of lines, which must lie as in tiles */
-    size_t first, lines, p, depth;
-    uint16_t *parts;
-    size_t apart;
-    size_t done, q; /* lines, of the operand and then of its tangent; and depths of the next one */
-    __m512i most;
-} amx_splitting;
-
-/* So many more pieces of STEP numbers, or what is left. */
-FAE_AMX_TARGET static __attribute__((noinline)) void
-amx_split_some(amx_splitting *split, size_t count)
-{
-    size_t steps = (split->depth + STEP - 1) / STEP;
-
-    while (count > 0 && split->done < 2 * PAIR) {
-        size_t i = split->done % PAIR, dot = split->done / PAIR, q = split->q;
-
-        if (split->from->x[dot] != NULL && i / SIDE * SIDE < split->lines) {
-            const float *x = split->from->x[dot] + (split->first + i) * split->from->line + split->p + q;
-            size_t left = i < split->lines ? split->depth - q : 0;
-            __mmask32 mask = left < STEP ? (__mmask32) ((1u << left) - 1) : 0xffffffff;
-
-            __builtin_prefetch(x + AHEAD * split->from->line);
-            __builtin_prefetch(x + AHEAD * split->from->line + SIDE);
-            amx_split(_mm512_maskz_loadu_ps((__mmask16) mask, x),
-                _mm512_maskz_loadu_ps((__mmask16) (mask >> SIDE), x + SIDE), &split->most,
-                split->parts + dot * split->apart + (i / SIDE * steps + q / STEP) * PARTS * TILE + i % SIDE * STEP);
-            split->q = q + STEP < split->depth ? q + STEP : 0;
-            count--;
-        }
-        split->done += split->q == 0;
-    }
-    fae_amx_stored(split->parts);
-}
-
-/* All that is left; their greatest exponent. */
-FAE_AMX_TARGET static unsigned
-amx_split_rest(amx_splitting *split)
-{
-    if (!split->in_pieces) {
-        return amx_split_block(
-            split->from, split->first, split->lines, split->p, split->depth, split->parts, split->apart);
-    }
-    amx_split_some(split, SIZE_MAX);
-    return amx_greatest(split->most) >> 8;
-}
+#include "gemm_amx_split.h"
 
 /* Up to PAIR rows by PAIR columns of C that wait to be written: c = sums + bias unless NULL, + c itself if
  * `accumulate`, and what is to be done `then`. */
@@ -304,6 +101,7 @@ amx_fits(unsigned a, unsigned b)
 typedef struct {
     size_t count;
     const uint16_t *a[2], *b[2];
+    int a_is_h[2], b_is_h[2]; /* whether it has no other part than h */
 } amx_terms;
 
 /* What the vector units do beside the products: writing the sums before and splitting lines that come after. */
@@ -337,36 +135,55 @@ typedef struct {
     amx_store_rows(&beside->store, store_rows);                                                                        \
     amx_split_some(&beside->split, beside->split_pieces);
 
-#define GROUPS 6 /* of products in a step */
+#define GROUPS 6 /* of products in a step, at most */
+
+/* Groups of products in a step. */
+static inline size_t
+amx_groups(int a_is_h, int b_is_h)
+{
+    return a_is_h && b_is_h ? 1 : a_is_h || b_is_h ? GROUPS / 2 : GROUPS;
+}
 
 /* Up to PAIR rows by PAIR columns of C. Consecutive products share an operand. The vector units, idle meanwhile, write
  * the sums before: some rows after every group of products. */
 INLINE void
 amx_multiply(int rows, int columns, size_t steps, const amx_terms *terms, amx_beside *beside, float *sums)
 {
-    size_t next = steps * PARTS * TILE, groups = GROUPS * steps * terms->count;
-    size_t store_rows = (PAIR + groups - 1) / groups;
+    size_t next = steps * PARTS * TILE, groups = 0, store_rows;
 
+    for (size_t term = 0; term < terms->count; term++) {
+        groups += amx_groups(terms->a_is_h[term], terms->b_is_h[term]) * steps;
+    }
+    store_rows = (PAIR + groups - 1) / groups;
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
     for (size_t term = 0; term < terms->count; term++) {
         const uint16_t *a = terms->a[term], *b = terms->b[term];
+        int a_is_h = terms->a_is_h[term], b_is_h = terms->b_is_h[term];
 
         for (size_t s = 0; s < steps; s++) {
             LOAD_A(0)
-            LOAD_B(2)
-            MULTIPLY
-            LOAD_B(1)
-            MULTIPLY
-            LOAD_A(1)
-            MULTIPLY
+            if (!b_is_h) {
+                LOAD_B(2)
+                MULTIPLY
+                LOAD_B(1)
+                MULTIPLY
+            }
+            if (!a_is_h) {
+                LOAD_A(1)
+            }
+            if (!a_is_h && !b_is_h) {
+                MULTIPLY
+            }
             LOAD_B(0)
-            MULTIPLY
-            LOAD_A(2)
-            MULTIPLY
-            LOAD_A(0)
+            if (!a_is_h) {
+                MULTIPLY
+                LOAD_A(2)
+                MULTIPLY
+                LOAD_A(0)
+            }
             MULTIPLY
             a += PARTS * TILE;
             b += PARTS * TILE;
@@ -443,13 +260,18 @@ amx_next_lines(const amx_job *job, const amx_operand *from, size_t first, size_t
 
 /* Of the lines that pass next, so many pieces that they are done when the products with `lines` held ones are. */
 static size_t
-amx_pieces(const amx_job *job, size_t lines, size_t steps)
+amx_pieces(const amx_job *job, const amx_summary *a, const amx_summary *b, size_t lines, size_t steps)
 {
     size_t groups = 0, pieces = 2 * PAIR * steps;
 
     for (size_t r = 0; r < job->n_results; r++) {
-        groups += GROUPS * steps * job->results[r].n_terms * ((lines + PAIR - 1) / PAIR);
+        const amx_result *result = &job->results[r];
+
+        for (size_t t = 0; t < result->n_terms; t++) {
+            groups += amx_groups(a->is_h[result->a[t]], b->is_h[result->b[t]]);
+        }
     }
+    groups *= steps * ((lines + PAIR - 1) / PAIR);
     return (pieces + groups - 1) / groups;
 }
 
@@ -494,20 +316,22 @@ amx_run(const amx_job *job)
 
         for (size_t first = 0; first < held->n_lines; first += held_lines) {
             size_t lines = fae_min(held->n_lines - first, held_lines);
-            unsigned held_exponent = amx_split_block(held, first, lines, p, depth, held_parts, PARTS * HELD);
+            amx_summary held_summary = amx_split_block(held, first, lines, p, depth, held_parts, PARTS * HELD);
 
-            most = held_exponent > most ? held_exponent : most;
+            most = held_summary.most > most ? held_summary.most : most;
             beside.split = amx_next_lines(job, passing, 0, p, depth, panels[0]);
             for (size_t line = 0; line < passing->n_lines; line += PAIR) {
                 const uint16_t *panel = beside.split.parts;
-                unsigned exponent = amx_split_rest(&beside.split);
+                amx_summary summary = amx_split_rest(&beside.split);
+                const amx_summary *of_a = hold_b ? &summary : &held_summary;
+                const amx_summary *of_b = hold_b ? &held_summary : &summary;
                 size_t width = beside.split.lines;
 
-                most = exponent > most ? exponent : most;
+                most = summary.most > most ? summary.most : most;
                 beside.split =
                     amx_next_lines(job, passing, line + PAIR, p, depth, panel == panels[0] ? panels[1] : panels[0]);
-                beside.split_pieces = beside.split.in_pieces ? amx_pieces(job, lines, steps) : 0;
-                if (!amx_fits(held_exponent, exponent)) {
+                beside.split_pieces = beside.split.in_pieces ? amx_pieces(job, of_a, of_b, lines, steps) : 0;
+                if (!amx_fits(held_summary.most, summary.most)) {
                     amx_store_rows(&beside.store, PAIR);
                     for (size_t r = 0; r < job->n_results; r++) {
                         size_t i = hold_b ? line : first, j = hold_b ? first : line;
@@ -532,6 +356,8 @@ amx_run(const amx_job *job)
                                 hold_b ? panel + part.a[t] * PARTS * PAIR * DEPTH : strip + part.a[t] * PARTS * HELD;
                             terms.b[t] =
                                 hold_b ? strip + part.b[t] * PARTS * HELD : panel + part.b[t] * PARTS * PAIR * DEPTH;
+                            terms.a_is_h[t] = of_a->is_h[part.a[t]];
+                            terms.b_is_h[t] = of_b->is_h[part.b[t]];
                         }
                         beside.store.next = part.c;
                         amx_square(rows, columns, steps, &terms, &beside, to);

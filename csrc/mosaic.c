@@ -458,7 +458,7 @@ fae_mosaic_encode(const uint8_t *calls, const uint8_t *kinds, size_t n_sites, si
 
 int
 fae_mosaic_decode(const uint8_t *src, size_t src_len, const uint8_t *kinds, size_t n_sites, size_t n_samples,
-    size_t first, size_t last, void *work, uint8_t *calls)
+    size_t first, size_t last, void *work, uint8_t *calls, uint32_t *spent)
 {
     mosaic_state state;
     range_coder coder;
@@ -469,9 +469,14 @@ fae_mosaic_decode(const uint8_t *src, size_t src_len, const uint8_t *kinds, size
     coder_start_decoding(&coder, src, src_len);
     start_code(&coder, &state, 0);
     for (size_t s = 0; s < last; s++) {
+        const uint64_t before = coder_bits(&coder);
+
         site_code(&coder, &state, kinds[s], s < first ? passed : calls + (s - first) * n_samples);
         if (coder.at > coder.len + 8) {
             return FAE_ERR_TRUNCATED;
+        }
+        if (spent != NULL && s >= first) {
+            spent[s - first] = (uint32_t) (coder_bits(&coder) - before);
         }
     }
     return last == n_sites ? coder_finish_decoding(&coder) : 0;

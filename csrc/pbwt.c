@@ -76,6 +76,7 @@ typedef struct {
     uint16_t *counts; /* (n_rows / WORD + 1, MATCHES) positions of each class before a word */
     uint8_t *bits; /* (n_rows) a column, or its minor alleles in the present order */
     const fae_pbwt_guide *guide; /* or NULL */
+    uint32_t *spent; /* bits of each wanted column, or NULL */
     size_t n_guided; /* columns so far */
     const uint8_t *leans; /* (n_codes) of the guide for this column, or NULL where it has none or rows lean alike */
     pbwt_model *model;
@@ -160,6 +161,7 @@ state_start(pbwt_state *state, void *work, const fae_pbwt_shape *shape, const ui
     state_place(state, work, shape, n_wanted);
     state->rows = rows;
     state->guide = shape->guide;
+    state->spent = shape->spent;
     order_start(state);
     model_reset(state->model);
     if (state->leaning != NULL) {
@@ -300,21 +302,6 @@ levels_choose(column_models *columns, const column_head *head, cell_model **leve
     levels[0] = &columns->of_kind[kind];
     levels[1] = &columns->of_group[group];
     levels[2] = &columns->of_all;
-}
-
-/* A run begins the sooner the more of them are left for the cells that are: costs times
- * (runs left + 1/4) / (runs + 1/4) * cells / (cells left), within 1/16 to 16. */
-static void
-costs_ration(uint32_t *costs, uint32_t runs, uint32_t runs_left, size_t cells, size_t cells_left)
-{
-    uint64_t factor = ((uint64_t) (4 * runs_left + 1) * cells << 8) / ((uint64_t) (4 * runs + 1) * cells_left);
-
-    factor = factor < 16 ? 16 : factor > 4096 ? 4096 : factor;
-    for (unsigned m = 0; m < MATCHES; m++) {
-        uint64_t cost = costs[m] * factor >> 8;
-
-        costs[m] = (uint32_t) (cost < COST_LEAST ? COST_LEAST : cost > SEGMENT ? SEGMENT : cost);
-    }
 }
 
 /* A wing: columns from its start on. */

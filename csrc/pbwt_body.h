@@ -43,9 +43,6 @@ ISA(cells)(pbwt_state *state, range_coder *coder, const column_head *head, cell_
                 rates[m] = minor ? rate_of_minors(state->match[began], m) : rate_of_zeros(distance, m);
                 costs[m] = rate_begin(levels, rates[m])->cost;
             }
-            if (!minor && !rare) {
-                costs_ration(costs, head->n_runs, runs_left, n, n - i);
-            }
             ISA(counts_before)(state, i, before);
             ISA(counts_before)(state, limit, after);
             stop = ISA(stretch)(state, coder, costs, i, limit, before, after, target);
@@ -388,6 +385,7 @@ ISA(decode_wing)(pbwt_state *state, const pbwt_wing *wing, const uint8_t *src, s
     state->shift = coder_uniform(&coder, SHIFTS, 0);
     for (size_t column = 0; column < n_columns; column++) {
         const int wanted = column >= wing->from && column < wing->to;
+        const uint64_t before = coder_bits(&coder);
         column_head head = { 0 };
         int err = ISA(column)(state, &coder, &head);
 
@@ -399,6 +397,9 @@ ISA(decode_wing)(pbwt_state *state, const pbwt_wing *wing, const uint8_t *src, s
         }
         if (coder.at - 8 > src_len) {
             return FAE_ERR_TRUNCATED;
+        }
+        if (wanted && state->spent != NULL) {
+            state->spent[place_of(wing, column)] = (uint32_t) (coder_bits(&coder) - before);
         }
         if (state->rows != NULL) {
             ISA(follow)(state, &head, wanted ? bits + place_of(wing, column) * row : NULL);

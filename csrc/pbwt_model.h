@@ -185,10 +185,25 @@ typedef struct {
 #define LEVELS 3
 #define INHERITED 8 /* cells, or bits, that a copy weighs */
 
+#include "pbwt_starts.h"
+
+static inline void
+rate_start(steady_rate *rate, uint32_t cells, uint32_t changes)
+{
+    *rate = (steady_rate) { cells, changes, cell_cost(changes, cells), cells };
+}
+
+/* All columns' model begins as what genotypes were found to be like; it weighs as much as a copy does. */
 static inline void
 model_reset(pbwt_model *model)
 {
     memset(model, 0, sizeof *model);
+    for (unsigned at = 0; at < RATES; at++) {
+        rate_start(&model->columns.of_all.rates[at], INHERITED, STARTS_OF_RATES[at]);
+    }
+    for (unsigned at = 0; at < BITS; at++) {
+        model->columns.of_all.bits[at] = (adaptive_bit) { (uint32_t) STARTS_OF_BITS[at] << 24, INHERITED - 1 };
+    }
     for (unsigned i = 0; i < 16; i++) {
         model->minor_class[i].p1 = 1u << 31;
         for (unsigned c = 0; c < MINOR_CLASSES; c++) {
@@ -234,12 +249,6 @@ bit_after_minor(unsigned history, uint32_t first, uint32_t length, unsigned matc
     unsigned relation = length < first ? 0 : length < 2 * first ? 1 : 2;
 
     return BITS_AFTER_ZERO + (((run - 1) * 2 + close) * RELATIONS + relation) * (MATCHES / 2) + match / 2;
-}
-
-static inline void
-rate_start(steady_rate *rate, uint32_t cells, uint32_t changes)
-{
-    *rate = (steady_rate) { cells, changes, cell_cost(changes, cells), cells };
 }
 
 /* The first level's rate, at first use made from that of the next. */

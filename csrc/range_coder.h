@@ -78,6 +78,13 @@ coder_renormalize(range_coder *coder)
     }
 }
 
+/* Bits that have been coded so far: differences of it are what steps cost, to the bit. */
+static inline uint64_t
+coder_bits(const range_coder *coder)
+{
+    return 8 * (uint64_t) coder->at + (unsigned) __builtin_clzll(coder->range);
+}
+
 /* Narrows the interval to `width` from `start` on. */
 static inline void
 coder_narrow(range_coder *coder, uint64_t start, uint64_t width)

@@ -16,7 +16,7 @@ def draw(folder):
     with resources.as_file(resources.files("fastae") / "data") as data, tempfile.TemporaryDirectory() as scratch:
         archive, model, latents = (f"{scratch}/{name}" for name in ("cohort.fae", "autoencoder.model", "z.npz"))
         with fastae.read_vcf(data / "kg3_chr20_eur300.vcf.gz") as cohort:
-            fastae.write_archive(archive, cohort, block_variants=250)
+            fastae.write_archive(archive, cohort)
         labels = str(data / "kg3_chr20_eur300.populations.tsv")
         for command in (
             ["train", archive, "-o", model, "--epochs", "40", "--save-latents", latents, "-p", "1"],

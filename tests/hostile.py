@@ -3,12 +3,22 @@
 
 import contextlib
 import dataclasses
+import os
 import struct
 import zlib
 
-from fastae.archive import container, open_archive
+import numpy as np
+
+from fastae.archive import concat_archives, container, open_archive, subset_archive
 from fastae.archive.container import ContainerReader, ContainerWriter, Index
-from fastae.errors import InputError
+from fastae.errors import FormatError, InputError
+
+CHUNK_HEAD = 12  # bytes of a chunk before those that its checksum, the last four of these, is also of
+
+
+def chunk_with(head, body):
+    """A chunk of the codec of these bytes, with the checksum that fits: head is CHUNK_HEAD - 4 of them."""
+    return bytes(head) + struct.pack("<I", zlib.crc32(body, zlib.crc32(head))) + bytes(body)
 
 
 def read_everything(path):
@@ -22,13 +32,70 @@ def read_everything(path):
         return archive.read()
 
 
+def use_everything(path, out=None):
+    """Reads, computes on, and if there is an `out` cuts and joins an archive: each is refused by FormatError, or done.
+
+    What is both read and computed on must agree; what is written to `out` must be an archive.
+    """
+    with open_archive(path) as archive:
+        n_variants, n_samples, _ = archive.shape
+        variants, samples = slice(n_variants // 3, None), slice(0, n_samples // 2 + 1)
+
+        def edit(write, *args):
+            with contextlib.suppress(InputError):  # such as positions that go back
+                write(out, *args)
+                read_everything(out)
+
+        uses = {
+            "calls": lambda: archive[:],
+            "counts": archive.allele_counts,
+            "some counts": lambda: archive.allele_counts(variants, samples),
+            "products": lambda: archive.dot(np.arange(n_samples)),
+            "products of rows": lambda: archive.rdot(np.arange(n_variants)),
+            "one person": lambda: archive[:, :1],
+            "a part": lambda: archive.read(variants, samples),
+        }
+        if out is not None:
+            uses["cut"] = lambda: edit(subset_archive, archive, variants)
+            uses["cut of people"] = lambda: edit(subset_archive, archive, variants, samples)
+            uses["joined"] = lambda: edit(concat_archives, [path, path])
+        found = {}
+        for name, use in uses.items():
+            with contextlib.suppress(FormatError):
+                found[name] = use()
+    if "calls" in found:
+        calls = found["calls"]
+        dosages = (calls > 0).sum(axis=2)
+        wanted = {
+            "counts": np.stack(
+                [(calls == allele).sum(axis=(1, 2)) for allele in range(max(calls.max(initial=1), 1) + 1)]
+            ),
+            "products": dosages @ np.arange(n_samples),
+            "products of rows": np.arange(n_variants) @ dosages,
+            "one person": calls[:, :1],
+        }
+        for name, want in wanted.items():
+            if name in found:
+                np.testing.assert_array_equal(found[name].T if name == "counts" else found[name], want, err_msg=name)
+
+
+@contextlib.contextmanager
+def flipped_in_place(path, whole, bit):
+    """The file, which holds `whole`, with a bit flipped for a while: a file to each flip takes the most time of all."""
+    file = os.open(path, os.O_RDWR)
+    try:
+        os.pwrite(file, bytes([whole[bit // 8] ^ 1 << bit % 8]), bit // 8)
+        yield
+    finally:
+        os.pwrite(file, whole[bit // 8 : bit // 8 + 1], bit // 8)
+        os.close(file)
+
+
 def taken_apart(data, path):
     """(index, sections' bytes) of an archive."""
     path.write_bytes(data)
-    reader = ContainerReader(path)
-    payloads = [reader.read_section(section) for section in reader.index.sections]
-    reader.close()
-    return reader.index, payloads
+    with contextlib.closing(ContainerReader(path)) as reader:
+        return reader.index, [reader.read_section(section) for section in reader.index.sections]
 
 
 def put_together(index, payloads, path, sections=None):

@@ -15,6 +15,16 @@ MATCHES = np.array([8, 16, 32, 64, 128, 256, 512])
 LENGTH_MOST = 1023
 NONE_YET = 4
 REACHES = [16, 64, 256]
+START_RATES = bytes.fromhex(
+    "FFFFEEAD7A4C2F1AB08866442C190D0A864F311C0E0902034C2D190A060403025F1E100805030101FFFFB167FFFF783974371306"
+)
+START_BITS = bytes.fromhex(
+    "40404040404040403237342C26201B1E312F2F28211715164B4C564E46403541312F2F221B1311104D48574F483F47494E494E44"
+    "372D232D5F66676D5D58586035302C2219110D0F4D524D574C373E455344514C402E2239606676646C5C6A614B4B443527191411"
+    "5B706C705C544F646159594D3A2B211F77777A776B66585BAABAC2C8C1B0A8B1993A2C208C83776E9B79655B9A4E2B1A9495949E"
+    "988169676A29140D7969544C7D5A443B783E1D138981706D75624C4454210E07845442385A442C275135160E806C4C4659472D25"
+    "481C0B06404040404040404040404040"
+)
 
 
 def survival(cost):
@@ -172,6 +182,25 @@ def minor_class(n_minor):
     return n_minor if n_minor <= 4 else 4 + (n_minor.bit_length() - 1) // 2
 
 
+def start_of_rate(context):
+    """Which number of START_RATES it has."""
+    name, state, match = context
+    return 8 * state + match if name == "zeros" else 40 + 4 * state + match
+
+
+def start_of_bit(context):
+    """Which number of START_BITS it has."""
+    if context[0] == "zero":
+        return 8 * int("".join(map(str, context[1][:4])), 2) + context[2]
+    _, run, close, grade, match = context
+    return 128 + 4 * (3 * (2 * (run - 1) + close) + grade) + match
+
+
+def is_leaning(levels):
+    """Whether the columns' rows lean: these have starts of their own."""
+    return levels[-1][-1]
+
+
 def relation(first, other, twice):
     return 0 if other < first else 1 if other < twice else 2
 
@@ -197,7 +226,9 @@ class Block:
         """That of the first level; at first use a faint copy of that of the next."""
         key = levels[0], context
         if key not in self.rates and len(levels) == 1:
-            self.rates[key] = Rate(2, 51 if context[0] == "ones" else 3)
+            number = start_of_rate(context)
+            neutral = Rate(2, 51 if context[0] == "ones" else 3)
+            self.rates[key] = neutral if is_leaning(levels) else Rate(8, START_RATES[number])
         elif key not in self.rates:
             above = self.rate_of(levels[1:], context)
             self.rates[key] = Rate(8, max(1, 8 * above.changes // above.cells))
@@ -206,7 +237,7 @@ class Block:
     def mixed_of(self, levels, context):
         key = levels[0], context
         if key not in self.mixed and len(levels) == 1:
-            self.mixed[key] = Bit(2**30, 1)
+            self.mixed[key] = Bit(2**30, 1) if is_leaning(levels) else Bit(START_BITS[start_of_bit(context)] << 24, 7)
         elif key not in self.mixed:
             self.mixed[key] = Bit(self.mixed_of(levels[1:], context).p1, 7)
         return self.mixed[key]
@@ -281,10 +312,6 @@ class Block:
                 if allele:
                     contexts = [("ones", relation(match[first], m, match[first] + 1), m // 2) for m in range(8)]
                 costs = [self.rate_of(levels, context).cost for context in contexts]
-                if not allele and n_runs is not None:
-                    factor = ((4 * runs_left + 1) * n << 8) // ((4 * n_runs + 1) * (n - i))
-                    factor = min(max(factor, 16), 4096)
-                    costs = [min(max(cost * factor >> 8, COST_LEAST), SEGMENT) for cost in costs]
                 later = changes[changes >= i]
                 stop = self.stretch(np.array(costs)[match[:limit]], i, int(later[0]) if later.size else n)
                 changed = stop < limit

@@ -29,7 +29,7 @@ def rows():
     return np.random.default_rng(7).integers(-1, 3, (N_ROWS, 10)).astype(np.int8)
 
 
-def train(checkpoint, kind, before_step=lambda: None, callbacks=()):
+def train(checkpoint, kind, before_step=lambda: None, callbacks=(), progress=False):
     """The trainer and its history."""
 
     def schedule(progress):
@@ -49,7 +49,7 @@ def train(checkpoint, kind, before_step=lambda: None, callbacks=()):
         seed=3,
         **options,
     )
-    history = trainer.fit(X, n_epochs=N_EPOCHS, checkpoint=checkpoint, callbacks=callbacks, **fit)
+    history = trainer.fit(X, n_epochs=N_EPOCHS, checkpoint=checkpoint, callbacks=callbacks, progress=progress, **fit)
     return trainer, history
 
 

@@ -3,21 +3,22 @@
 
 import contextlib
 import struct
+import tracemalloc
 import zlib
 from pathlib import Path
 
 import cohorts
 import numpy as np
 import pytest
-from hostile import mutations
+from hostile import CHUNK_HEAD, chunk_with, mutations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from independent_reader import read_chunk
 
-from fastae.archive import chunks
+from fastae.archive import chunks, container
 from fastae.archive.chunks import decode_chunk, encode_chunk
-from fastae.archive.predictors import pbwt
+from fastae.archive.predictors import mosaic, pbwt
 from fastae.errors import ChecksumError, FastaeError, FormatError, VersionError
 
 GOLDEN = Path(__file__).parent / "golden" / "chunk-v0"
@@ -88,6 +89,19 @@ def test_the_order_of_unphased_alleles_costs_nothing(rng):
     assert len(unphased) < 1.5 * len(encode_chunk(calls))
     rng.permuted(calls, axis=2, out=calls)
     assert len(unphased) < 0.5 * len(encode_chunk(calls))
+
+
+@pytest.mark.parametrize("are_related", [True, False])
+def test_the_slowest_coder_is_tried_where_no_phase_was_found(rng, monkeypatch, are_related):
+    if are_related:
+        calls = np.sort(cohorts.related(rng, 200, 100), axis=2)
+    else:
+        calls = np.sort(rng.integers(0, 2, (200, 100, 2), dtype=np.int8), axis=2)
+    tried = []
+    monkeypatch.setattr(mosaic, "is_promising", lambda *args: True)
+    monkeypatch.setattr(mosaic, "encode", lambda *args: tried.append(1) or bytes(1_000_000))
+    check(calls)
+    assert bool(tried) != are_related
 
 
 def test_slabs_and_windows_come_back(rng, monkeypatch):
@@ -228,3 +242,15 @@ def test_golden_chunks_have_every_dtype_and_coding():
     heads = [path.read_bytes()[:8] for path in GOLDEN.glob("*.chunk")]
     assert len(heads) == 20
     assert [{head[i] for head in heads} for i in (5, 6, 7)] == [{0, 1, 2}, {0, 1}, {0, 1, 2}]
+
+
+def test_chunks_that_promise_more_than_they_hold_are_refused_before_memory_is_reserved():
+    good = chunks.encode_chunk(np.zeros((40, 30), np.int8) + (np.arange(30) % 7 == 0).astype(np.int8))
+    head = good[: CHUNK_HEAD - 5] + b"\x01"  # coded as calls
+    body = b"\x02" + container.varint(1 << 20) + container.varint(1 << 10) + container.varint(1 << 10)
+    tracemalloc.start()
+    with pytest.raises(FormatError):
+        chunks.decode_chunk(chunk_with(head, body + container.varint(65536) + b"\0"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 20

@@ -24,7 +24,7 @@ from fastae.archive.container import (
     encode_text,
     varint,
 )
-from fastae.errors import ChecksumError, FormatError, VersionError
+from fastae.errors import ChecksumError, FormatError, InputError, VersionError
 
 # ---- numbers and texts -------------------------------------------------------------------------------
 
@@ -262,7 +262,7 @@ def test_a_path_without_an_archive_is_an_os_error(tmp_path):
 
 def test_a_pipe_is_no_archive_and_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(FormatError, match="is not a fastae archive"):
+    with pytest.raises(InputError, match="pipe is a pipe or a device, an archive is read by pieces from a file"):
         open_archive(tmp_path / "pipe")
 
 

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Golden archives with a bit flipped or the end cut off: what is damaged is named, all else still reads."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hostile import put_together, taken_apart
+from hostile import flipped_in_place, put_together, taken_apart
 
 from fastae.archive import container, open_archive
 from fastae.archive.container import Index, Window
@@ -34,19 +35,20 @@ def flipped(data, bit):
 def test_every_truncation_and_every_flipped_bit_of_the_rest_is_refused_when_opened(golden, path):
     """The rest: header, index, footer, and what is read to open; so damage to a block alone is left to later."""
     whole = golden.read_bytes()
-    for length in range(len(whole)):
-        path.write_bytes(whole[:length])
+    index, _ = taken_apart(whole, path)
+    for length in reversed(range(len(whole))):
+        os.truncate(path, length)
         with pytest.raises(FormatError):
             open_archive(path)
-    index, _ = taken_apart(whole, path)
     read_at_once = [s for s in index.sections if s.kind <= container.SAMPLES]
     first, last = min(s.offset for s in index.sections), max(s.offset + s.length for s in index.sections)
     places = [*range(first), *range(last, len(whole))]
     places += [place for s in read_at_once for place in range(s.offset, s.offset + s.length)]
+    path.write_bytes(whole)
     for bit in (8 * place + bit for place in places for bit in range(8)):
-        path.write_bytes(flipped(whole, bit))
-        with pytest.raises(FormatError), open_archive(path) as archive:
+        with flipped_in_place(path, whole, bit), pytest.raises(FormatError), open_archive(path) as archive:
             _ = archive.samples, archive.header
+    open_archive(path).close()
 
 
 def test_every_flipped_bit_of_a_section_is_found_when_the_section_is_read(golden, path):
@@ -56,14 +58,8 @@ def test_every_flipped_bit_of_a_section_is_found_when_the_section_is_read(golden
         reader = archive._reader
         for section in reader.index.sections:
             for bit in range(8 * section.offset, 8 * (section.offset + section.length)):
-                with open(path, "r+b") as file:
-                    file.seek(bit // 8)
-                    file.write(flipped(whole, bit)[bit // 8 : bit // 8 + 1])
-                with pytest.raises(ChecksumError):
+                with flipped_in_place(path, whole, bit), pytest.raises(ChecksumError):
                     reader.read_section(section)
-                with open(path, "r+b") as file:
-                    file.seek(bit // 8)
-                    file.write(whole[bit // 8 : bit // 8 + 1])
             reader.read_section(section)
 
 
@@ -115,7 +111,7 @@ def test_verify_names_all_that_is_lost(path):
 def test_verify_names_a_block_that_matches_its_checksum_and_is_none(path):
     index, payloads = taken_apart((GOLDEN / "pbwt_phased.fae").read_bytes(), path)
     number = next(i for i, s in enumerate(index.sections) if (s.kind, s.window, s.slab) == (container.BLOCK, 1, 1))
-    payloads[number] = payloads[number][:-1]
+    payloads[number] = payloads[number][:20]
     path.write_bytes(put_together(index, payloads, path))
     with open_archive(path) as archive:
         with pytest.raises(

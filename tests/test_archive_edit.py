@@ -146,7 +146,18 @@ def test_a_cut_of_samples_holds_them_in_the_order_asked_for_and_learns_latents_a
         assert {latents.shape[2] for latents in cut.latents()} == {3}
         fastae.subset_archive(tmp_path / "none.fae", archive, [])
     with fastae.open(tmp_path / "none.fae") as none:
-        assert none.shape == (0, 7, 1)
+        assert none.shape == (0, 7, 2)
+
+
+@pytest.mark.parametrize("samples", [None, [2, 0]], ids=["all samples", "some"])
+def test_what_holds_no_variants_keeps_the_ploidy(rng, tmp_path, samples):
+    path = write(tmp_path / "a.fae", cohort(rng, ploidy=3))
+    fastae.subset_archive(tmp_path / "none.fae", path, [], samples)
+    fastae.concat_archives(tmp_path / "both.fae", [tmp_path / "none.fae"] * 2)
+    for name in ("none.fae", "both.fae"):
+        with fastae.open(tmp_path / name) as archive:
+            assert archive.shape == (0, 7 if samples is None else 2, 3)
+            assert archive[:].shape == archive.shape
 
 
 @pytest.mark.parametrize(

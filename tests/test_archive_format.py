@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Golden archives decode for ever, on every CPU and with any number of threads: they are never made again or edited."""
+"""Golden archives decode for ever, and are never made again or edited; the encoder makes the bytes that it always did.
 
+Both on every CPU and with any number of threads.
+"""
+
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from golden import encoder
 
 from fastae.archive import open_archive
 from fastae.difference import first_difference
@@ -32,3 +37,15 @@ def test_golden_archives_decode_to_what_they_always_did(name, isa, n_threads):
 def test_golden_archives_hold_the_files_they_were_made_from(name):
     with read_cohort(GOLDEN / name) as original, open_archive((GOLDEN / name).with_suffix(".fae")) as archive:
         assert first_difference(original, archive.read()) is None
+
+
+@pytest.mark.parametrize("name", encoder.CASES)
+def test_the_encoder_makes_the_bytes_that_it_always_did(name, isa):
+    wanted = json.loads(encoder.PATH.read_text())
+    assert wanted.keys() == encoder.CASES.keys()
+    found = {encoder.digest(name, n_threads) for n_threads in (1, 2, 8)}
+    assert found == {wanted[name]}, (
+        f"the archive by {name!r} has other bytes than before. If the encoder or the format is meant to have changed, "
+        "bump the version in FORMAT.md where old readers would refuse or misread it, run "
+        "`python tests/golden/encoder.py`, and commit what that changes in encoder.json; if not, this is a bug"
+    )

@@ -102,6 +102,9 @@ def test_names_that_several_have_are_refused(tmp_path):
         ("22:10,200", [("22", 10, 10), ("200", 0, 2**63 - 1)]),  # there is a chromosome of that name
         ("22:10,200:5", [("22", 10, 10), ("200", 5, 5)]),
         ("22:0.000001G-3G", [("22", 1000, 3_000_000_000)]),
+        ("22:5.03e7-5.04E+7", [("22", 50_300_000, 50_400_000)]),
+        ("22:1,000e3,X:2e0", [("22", 1_000_000, 1_000_000), ("X", 2, 2)]),
+        ("{22}:5-9,{X},{200}:7-", [("22", 5, 9), ("X", 0, 2**63 - 1), ("200", 7, 2**63 - 1)]),
     ],
 )
 def test_positions_may_have_separators_and_units(text, expected):
@@ -116,6 +119,11 @@ def test_positions_may_have_separators_and_units(text, expected):
         ("22:1,00", "on no chromosome here"),
         ("22:1.5", "no whole number"),
         ("22:1.2345K", "no whole number"),
+        ("22:1.23e1", "no whole number"),
+        ("22:1e-1", "no span of positions"),
+        ("22:1e99", "where nothing can be"),
+        ("{22:5}", "on no chromosome here"),
+        ("{22}5", "on no chromosome here"),
         ("22:9999999999999999999", "where nothing can be"),
         ("22:9-3", "ends before it starts"),
         ("chr22:5", "region 'chr22:5' is on no chromosome here; those here are '22', 'X', '200'$"),

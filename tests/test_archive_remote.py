@@ -3,6 +3,7 @@
 
 import os
 import pickle
+import re
 import sys
 import threading
 import zipfile
@@ -15,6 +16,7 @@ import fastae
 from fastae import Cohort, FormatError, InputError
 from fastae.archive import blocks, container
 from fastae.archive.container import ContainerReader
+from fastae.cli import main
 
 fsspec = pytest.importorskip("fsspec")
 N_VARIANTS, N_SAMPLES = 2000, 600
@@ -242,3 +244,27 @@ def test_a_forked_child_makes_connections_of_its_own(server, calls):
             os._exit(0 if np.array_equal(archive[5], calls[5]) else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         np.testing.assert_array_equal(archive[700], calls[700])
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("info {}", "info {} --json", "verify {}", "view {} -r 1:5-9 -s S3", "decompress {} {out}.vcf", "latents {}"),
+        *("subset {} -r 1:5-9 -o {out}", "concat {} -o {out}", "plot latents {} -o {out}.png"),
+        *("train {} -r 1:5-90 --epochs 1 --latents 2 --hidden 2 -o {out}", "plot bits {} -o {out}.svg"),
+        "sweep {} -r 1:5-90 --latents 2 --bits 1 --depth 1 --epochs 1",
+    ],
+)
+def test_commands_read_archives_behind_urls(server, tmp_path, capfd, command):
+    if command.startswith("plot"):
+        pytest.importorskip("matplotlib")
+    calls = np.random.default_rng(5).integers(0, 2, (100, 40, 2), dtype=np.int8)
+    fastae.write_archive(tmp_path / "a.fae", calls, predictor="frequency", n_latents=2)
+    server.files["/a.fae"] = (tmp_path / "a.fae").read_bytes()
+    said = []
+    for name in (server.url, str(tmp_path / "a.fae")):
+        out = str(tmp_path / "out")
+        assert main([*command.format(name, out=out).split(), "-q"]) == 0
+        text = re.sub(r"\b[0-9.]+( *\n|$)|(seconds +)[0-9.e-]+", "", capfd.readouterr().out.replace(name, "it"))
+        said.append((text, {path.suffix: path.read_bytes() for path in tmp_path.glob("out*") if path.suffix != ".tsv"}))
+    assert said[0] == said[1]

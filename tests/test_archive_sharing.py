@@ -80,24 +80,75 @@ def test_what_cannot_be_opened_again_is_refused(path, tmp_path):
         pickle.loads(data)[0]
 
 
-def test_everything_of_a_closed_archive_says_so(path):
+ANSWERS_WHEN_CLOSED = {
+    "path": lambda archive: archive.path,
+    "shape": lambda archive: archive.shape,
+    "dtype": lambda archive: archive.dtype,
+    "ndim": lambda archive: archive.ndim,
+    "bytes_read": lambda archive: archive.bytes_read,
+    "close": lambda archive: archive.close(),
+    "__len__": len,
+}
+REFUSED_WHEN_CLOSED = {
+    "__enter__": lambda archive: archive.__enter__(),
+    "__getitem__": lambda archive: archive[0],
+    "__iter__": lambda archive: next(iter(archive)),
+    "__reduce__": pickle.dumps,
+    "samples": lambda archive: archive.samples,
+    "header": lambda archive: archive.header,
+    "source": lambda archive: archive.source,
+    "attributes": lambda archive: archive.attributes,
+    "sites": lambda archive: archive.sites,
+    "variants": lambda archive: archive.variants,
+    "windows": lambda archive: archive.windows,
+    "window_bytes": lambda archive: archive.window_bytes(),
+    "site_bits": lambda archive: archive.site_bits(),
+    "query": lambda archive: archive.query("chr1"),
+    "region": lambda archive: archive.region("chr1"),
+    "read": lambda archive: archive.read([]),
+    "read_calls": lambda archive: archive.read_calls([], []),
+    "stream": lambda archive: archive.stream(),
+    "info": lambda archive: archive.info(),
+    "verify": lambda archive: archive.verify(),
+    "latents": lambda archive: archive.latents([]),
+    "hamming": lambda archive: archive.hamming(),
+    "allele_counts": lambda archive: archive.allele_counts([]),
+    "dot": lambda archive: archive.dot(np.zeros(60)),
+    "rdot": lambda archive: archive.rdot(np.zeros(200)),
+    "to_dask": lambda archive: archive.to_dask(),
+    "to_xarray": lambda archive: archive.to_xarray(),
+}
+
+
+def test_each_member_of_an_archive_is_known_to_answer_or_not_when_it_is_closed():
+    public = {name for name in dir(fastae.Archive) if not name.startswith("_")}
+    special = {"__enter__", "__getitem__", "__iter__", "__len__", "__reduce__"}
+    assert public | special == ANSWERS_WHEN_CLOSED.keys() | REFUSED_WHEN_CLOSED.keys()
+
+
+@pytest.mark.parametrize("was_asked", [False, True], ids=["at once", "after all was asked for"])
+def test_a_closed_archive_answers_what_it_is_and_refuses_all_else(path, was_asked):
+    pytest.importorskip("dask")
+    pytest.importorskip("xarray")
     with fastae.open(path) as archive:
-        pass
+        before = {
+            name: ask(archive) for name, ask in ANSWERS_WHEN_CLOSED.items() if name not in ("close", "bytes_read")
+        }
+        for name, ask in REFUSED_WHEN_CLOSED.items() if was_asked else ():
+            if name not in ("region", "query"):
+                ask(archive)
+        blocks = iter(archive)
+        next(blocks)
+        assert "closed" not in repr(archive)
     archive.close()
-    asks = [
-        lambda: archive[0],
-        lambda: archive.samples,
-        lambda: archive.variants,
-        lambda: archive.read(),
-        lambda: list(archive.stream()),
-        lambda: next(iter(archive)),
-        lambda: archive.region("chr1"),
-        archive.verify,
-        archive.allele_counts,
-    ]
-    for ask in asks:
+    assert repr(archive).endswith("ploidy 2, closed>")
+    for name, answer in before.items():
+        assert ANSWERS_WHEN_CLOSED[name](archive) == answer
+    for ask in REFUSED_WHEN_CLOSED.values():
         with pytest.raises(ValueError, match="is closed: open the archive again"):
-            ask()
+            ask(archive)
+    with pytest.raises(ValueError, match="is closed: open the archive again"):
+        list(blocks)
 
 
 def test_threads_share_an_archive(path, cohort):

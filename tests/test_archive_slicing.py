@@ -145,7 +145,8 @@ def test_any_index_agrees_with_numpy(written, data):
         (None, "cannot be given new axes"),
         ({"chr1"}, "variants are indexed by integers, slices, masks or names, got set"),
         (1.0, "got float"),
-        ((0, [0.5]), "samples are indexed by integers"),
+        ((0, [0.5]), "samples are indexed by integers, slices, masks or names, got list of float64"),
+        (["rs1", 3], "variants are indexed by integers, slices, masks or names, got list of <U"),
         (np.ones(89, bool), "a mask of variants has shape"),
         ((slice(None), np.ones((40, 2), bool)), "a mask of samples has shape"),
         (([1, 2, 3], [1, 2]), "shape mismatch"),
@@ -154,6 +155,19 @@ def test_any_index_agrees_with_numpy(written, data):
 def test_indices_that_numpy_refuses_are_refused(archive, key, message):
     with pytest.raises(IndexError, match=message):
         archive[key]
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda archive: archive.read_calls(out=[0]), "out must be a NumPy array, got list"),
+        (lambda archive: archive.region(3), "a region is a text such as 22:50.3M-50.4M, got int"),
+        (lambda archive: archive.query(None), "a region is a text such as 22:50.3M-50.4M, got NoneType"),
+    ],
+)
+def test_arguments_of_another_kind_are_refused_with_what_is_wanted(archive, ask, message):
+    with pytest.raises(TypeError, match=message):
+        ask(archive)
 
 
 def test_empty_archives_are_indexed_as_empty_arrays(tmp_path):

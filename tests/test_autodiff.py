@@ -21,6 +21,7 @@ from fastae import autodiff as module
 
 TOLERANCE = {np.float32: 1e-4, np.float64: 1e-10}
 N = 4
+LOSS = HammingLoss(HAPLOTYPE).bind([[0]])
 
 
 def functions(dtype):
@@ -176,8 +177,13 @@ def test_rounded_latents_pass_derivatives_straight_through(rng):
         ((np.zeros((1, 9)),), (np.zeros((1, 9)),), "X has 9 columns, expected 10"),
         ((np.zeros(5), np.zeros((1, 10))), (None, np.zeros((1, 10))), "params has 5 elements, expected 185"),
         ((np.zeros((1, 10)),), (None,), "at least one"),
-        ((np.zeros((1, 10)),), (np.zeros(185), np.zeros((1, 10))), "tuple of 1"),
-        ([np.zeros((1, 10))], (np.zeros((1, 10)),), r"a tuple \(X,\) or \(params, X\)"),
+        (
+            (np.zeros((1, 10)),),
+            (np.zeros(185), np.zeros((1, 10))),
+            "there are 1 primals and 2 tangents; give a tangent",
+        ),
+        ((), (), "there are 0 primals; give one of X, or two, of params and of X"),
+        ((np.zeros((1, 10)),), (None,) * 3, "there are 3 tangents; give one of X"),
         ((np.zeros(185), np.zeros((1, 10))), (np.zeros((2, 185)), np.zeros((3, 1, 10))), "2 tangents of params and 3"),
         ((np.zeros(185), np.zeros((1, 10))), (np.zeros((1, 185)), np.zeros((1, 10))), "leading axis"),
     ],
@@ -185,6 +191,40 @@ def test_rounded_latents_pass_derivatives_straight_through(rng):
 def test_primals_and_tangents_that_do_not_fit_are_refused(primals, tangents, message):
     with pytest.raises(ValueError, match=message):
         jvp(Encoder([10, 8, 6, 4, 3], dtype=np.float64), primals, tangents)
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((1, 10)), None, {"X": 0}, "X"])
+def test_primals_and_tangents_of_no_tuple_are_refused(wrong):
+    right = (np.zeros((1, 10)),)
+    for name, arguments in {"primals": (wrong, right), "tangents": (right, wrong)}.items():
+        with pytest.raises(TypeError, match=f"{name} is {type(wrong).__name__}; give a tuple"):
+            jvp(Encoder([10, 3], dtype=np.float64), *arguments)
+
+
+def test_primals_and_tangents_may_be_lists(rng):
+    encoder, x, x_dot = Encoder([10, 3], dtype=np.float64), *rng.uniform(-1, 1, (2, 4, 10))
+    for in_list, in_tuple in zip(jvp(encoder, [x], [x_dot]), jvp(encoder, (x,), (x_dot,)), strict=True):
+        np.testing.assert_array_equal(in_list, in_tuple)
+
+
+@pytest.mark.parametrize("x", [None, "levels", b"levels", {}])
+def test_what_is_no_array_is_refused_by_its_kind(x):
+    for call in (lambda: Encoder([10, 3])(x), lambda: vjp(Encoder([10, 3]), x), lambda: jacobian(Encoder([10, 3]), x)):
+        with pytest.raises(TypeError, match=f"^[Xx] is {type(x).__name__}; give an array"):
+            call()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", NAMES)
+def test_cotangents_together_are_cotangents_one_by_one(name, dtype, rng):
+    fun, params, x = point(name, dtype, rng)
+    y, pull = vjp(fun, params, x)
+    y_bars = rng.standard_normal((3, *np.shape(y)))
+    together, single = pull(y_bars), [pull(y_bar) for y_bar in y_bars]
+    assert len(together) == len(single[0])
+    for bars, *one_by_one in zip(together, *single, strict=True):
+        np.testing.assert_array_equal(bars, np.stack(one_by_one))
+    assert [bars.shape[0] for bars in pull(y_bars[:0])] == [0] * len(together)
 
 
 def test_cotangents_that_do_not_fit_are_refused():
@@ -237,6 +277,7 @@ def test_an_activation_is_differentiated_number_by_number(name, dtype, rng):
     slope = 1 - np.tanh(x) ** 2 if name == "tanh" else np.ones_like(x)
     assert h.dtype == h_dot.dtype == dtype
     np.testing.assert_array_equal(h, fun(x))
+    assert not np.shares_memory(fun(x), x)
     np.testing.assert_array_equal(h, np.tanh(x) if name == "tanh" else x)
     np.testing.assert_allclose(h_dot, slope * x_dot, rtol=1e-6)
     np.testing.assert_allclose(pull(x_dot[0])[0], slope * x_dot[0], rtol=1e-6)
@@ -261,6 +302,16 @@ def test_jacobians_by_both_modes_agree(name, dtype, rng, monkeypatch):
     np.testing.assert_allclose(by_hand, by_jvp, rtol=TOLERANCE[dtype], atol=10 * TOLERANCE[dtype])
     monkeypatch.setattr(module, "_NUMBERS_AT_ONCE", 1)
     np.testing.assert_allclose(jacobian(fun, x), forward, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+
+
+def test_no_more_tangents_travel_at_once_than_memory_has_been_set_aside_for(monkeypatch, rng):
+    encoder, x = Encoder([10, 7], dtype=np.float64), rng.uniform(-1, 1, (N, 10))
+    whole, sizes = jacobian(encoder, x), []
+    monkeypatch.setattr(module, "_NUMBERS_AT_ONCE", 3 * x.size)
+    real = module.jvp
+    monkeypatch.setattr(module, "jvp", lambda f, x, x_dot, **k: sizes.append(x_dot[0].size) or real(f, x, x_dot, **k))
+    np.testing.assert_allclose(jacobian(encoder, x), whole, rtol=1e-12)
+    assert sizes == [3 * x.size] * 3 + [x.size]
 
 
 @pytest.mark.parametrize("mode", ["forward", "reverse"])
@@ -296,7 +347,8 @@ def test_jacobian_refuses_what_does_not_fit(arguments, error, message):
         (lambda: Activation("relu"), ValueError, "activation is 'relu'; it can be 'identity' or 'tanh'"),
         (lambda: vjp(Activation("tanh"), np.zeros(1), np.zeros((1, 1))), ValueError, "no parameters"),
         (lambda: vjp(compose(Encoder([2, 1])), np.zeros(2), np.zeros((1, 2))), ValueError, "has 3 parameters"),
-        (lambda: compose(Encoder([2, 1]), HammingLoss(HAPLOTYPE).bind([[0]]))([[0.0]]), ValueError, "two dimensions"),
+        (lambda: compose(Encoder([2, 1]), LOSS), ValueError, r"HammingLoss\(.*bind.* gives one number.*put it first"),
+        (lambda: compose(Encoder([2, 1]), compose(LOSS, Encoder([2, 1]))), ValueError, "put it first"),
     ],
 )
 def test_functions_that_do_not_compose_are_refused(make, error, message):
@@ -317,7 +369,7 @@ def test_tangents_and_cotangents_must_be_finite_real_numbers(fun):
     with pytest.raises(ValueError, match="the cotangent holds NaN"):
         pull(np.full(np.shape(value), np.nan))
     with pytest.raises(ValueError, match="the cotangent has shape"):
-        pull(np.ones((3, *np.shape(value))))
+        pull(np.ones((3, 3, *np.shape(value))))
 
 
 @pytest.mark.parametrize("params", [np.full(6, np.nan), np.full(6, 1e300)])

@@ -29,7 +29,8 @@ from fastae import (
     VersionError,
 )
 from fastae.checkpoint import dumps_state, loads_state
-from fastae.run import TrainingState
+from fastae.progress import training_bar
+from fastae.run import TrainingState, rng_from_array, rng_to_array
 
 GOLDEN = Path(__file__).parent / "golden" / "checkpoint-v1" / "training.ckpt"
 
@@ -108,7 +109,7 @@ def test_a_killed_training_resumes_to_the_same_bits(kind, uninterrupted, tmp_pat
         assert_same(dict(resumed), uninterrupted[kind])
 
 
-@pytest.mark.parametrize(("call", "number"), [("fsync", 1), ("fsync", 8), ("replace", 9)])
+@pytest.mark.parametrize(("call", "number"), [("fsync", 1), ("fsync", 7), ("fsync", 8), ("replace", 9)])
 def test_a_training_killed_while_it_writes_its_checkpoint_resumes_to_the_same_bits(
     call, number, uninterrupted, tmp_path
 ):
@@ -116,9 +117,11 @@ def test_a_training_killed_while_it_writes_its_checkpoint_resumes_to_the_same_bi
     killed = subprocess.run(program(path, result_path, "plain", call, number), stdout=subprocess.DEVNULL)
     assert killed.returncode == -signal.SIGKILL
     assert path.exists() == ((call, number) != ("fsync", 1))
+    assert len(list(tmp_path.glob("*.tmp"))) == ((call, number) in (("fsync", 1), ("fsync", 7)))
     subprocess.run(program(path, result_path, "plain"), check=True, stdout=subprocess.DEVNULL)
     with np.load(result_path) as resumed:
         assert_same(dict(resumed), uninterrupted["plain"])
+    assert {file.name for file in tmp_path.iterdir()} == {"training.ckpt", "result.npz"}
 
 
 def test_a_finished_training_is_read_and_not_repeated(uninterrupted, tmp_path):
@@ -218,6 +221,46 @@ def test_a_checkpoint_is_written_when_its_seconds_have_gone_by(tmp_path, monkeyp
     now[0] += 29.9
     assert not checkpoint.is_due()
     assert Checkpoint("x", seconds=0).is_due()
+
+
+def test_seconds_count_from_the_start_of_the_training_and_not_of_the_program(tmp_path, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    checkpoint = Checkpoint(tmp_path / "training.ckpt", seconds=30)
+    now[0] += 40
+    assert checkpoint.read(TrainingState({}, {})) is None
+    assert not checkpoint.is_due()
+
+
+def test_the_progress_bar_of_a_resumed_training_begins_where_it_stopped(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr("fastae.trainer._bar", lambda *rows: seen.append(rows) or training_bar(*rows))
+    n_rows = resumable.N_ROWS
+    for number, n_done in ((3, 16), (6, 40), (7, n_rows), (9, n_rows + 16)):  # of 6 batches, the last one smaller
+        path = tmp_path / f"{number}.ckpt"
+        with pytest.raises(InterruptedTrainingError):
+            resumable.train(Checkpoint(path, seconds=0), "plain", interrupt_before_step(number))
+        resumable.train(Checkpoint(path, seconds=0), "plain", progress=True)
+        assert seen.pop() == (resumable.N_EPOCHS * n_rows, n_done)
+
+    def stop(trainer, history):
+        raise InterruptedTrainingError
+
+    path = tmp_path / "between.ckpt"  # all batches of an epoch are done, the epoch is not
+    with pytest.raises(InterruptedTrainingError):
+        resumable.train(Checkpoint(path, seconds=0), "plain", callbacks=[stop])
+    resumable.train(Checkpoint(path, seconds=0), "plain", progress=True)
+    assert seen.pop() == (resumable.N_EPOCHS * n_rows, n_rows)
+
+
+@pytest.mark.parametrize("n_drawn", [1, 2])
+def test_a_generator_is_kept_with_the_half_number_that_it_has_left(n_drawn):
+    rng, again = np.random.default_rng(1), np.random.default_rng(2)
+    rng.integers(2**32, size=n_drawn, dtype=np.uint32)
+    rng_from_array(again, rng_to_array(rng))
+    assert (
+        again.integers(2**32, size=4, dtype=np.uint32).tolist() == rng.integers(2**32, size=4, dtype=np.uint32).tolist()
+    )
 
 
 @pytest.mark.parametrize(("seconds", "error"), [(-1, ValueError), (np.nan, ValueError), ("1", TypeError)])

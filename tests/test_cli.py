@@ -156,7 +156,7 @@ def test_verify_agrees_with_the_original_and_names_the_first_difference(archive,
     source = archive.with_suffix(".vcf")
     assert main(["verify", str(archive)]) == 0
     assert main(["verify", str(archive), str(source)]) == 0
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == f"fastae: note: reading VCF from {source}\n"
     (tmp_path / "other.vcf").write_bytes(source.read_bytes().replace(b"1|1\t.|.\n", b"1|0\t.|.\n", 1))
     assert main(["verify", str(archive), str(tmp_path / "other.vcf")]) == 1
     assert "variant 1 (1:10), sample c: GT is 1|1 in the first and 1|0 in the second" in capsys.readouterr().err
@@ -244,7 +244,7 @@ def test_an_interrupt_leaves_the_old_file_and_no_partial_output(archive, tmp_pat
 
     monkeypatch.setattr("fastae.cli.progress._counted", interrupted)
     command, source = ("compress", archive.with_suffix(".vcf")) if name == "out.fae" else ("decompress", archive)
-    assert main([command, str(source), str(out)]) == 128 + number
+    assert main([command, "-q", str(source), str(out)]) == 128 + number
     assert capfd.readouterr() == ("", "")
     assert len(seen) == 1 and len(seen[0]) == 2
     assert os.listdir(tmp_path) == [name] and out.read_bytes() == b"old"
@@ -356,7 +356,7 @@ def test_a_killed_process_leaves_no_partial_output_and_says_nothing(tmp_path):
     (tmp_path / "in.vcf").write_bytes(
         vcf([f"1\t{i}\t.\tA\tC\t.\t.\t.\tGT" + "\t0/1" * 500 for i in range(20000)], map(str, range(500)))
     )
-    command = [sys.executable, "-m", "fastae", "compress", tmp_path / "in.vcf", tmp_path / "out.fae"]
+    command = [sys.executable, "-m", "fastae", "compress", "-q", tmp_path / "in.vcf", tmp_path / "out.fae"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         while len(os.listdir(tmp_path)) < 2 and process.poll() is None:
             time.sleep(0.01)

@@ -66,6 +66,11 @@ def run_in(folder, line, **options):
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, **options)
 
 
+def told(stderr):
+    """What a command told, without notes of what it reads."""
+    return re.sub(r"^fastae: note: reading .*\n", "", stderr, flags=re.MULTILINE)
+
+
 def test_every_command_has_examples_and_its_help_shows_them(capsys):
     assert {name for name, _ in EXAMPLES} == set(COMMANDS)
     for name in COMMANDS:
@@ -92,7 +97,7 @@ def test_examples_run(folder, tmp_path, example):
     shutil.copytree(folder, tmp_path / "here")
     done = run_in(tmp_path / "here", f"set -e; {line}")
     assert done.returncode == 0
-    assert done.stderr == "" or "sweep" in line  # which tells of each point there
+    assert told(done.stderr) == "" or "sweep" in line  # which tells of each point there
 
 
 HOWTO = Path(__file__).parents[1] / "docs" / "howto"
@@ -111,7 +116,7 @@ def test_shell_lines_of_documents_run(folder, tmp_path, block):
             pytest.skip("bcftools is not installed")
     shutil.copytree(folder, tmp_path / "here")
     done = run_in(tmp_path / "here", f"set -e; {block}")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, told(done.stderr)) == (0, "")
 
 
 def test_help_of_fastae_names_every_command_and_exit_status(capsys):
@@ -227,7 +232,7 @@ def test_verify_prints_its_result_for_machines(folder, capsys):
     assert main(["verify", archive, str(other), "--json"]) == 1
     said = capsys.readouterr()
     facts = json.loads(said.out)
-    assert facts["same"] is False and "GT is 0|1 in the first" in facts["difference"]
+    assert facts["same"] is False and "GT is 0|1 in the first" in facts["difference"] and facts["kind"] == "calls"
     assert facts["difference"] in said.err
 
 
@@ -320,6 +325,7 @@ def test_verify_tells_machines_of_damage_and_of_differences(tmp_path, capfd):
 
     status, found = facts(path, vcf)
     assert status == 1 and found["same"] is False and found["difference"].startswith("header ")
+    assert found["kind"] == "header" and found["difference"].endswith("only in the second: ##tool")
     assert facts("--ignore-header", path, vcf)[1]["same"] is True
     with fastae.open(path) as archive:
         at = max(section.offset + section.length for section in archive._reader.index.sections) - 1
@@ -328,3 +334,34 @@ def test_verify_tells_machines_of_damage_and_of_differences(tmp_path, capfd):
     (tmp_path / "c.fae").write_bytes(data)
     status, found = facts(path)
     assert status == 1 and found["same"] is None and "corrupt" in found["damage"]
+
+
+def test_commands_that_write_an_archive_tell_machines_of_it(folder, tmp_path, capsys):
+    """As `info` does, for those who need not ask it."""
+    whole, part = str(folder / "cohort.vcf.gz"), str(folder / "chr21.fae")
+    out = str(tmp_path / "out.fae")
+    for command in (
+        ["compress", whole, out],
+        ["subset", part, "-o", out, "-s", "HG00096"],
+        ["concat", part, "-o", out],
+    ):
+        assert main([*command, "--json", "-q"]) == 0
+        said = json.loads(capsys.readouterr().out)
+        assert main(["info", out, "--json"]) == 0
+        facts = json.loads(capsys.readouterr().out)
+        assert said == facts | ({"input": whole} if command[0] == "compress" else {})
+        assert main([*command, "-q"]) == 0
+        assert capsys.readouterr() == ("", "")
+
+
+def test_what_was_recognised_is_told_and_quiet_leaves_it_out(folder, tmp_path, capsys):
+    out, said = str(tmp_path / "out.fae"), f"fastae: note: reading VCF in gzip from {folder}/cohort.vcf.gz\n"
+    for command in (
+        ["compress", f"{folder}/cohort.vcf.gz", out],
+        ["verify", out, f"{folder}/cohort.vcf.gz"],
+        ["train", f"{folder}/cohort.vcf.gz", "-o", out, "--epochs", "1"],
+    ):
+        assert main(command) == 0
+        assert capsys.readouterr().err == said
+        assert main([*command, "-q"]) == 0
+        assert capsys.readouterr().err == ""

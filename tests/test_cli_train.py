@@ -167,13 +167,10 @@ def test_a_checkpoint_of_another_training_is_refused(folder, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--validation", "1"], "--validation is 1; give a share from 0 to 1"),
         (["--validation", "0", "--patience", "2"], "--patience watches the people held out"),
         (["--history", "m"], "m: two outputs have this name; give each its own"),
         (["--checkpoint", "cohort.fae"], "the output is the input file"),
         (["-r", "2"], "region '2' is on no chromosome here"),
-        (["--latents", "0"], "0"),
-        (["--min-share", "0.7"], "min_share is 0.7"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_in_one_sentence(folder, capsys, arguments, message):
@@ -187,6 +184,16 @@ def test_a_region_that_no_site_is_in_is_refused(folder, capsys):
     for region in ("9", "9:1-5", "1:70-80"):
         assert main(["train", "cohort.vcf", *OPTIONS, "-r", region, "-o", "m"]) == 1
         assert f"no site is in {region}" in capsys.readouterr().err
+
+
+def test_a_region_in_braces_is_taken_where_the_header_names_no_chromosomes(folder, capsys):
+    text = (folder / "cohort.vcf").read_text()
+    (folder / "bare.vcf").write_text("".join(line for line in text.splitlines(True) if not line.startswith("##contig")))
+    summaries = []
+    for region in ("1:5-30", "{1}:5-30"):
+        assert main(["train", "bare.vcf", *OPTIONS, "-r", region, "-o", "m", "--json", "-q"]) == 0
+        summaries.append(json.loads(capsys.readouterr().out)["sites"])
+    assert summaries[0] == summaries[1] > 0
 
 
 def test_choices_are_all_that_a_trainer_has():

@@ -97,7 +97,7 @@ def view(capfdbinary, monkeypatch):
 SELECTIONS = [
     "-r X,1:10", "-r 3,X,1", "-r 1:30,1:12-13", "-r 1:13", "-r 1:25,1:33", "-r 1:25,1:33,1:21-22", "-r 1:30-",
     "-r 1:10,", "-r unused", "-r 1:13 --regions-overlap pos", "-r 1:13 --regions-overlap 1", "-t 1:25",
-    "-t 1:25 --targets-overlap 1",
+    "-r 1:1.2e1-30", "-r 1:1e1", "-r 1:10-30,1:12,1:25-1000", "-t 1:25 --targets-overlap 1",
     "-t 1:30,1:12", "-t ^1", "-t ^1:10-30", "-t ^X,Y,MT", "-t X,3 -r 1,X", "-r 1 -t ^1:12-30", "-R r.bed -t 1",
     *(f"-{letter} {name}" for letter in "RT" for name in ("r.bed", "R.BED", "r.bed.gz", "r.txt", "r.txt.gz",
       "points.txt", "ids.txt", "crlf.txt", "no_newline.txt", "elsewhere.txt", "sites.vcf", "sites.vcf.gz")),

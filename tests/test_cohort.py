@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fastae.cohort import FILL, MISSING, Cohort, CohortStream, Sites, format_call
-from fastae.difference import first_difference
+from fastae.difference import find_difference, first_difference
 from fastae.errors import InputError
 from fastae.regions import parse_regions
 
@@ -115,6 +115,44 @@ def test_first_difference_names_what_differs(cohort):
     assert "the first has more than the 19" in first_difference(cohort, cohort.select(slice(19)).to_stream(4))
     assert "the second has more than the 0" in first_difference(cohort.select(slice(0)), cohort)
     assert first_difference(cohort, cohort.to_stream(6)) is None
+
+
+def test_a_difference_has_its_kind(cohort):
+    def kind(**changes):
+        return find_difference(cohort, _changed(cohort, **changes)).kind
+
+    sites = Sites(*cohort.sites.columns()[:-1], [".", "AC=1"] + ["."] * 18)
+    assert kind(source="fasta") == "source"
+    assert kind(samples=list("zbcde"), header="x") == "samples"
+    assert kind(header="x") == "header"
+    assert kind(sites=sites) == "sites"
+    assert kind(call_genotype_phased=~cohort.call_genotype_phased) == "calls"
+    assert kind(attributes={"final_newline": "no"}) == "attributes"
+    assert find_difference(cohort, cohort.select(slice(19))).kind == "variants"
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (
+            ["##a=1", "##b=2", "##b=3", "#CHROM"],
+            "header line 2 is '#CHROM' in the first and '##b=2' in the second; only in the second: ##b (2)",
+        ),
+        (
+            ["##a=2", "#CHROM"],
+            "header line 1 is '##a=1' in the first and '##a=2' in the second; "
+            "only in the first: ##a; only in the second: ##a",
+        ),
+        (["##a=1"], "header has 2 lines in the first and 1 in the second; only in the first: #CHROM"),
+        (
+            ["#CHROM", "##a=1"],
+            "header has the same lines in another order: line 1 is '##a=1' in the first and '#CHROM'",
+        ),
+    ],
+)
+def test_headers_differ_by_the_first_line_and_by_kinds_of_lines(cohort, lines, said):
+    first = _changed(cohort, header="##a=1\n#CHROM")
+    assert first_difference(first, _changed(cohort, header="\n".join(lines))).startswith(said)
 
 
 def test_query_is_inclusive_and_counts_the_length_of_a_record():

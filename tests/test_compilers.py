@@ -48,8 +48,8 @@ class Recorder:
         return result
 
     @staticmethod
-    def _pbwt(src, right, n_columns, n_rows, start, first, last, rows, bits):
-        assert rows is None
+    def _pbwt(src, right, n_columns, n_rows, start, first, last, rows, bits, spent=None):
+        assert rows is None and spent is None
         return seed.head(seed.PBWT, 0, n_columns, n_rows, start, first, last, 0, right) + bytes(src), [bits]
 
     @staticmethod
@@ -61,7 +61,8 @@ class Recorder:
         return seed.head(seed.RUNS, 0, n_columns, n_rows, 0, first, first + len(places)) + bytes(src), [bits]
 
     @staticmethod
-    def _mosaic(src, kinds, first, last, calls):
+    def _mosaic(src, kinds, first, last, calls, spent=None):
+        assert spent is None
         shape = seed.head(seed.MOSAIC, 0, len(kinds), calls.shape[1], 0, first, last)
         return shape + bytes(kinds) + bytes(src), [calls]
 
@@ -71,7 +72,7 @@ class Recorder:
         return seed.head(seed.GAPS, 0, len(counts), len(positions)) + bytes(rates) + sizes + bytes(src), [positions]
 
     @staticmethod
-    def _guided(src, first, last, leans, codes, rows, guided, bits):
+    def _guided(src, first, last, leans, codes, rows, guided, bits, spent=None):
         """With codes numbered in the order in which rows are sorted by them."""
         order = [*dict.fromkeys(codes[rows].tolist()), *sorted(set(range(leans.shape[1])) - set(codes.tolist()))]
         numbers = np.argsort(order)[codes].astype(np.uint8)

@@ -177,7 +177,8 @@ def test_second_wing_takes_less_than_a_start_from_nothing(rng):
     assert len(right + left) < len(right) + 0.97 * len(alone)
     for cut, part in (((right, b""), slice(1500, 3000)), ((right[: len(right) // 2], left), slice(0, 1500))):
         np.testing.assert_array_equal(decode_wings(cut, columns.shape, 1500, part.start, part.stop), columns[part])
-    for cut in ((right[:-1], left), (right, left[:-1]), (right, left + b"\0")):
+    # of a stream less its last byte the last column may come out as another
+    for cut in ((right[: len(right) // 2], left), (right, left[: len(left) // 2]), (right, left + b"\0")):
         with pytest.raises(FormatError):
             decode_wings(cut, columns.shape, 1500)
 

@@ -122,6 +122,23 @@ def test_numbers_at_the_ends_of_float32_are_as_in_scalar_code(value, where, isa,
         assert np.all(error <= 8 * ULP * scale[finite] + 70 * 2.0**-149)
 
 
+@pytest.mark.parametrize("shape", SHAPES[4:])
+@pytest.mark.parametrize("short", ["x", "w", "both"])
+def test_factors_of_few_bits_are_multiplied_as_beside_others(shape, short, isa, rng):
+    """Tiles leave out products that are zero where all numbers are bfloat16: no bit may tell."""
+    x, w, bias, y_bar = draw_layer(rng, shape)
+    for name, numbers in (("x", x), ("w", w)):
+        if short in (name, "both"):
+            numbers[:] = rng.choice([-0.75, -0.25, 0.25, 0.75], numbers.shape)
+    levels_only = products(x, w, bias, y_bar)[0]
+    x[::16, 0] = w[::16, 0] = 1 / 3  # in every tile a number of more bits
+    mixed = products(x, w, bias, y_bar)[0]
+    rows, columns = (np.arange(size) % 16 != 0 for size in mixed.shape)
+    np.testing.assert_array_equal(mixed[rows][:, columns], levels_only[rows][:, columns])
+    exact, magnitude = exact_and_magnitude(x, w, bias, y_bar)
+    assert (np.abs(mixed - exact[0]) <= np.sqrt(shape[1]) * ULP * magnitude[0]).all()
+
+
 def with_tangents(x, w, bias, x_dot, w_dot, bias_dot):
     """The layer and its tangent by forward mode; of a tangent with one part held fixed, None stands for it."""
     kernel = _core.Stack(np.array([w.shape[1], w.shape[0]]), np.zeros(1, np.int32))

@@ -2,6 +2,7 @@
 """The demo on a part of its region, and the region itself; `fastae demo` as a whole runs in CI."""
 
 import hashlib
+import json
 import sys
 from importlib import resources
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from fastae import demo
-from fastae.errors import FastaeError
+from fastae.errors import FastaeError, InputError
 from fastae.io.vcf import read_vcf, write_vcf
 
 DATA = resources.files("fastae") / "data"
@@ -48,6 +49,7 @@ def test_archive_region_measures_what_it_wrote(small_vcf, tmp_path):
     path = tmp_path / "small.fae"
     cohort, result = demo.archive_region(small_vcf, path, threads=1)
     sizes = result["bytes"]
+    assert json.loads(json.dumps(result)) == result  # as `fastae demo --json` prints it
     assert (result["people"], result["sites"]) == (300, 300) == cohort.call_genotype.shape[:2]
     assert sizes["total"] == path.stat().st_size
     assert sizes["raw"] == 600 * 38  # 300 bits of each haplotype in whole bytes
@@ -98,9 +100,21 @@ def test_packed_haplotypes_hold_missing_and_third_alleles():
 
 
 def test_what_the_demo_will_lack_is_said_before_any_work(tmp_path, monkeypatch):
-    with pytest.raises(FastaeError, match="there is no directory"):
-        demo.run_demo(tmp_path / "absent")
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match="needs matplotlib"):
-        demo.run_demo(tmp_path)
+        demo.run_demo(tmp_path / "new")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_of_the_demo_is_made_and_what_archives_need_is_said_first(tmp_path, monkeypatch):
+    def stopped(vcf, path, threads):
+        raise FastaeError(f"{path.parent.is_dir()}")
+
+    monkeypatch.setattr(demo, "archive_region", stopped)
+    said = []
+    with pytest.raises(FastaeError, match="True"):
+        demo.run_demo(tmp_path / "new" / "folder", say=said.append)
+    assert "Archives need no training" in said[1]
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="this is a file; give the name of a folder"):
+        demo.run_demo(tmp_path / "file")

@@ -35,6 +35,16 @@ def test_the_api_reference_lists_every_public_object():
     assert [name for name in listed if not hasattr(fastae, name)] == []
 
 
+def test_the_api_reference_lists_every_function_of_pictures_and_the_data_sets_of_an_archive():
+    pytest.importorskip("matplotlib")
+    import fastae.plots
+
+    text = (DOCS / "api.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^   plots\.(\w+)$", text, re.MULTILINE)) | set(re.findall(r"`plots\.(\w+)`", text))
+    assert listed == set(fastae.plots.__all__)
+    assert {"to_xarray", "to_dask"} <= set(re.findall(r"{py:meth}`fastae\.Archive\.(\w+)`", text))
+
+
 def test_every_page_is_reached_from_the_index():
     text = (DOCS / "index.md").read_text(encoding="utf-8")
     linked = {(DOCS / target).resolve() for target in LINK.findall(text)}
@@ -101,12 +111,12 @@ def shell(tmp_path):
         fastae.write_archive(tmp_path / f"{name.split('.')[0]}.fae", fastae.read_vcf(tmp_path / name))
     data = resources.files("fastae") / "data" / "kg3_chr20_eur300.populations.tsv"
     (tmp_path / "populations.tsv").write_text(data.read_text(encoding="utf-8"), encoding="utf-8")
-    command = tmp_path / "bin" / "fastae"
-    command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m fastae "$@"\n', encoding="utf-8")
-    command.chmod(0o755)
-    (command.parent / "python").symlink_to(sys.executable)
-    environment = os.environ | {"PATH": f"{command.parent}{os.pathsep}{os.environ['PATH']}"}
+    bin = tmp_path / "bin"
+    bin.mkdir()
+    for name, arguments in {"fastae": "-m fastae", "python": ""}.items():  # a link to a python would leave its environment
+        (bin / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments} "$@"\n', encoding="utf-8")
+        (bin / name).chmod(0o755)
+    environment = os.environ | {"PATH": f"{bin}{os.pathsep}{os.environ['PATH']}"}
 
     def run(lines):
         return subprocess.run(["bash", "-euo", "pipefail", "-c", lines], cwd=tmp_path, env=environment, check=False)

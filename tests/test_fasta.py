@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Aligned FASTA comes back byte for byte; what is not aligned or evenly wrapped is refused by name."""
 
+import filecmp
 import gzip
+import tracemalloc
 
 import numpy as np
 import pytest
 
+from fastae.archive import open_archive, write_archive
 from fastae.cohort import Cohort
 from fastae.errors import InputError
+from fastae.io import read_cohort, write_cohort
 from fastae.io.fasta import fasta_symbols, read_fasta, write_fasta
 
 ALPHABET = np.frombuffer(b"ACGTacgtNRYKM-*?.,>;", np.uint8)
@@ -75,3 +79,47 @@ def test_a_cohort_from_vcf_is_not_written_as_fasta(tmp_path):
     with pytest.raises(InputError, match="VCF"):
         write_fasta(tmp_path / "out.fa", Cohort.from_arrays([[0, 1]]))
     assert not list(tmp_path.iterdir())
+
+
+def test_memory_does_not_grow_with_the_alignment(tmp_path):
+    rng = np.random.default_rng(8)
+    n_sequences, width, peaks = 500, 1000, []
+    for n_columns in (10_000, 50_000):  # 5 and 25 MB
+        first = rng.choice(ALPHABET[:8], n_columns)
+        with open(tmp_path / "in.fa", "wb") as file:
+            for i in range(n_sequences):
+                row = first.copy()
+                row[rng.integers(0, n_columns, 50)] = ord("N")
+                file.write(b">%d\n" % i + b"".join(line.tobytes() + b"\n" for line in row.reshape(-1, width)))
+        tracemalloc.start()
+        try:
+            with read_cohort(tmp_path / "in.fa") as stream:
+                write_cohort(tmp_path / "out.fa", stream)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+        assert filecmp.cmp(tmp_path / "in.fa", tmp_path / "out.fa", shallow=False)
+    assert peaks[1] < 1.2 * peaks[0] < 0.7 * n_sequences * n_columns
+
+
+@pytest.mark.parametrize("crlf", [False, True])
+@pytest.mark.parametrize("end", [b"\n", b""])
+def test_an_alignment_of_many_blocks_comes_back_with_its_line_ends(tmp_path, crlf, end):
+    data = _alignment(np.random.default_rng(4), 3, 10_000, 70, end)
+    data = data.replace(b"\n", b"\r\n") if crlf else data
+    (tmp_path / "in.fa.gz").write_bytes(gzip.compress(data))
+    with read_cohort(tmp_path / "in.fa.gz") as stream:
+        write_archive(tmp_path / "cohort.fae", stream)
+    with open_archive(tmp_path / "cohort.fae") as archive:
+        assert archive.sites.pos.tolist() == list(range(1, 10_001))
+    with open_archive(tmp_path / "cohort.fae") as archive, archive.stream() as stream:
+        write_cohort(tmp_path / "out.fa", stream)
+    assert (tmp_path / "out.fa").read_bytes() == data
+
+
+def test_a_stream_closed_before_it_is_read_leaves_nothing_open(tmp_path):
+    (tmp_path / "in.fa").write_bytes(b">a\nACG\n")
+    stream = read_cohort(tmp_path / "in.fa")
+    stream.close()
+    with pytest.raises(ValueError, match="closed"):
+        list(stream)

@@ -4,11 +4,13 @@
 import errno
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
 
 from fastae.errors import InputError
-from fastae.fileio import atomic_output
+from fastae.fileio import atomic_output, read_kept
 
 
 def test_the_file_has_its_name_only_when_it_is_complete(tmp_path):
@@ -105,3 +107,23 @@ def test_what_is_no_regular_file_is_written_and_never_replaced(tmp_path):
     finally:
         os.close(reader)
     assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        pass
+    dead, alive = process.pid, os.getpid()
+    left = f"kept.0123abcd.{dead}.tmp"
+    others = [
+        f"kept.0123abcd.{alive}.tmp",
+        f"other.0123abcd.{dead}.tmp",
+        f"kept2.0123abcd.{dead}.tmp",
+        f"kept.0123abc.{dead}.tmp",
+        f"kept.0123abcd.{dead}.tmp2",
+        "kept.tmp",
+        "kept",
+    ]
+    for name in [left, *others]:
+        (tmp_path / name).write_bytes(b"x")
+    assert read_kept(tmp_path / "kept") == b"x"
+    assert {file.name for file in tmp_path.iterdir()} == set(others)

@@ -252,6 +252,8 @@ def test_a_schedule_without_a_rate_is_refused_before_its_step(share, error, mess
     ("options", "message"),
     [
         ({"callbacks": [print, 3]}, "a callback is 3"),
+        ({"callbacks": None}, "callbacks is None; give a list of functions"),
+        ({"callbacks": print}, "callbacks is <built-in function print>; give a list of functions"),
         ({"checkpoint": "training.ckpt"}, "checkpoint is 'training.ckpt'; give a Checkpoint"),
         ({"checkpoint": Checkpoint}, "give a Checkpoint"),
     ],

@@ -138,7 +138,7 @@ def fastae(*args, stdin=b"", **more):
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, bgzf], ids=["plain", "gzip", "bgzf"])
 def test_standard_input_is_compressed_and_standard_output_written(tmp_path, pack):
     whole = vcf(EVERYTHING)[:-1]
-    assert fastae("compress", "-", tmp_path / "a.fae", stdin=pack(whole)).stderr == b""
+    assert fastae("compress", "-q", "-", tmp_path / "a.fae", stdin=pack(whole)).stderr == b""
     assert fastae("decompress", tmp_path / "a.fae", "-").stdout == whole
     assert fastae("view", tmp_path / "a.fae", "--format", "vcf").stdout == whole + b"\n"
 

@@ -93,8 +93,19 @@ def test_a_seed_draws_the_same_tangents_however_many_travel_together(perturb, na
     problem = make(name)
     _, together = forward_gradient(*problem, n_tangents=50, perturb=perturb, seed=2)
     monkeypatch.setattr(module, "NUMBERS_AT_ONCE", 1)
+    real, drawn = module._signs, []
+    monkeypatch.setattr(module, "_signs", lambda rng, k, *rest: drawn.append(k) or real(rng, k, *rest))
     _, alone = forward_gradient(*problem, n_tangents=50, perturb=perturb, seed=2)
+    assert drawn == [1] * 50
     np.testing.assert_allclose(alone, together, rtol=0, atol=1e-12 * np.abs(together).max())
+
+
+@pytest.mark.parametrize(
+    ("numbers", "parts"), [(1, [10]), (2**16, [4, 4, 2]), (2**17 + 1, [1] * 10), (2**30, [1] * 10)]
+)
+def test_as_many_tangents_travel_together_as_memory_is_set_aside_for(numbers, parts):
+    assert module.NUMBERS_AT_ONCE == 2**18
+    assert list(module._parts(10, numbers)) == parts
 
 
 @pytest.mark.parametrize("perturb", PERTURB)

@@ -196,6 +196,7 @@ def test_value_and_grad_refuses_what_does_not_fit(arguments, error, message):
         ({"n_tangents": 0}, ValueError, "n_tangents must be 1 or more, got 0"),
         ({"n_tangents": 1.5}, TypeError, "n_tangents must be an integer"),
         ({"perturb": "weights"}, ValueError, "perturb is 'weights'; it can be 'activity' or 'weight'"),
+        ({"perturb": None}, TypeError, "perturb is None; it can be 'activity' or 'weight'"),
     ],
 )
 def test_forward_gradient_refuses_options_that_cannot_be(options, error, message):

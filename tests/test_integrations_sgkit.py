@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""sgkit's statistics on an archive are those that NumPy computes from the calls."""
+"""sgkit's statistics on an archive, and on a store that fastae writes, are those that NumPy computes from the calls.
 
+sgkit needs zarr 2 and a writer of stores zarr 3: FASTAE_STORE_WRITER is a Python that has fastae and zarr 3.
+"""
+
+import os
+import subprocess
 import warnings
 from importlib import resources
 
@@ -77,3 +82,20 @@ def test_linkage_disequilibrium(common):
     assert len(pairs) == 6 * (50 * 51 // 2)
     squared = np.corrcoef(dosages) ** 2
     np.testing.assert_allclose(pairs.value, squared[pairs.i, pairs.j], rtol=1e-6, atol=1e-12)
+
+
+def test_a_store_that_fastae_writes_is_opened(archive, calls, tmp_path):
+    writer = os.environ.get("FASTAE_STORE_WRITER")
+    if writer is None:
+        pytest.skip("FASTAE_STORE_WRITER names no Python with zarr 3, which writes stores")
+    store = tmp_path / "a.vcz"
+    subprocess.run([writer, "-m", "fastae", "decompress", archive.path, store], check=True)
+    data, of_archive = sgkit.load_dataset(store), archive.to_xarray()
+    assert data.call_genotype.dims == ("variants", "samples", "ploidy")
+    np.testing.assert_array_equal(data.call_genotype, calls)
+    for name in ("sample_id", "variant_position", "variant_contig", "call_genotype_phased", "call_genotype_mask"):
+        np.testing.assert_array_equal(data[name], of_archive[name], err_msg=name)
+    stats, same = sgkit.variant_stats(data), sgkit.variant_stats(of_archive)
+    np.testing.assert_array_equal(stats.variant_n_het, same.variant_n_het)
+    counts = np.stack([(calls == allele).sum(axis=(1, 2)) for allele in range(2)], axis=1)
+    np.testing.assert_array_equal(sgkit.count_variant_alleles(data).variant_allele_count[:, :2], counts)

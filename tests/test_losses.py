@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from fastae import DNA, DOSAGE, HAPLOTYPE, LOSSES, CrossEntropyLoss, HammingLoss
+from fastae import DNA, DOSAGE, HAPLOTYPE, LOSSES, Alphabet, CrossEntropyLoss, HammingLoss
 
 ALPHABETS = [HAPLOTYPE, DOSAGE, DNA]
 
@@ -98,7 +98,11 @@ def test_losses_stay_finite_far_out():
         ([0.1], [0], ValueError),
         ([[0.1]], [[2]], ValueError),
         ([[0.1]], [[-2]], ValueError),
+        ([[np.nan]], [[0]], ValueError),
+        ([[-np.inf]], [[0]], ValueError),
         ([["a"]], [[0]], TypeError),
+        (None, [[0]], TypeError),
+        ([[0.1]], None, TypeError),
         ([[0.1]], [[0.5]], TypeError),
     ],
 )
@@ -113,6 +117,13 @@ def test_cells_that_are_none_are_refused(xhat, codes, error):
 def test_temperatures_must_be_positive(options):
     with pytest.raises(ValueError, match="positive"):
         HammingLoss(HAPLOTYPE, **options)
+
+
+def test_temperatures_follow_the_nearest_levels_of_an_alphabet():
+    uneven = Alphabet("uneven", [0, 1, 2], levels=[-0.5, -0.3, 0.7])
+    assert HammingLoss(uneven).temperature == pytest.approx(0.5 * 0.2**2)
+    assert HammingLoss(uneven).final_temperature == pytest.approx(0.05 * 0.2**2)
+    assert CrossEntropyLoss(uneven).temperature == CrossEntropyLoss(uneven).final_temperature == pytest.approx(0.2**2)
 
 
 @pytest.mark.parametrize("loss", LOSSES.values())

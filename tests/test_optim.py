@@ -53,6 +53,8 @@ def test_an_optimiser_refuses_a_state_that_is_not_its_own(name):
             ValueError, match=f"^(velocity|mean) is .*, this {kind}'s is float64 of shape \\(3,\\); give"
         ):
             optimizer.set_state(other)
+    with pytest.raises(TypeError, match="the state is NoneType; give the dict"):
+        optimizer.set_state(None)
     for key, array in optimizer.get_state().items():
         np.testing.assert_array_equal(array, own[key])
 
@@ -132,8 +134,64 @@ def test_an_optimiser_goes_on_from_its_saved_state_to_the_same_bits(name, dtype,
     assert again.tobytes() != params.tobytes()  # the state matters
 
 
+READ_ONLY = np.zeros(3)
+READ_ONLY.flags.writeable = False
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize(
+    ("params", "error", "message"),
+    [
+        (None, TypeError, "params is NoneType; give an array"),
+        ([1.0, 2.0], TypeError, "params is list; give an array"),
+        (np.zeros(3, int), TypeError, "the dtype of params must be float32 or float64"),
+        (np.zeros((2, 2)), ValueError, r"params must be a writable .* of shape \(4,\), got float64 of shape \(2, 2\)"),
+        (np.zeros(6)[::2], ValueError, "params must be a writable C-contiguous"),
+        (READ_ONLY, ValueError, "params must be a writable C-contiguous"),
+    ],
+)
+def test_parameters_that_cannot_be_updated_are_refused_at_once(name, params, error, message):
+    with pytest.raises(error, match=message):
+        OPTIMIZERS[name](params)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize(
+    ("gradient", "rate", "error", "message"),
+    [
+        (np.ones(3), None, TypeError, "learning_rate must be a number, got NoneType"),
+        (np.ones(3), "0.1", TypeError, "learning_rate must be a number, got str"),
+        (np.ones(3), np.nan, ValueError, "learning_rate is nan; it must be at least 0 and finite"),
+        (np.ones(3), np.inf, ValueError, "learning_rate is inf"),
+        (np.ones(3), -0.1, ValueError, "learning_rate is -0.1"),
+        (np.ones(4), 0.1, ValueError, "shape"),
+        (np.ones(3, np.float32), 0.1, TypeError, "float32"),
+        (None, 0.1, TypeError, "NoneType"),
+    ],
+)
+def test_an_update_that_cannot_be_changes_nothing(name, gradient, rate, error, message):
+    params = np.ones(3)
+    optimizer = OPTIMIZERS[name](params)
+    before = optimizer.get_state()
+    with pytest.raises(error, match=message):
+        optimizer.update(gradient, rate)
+    assert params.tolist() == [1, 1, 1]
+    for key, array in optimizer.get_state().items():
+        np.testing.assert_array_equal(array, before[key])
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("rate", [np.float32(0.25), 0, 1])
+def test_a_rate_may_be_any_number(name, rate):
+    params, as_float = np.ones(3), np.ones(3)
+    OPTIMIZERS[name](params).update(np.ones(3), rate)
+    OPTIMIZERS[name](as_float).update(np.ones(3), float(rate))
+    np.testing.assert_array_equal(params, as_float)
+
+
 def test_an_optimiser_shows_its_options():
     params = np.zeros(3)
+    assert repr(SGD(params)) == "SGD(momentum=0.9)"
     assert repr(SGD(params, momentum=0.5)) == "SGD(momentum=0.5)"
     assert repr(Adam(params)) == "Adam(beta1=0.9, beta2=0.999, epsilon=1e-08)"
     assert repr(AdamW(params)) == "AdamW(beta1=0.9, beta2=0.999, epsilon=1e-08, weight_decay=0.01)"

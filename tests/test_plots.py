@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import fastae
-from fastae import History
+from fastae import History, _core
 from fastae.archive import open_archive
+from fastae.sweep import Sweep, SweepPoint
 
 pytest.importorskip("matplotlib", reason="pictures need matplotlib, the extra plot")
 from matplotlib.colors import to_rgb
@@ -23,6 +24,7 @@ from fastae.plots import (
     plot_history,
     plot_latents,
     plot_sizes,
+    plot_sweep,
     principal_components,
     save_figure,
 )
@@ -167,6 +169,14 @@ def test_plot_history_refuses_an_empty_history():
         plot_history(History())
 
 
+def test_points_of_a_sweep_are_told_apart_without_colour():
+    kinds = [(0, 0), *itertools.product((1, 2, 3, 4, 8), (1, 2, 3))]
+    points = (SweepPoint(2, bits, depth, 100, 80, 400, 320, 0.8, 0.1, 1.5) for bits, depth in kinds)
+    ax = plot_sweep(Sweep(tuple(points)))
+    looks = {(line.get_marker(), line.get_fillstyle()) for line in ax.lines[1:]}
+    assert len(looks) == len(ax.lines) - 1 == len(kinds)
+
+
 # ---- archives
 
 
@@ -174,12 +184,43 @@ def test_bits_are_bytes_of_the_file_over_sites(archive):
     ax = plot_bits(archive)
     (steps,) = ax.patches
     values, edges, _ = steps.get_data()
+    n_sites = np.histogram(np.arange(1, 91) / 1e6, edges)[0]
     parts = archive.info()["bytes"]
-    assert values.sum() * 30 / 8 == pytest.approx(parts["genotypes"] - parts["index"])
-    assert edges.tolist() == pytest.approx([1e-6, 31e-6, 61e-6, 90e-6])
-    assert values[1] < min(values[0], values[2]) / 2  # where hardly anybody differs
+    assert (values * n_sites).sum() / 8 == pytest.approx(parts["genotypes"] - parts["index"])
+    assert len(values) == 22 and edges[[0, -1]].tolist() == pytest.approx([1e-6, 90e-6])
     assert ax.get_ylim()[0] == 0
     assert ax.get_xlabel() == "position on chromosome 1, megabases"
+
+
+@pytest.mark.parametrize("predictor", ["pbwt", "runs", "frequency", "autoencoder", "mosaic"])
+@pytest.mark.parametrize("phased", [True, False])
+def test_a_window_of_one_block_shows_where_its_bits_go(tmp_path, rng, predictor, phased):
+    founders = rng.integers(0, 2, (400, 6), dtype=np.int8)
+    calls = founders[:, rng.integers(0, 6, (60, 2))]
+    calls[200:220] = rng.integers(0, 2, (20, 60, 2))  # what nothing foretells
+    calls[300:320] = 0
+    if not phased:
+        calls.sort(axis=2)
+    cohort = fastae.Cohort.from_arrays(calls, phased=np.full((400, 60), phased))
+    fastae.write_archive(tmp_path / "cohort.fae", cohort, predictor=predictor, block_variants=400)
+    with open_archive(tmp_path / "cohort.fae") as archive:
+        assert len(archive.windows) == 1
+        bits = archive.site_bits()
+        assert bits.sum() / 8 == pytest.approx(archive.window_bytes().sum())
+    assert bits.min() >= 0
+    assert bits[300:320].max() < bits[200:220].min() / 4
+    if predictor != "frequency":
+        assert bits[200:220].mean() > 2 * np.delete(bits, np.s_[200:220]).mean()
+
+
+def test_bits_of_a_site_are_those_that_its_bytes_end_with(rng):
+    bits = np.ascontiguousarray(rng.integers(0, 2, (60, 8), dtype=np.uint8)[:, rng.integers(0, 8, 300)])
+    out, shift = np.empty(20_000, np.uint8), 1
+    ends = [8 * _core.pbwt_encode(bits[:n], 0, shift, out)[1] for n in range(1, 61)]
+    spent = np.empty(60, np.uint32)
+    _core.pbwt_encode(bits, 0, shift, out)
+    _core.pbwt_decode(out[: ends[-1] // 8], ends[-1] // 8, 60, 300, 0, 0, 60, None, np.empty_like(bits), spent)
+    assert np.abs(np.cumsum(spent) - ends).max() <= 24  # an end is a whole number of bytes
 
 
 def test_bits_do_not_count_latents_that_no_call_depends_on(tmp_path, rng):

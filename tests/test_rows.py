@@ -162,7 +162,7 @@ def test_split_rows_are_the_ones_held_out_and_the_others():
 def test_a_symbol_that_is_none_is_named_by_its_row(tmp_path):
     X = symbols()
     X[37, 4] = 9
-    with pytest.raises(ValueError, match=r"^symbols\[37, 4\] is 9"):
+    with pytest.raises(ValueError, match=r"^X: symbols\[37, 4\] is 9"):
         trained(X)
     with pytest.raises(ValueError, match=r"^row 37 of X: symbols\[4\] is 9, but the dosage alphabet has"):
         trained(mapped(X, tmp_path))
@@ -170,6 +170,22 @@ def test_a_symbol_that_is_none_is_named_by_its_row(tmp_path):
         trained(RowStream(blocks_of(X, 30, 20), 50))
     with pytest.raises(TypeError, match="^the block of X that starts at row 0: symbols are float64"):
         trained(RowStream(lambda: [np.zeros((50, 10))], 50))
+
+
+def test_a_stream_that_begins_only_once_is_told_to_begin_again():
+    once = iter([symbols()])
+    with pytest.raises(ValueError, match="have 0 rows, n_rows promises 50; let the function start from the first"):
+        trained(RowStream(lambda: once, 50))
+
+
+def test_a_stream_of_nothing_to_iterate_over_is_refused():
+    with pytest.raises(TypeError, match="the blocks of X are NoneType; let the function give an iterable"):
+        trained(RowStream(lambda: None, 50))
+
+
+def test_a_stream_shows_its_rows():
+    stream = RowStream(symbols, 50, buffer_rows=7)
+    assert repr(stream) == f"RowStream({symbols!r}, n_rows=50, buffer_rows=7)"
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,8 @@ def test_a_value_that_fit_did_not_see_is_refused_by_place():
 
 
 def test_continuous_numbers_are_refused(rng):
+    with pytest.raises(ValueError, match="X has no known symbol: every cell is missing"):
+        Autoencoder().fit(np.full((3, 2), np.nan))
     with pytest.raises(ValueError, match="X has 800 distinct values; Autoencoder takes symbols, 1 to 126 of them"):
         Autoencoder().fit(rng.normal(size=(100, 8)))
 

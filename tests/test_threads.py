@@ -3,7 +3,9 @@
 
 import copy
 import gc
+import os
 import pickle
+import subprocess
 import sys
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
@@ -42,6 +44,23 @@ def symbols(rng):
 def assert_same(alone, together):
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts threads as Linux lists them")
+def test_importing_fastae_starts_nothing_and_loads_no_optional_package():
+    code = """
+import os, sys
+before = set(sys.modules)
+import fastae
+loaded = {name.partition(".")[0] for name in set(sys.modules) - before}
+print(len(os.listdir("/proc/self/task")), *loaded)
+"""
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # NumPy's own threads are none of fastae's
+    told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    n_threads, *packages = told.stdout.split()
+    assert n_threads == "1" and {"fastae", "numpy"} <= set(packages)
+    optional = "bed_reader cyvcf2 dask jax matplotlib numcodecs pandas pgenlib sklearn torch tqdm xarray zarr"
+    assert set(optional.split()).isdisjoint(packages)
 
 
 def test_models_and_derivatives_have_the_same_bits_for_every_number_of_threads(model, symbols, rng):

@@ -24,6 +24,8 @@ from fastae import (
 )
 from fastae.gradient_modes import ExactMode
 from fastae.history import COLUMNS
+from fastae.rows import open_rows
+from fastae.run import Run
 
 EXACT_MODES = [name for name, mode in GRADIENT_MODES.items() if mode.exact]
 
@@ -145,6 +147,14 @@ def test_batches_of_any_size_follow_one_another():
         assert np.isfinite(trainer.step(rows(HAPLOTYPE, n=n)))
 
 
+def test_a_trainer_shows_its_models_and_how_far_it_is():
+    encoder, decoder = halves()
+    trainer = Trainer(encoder, decoder, loss=HammingLoss(HAPLOTYPE), batch_size=7)
+    trainer.step(rows(HAPLOTYPE))
+    start = f"Trainer({encoder!r}, {decoder!r}, loss=HammingLoss("
+    assert repr(trainer).startswith(start) and repr(trainer).endswith("batch_size=7, latent_bits=None, n_updates=1)")
+
+
 def test_every_row_is_seen_once_in_each_epoch():
     """With rate ~0, the epoch's mean loss is that of all rows, whatever the last batch's size and the missing cells."""
     encoder, decoder = halves(np.float64)
@@ -186,6 +196,48 @@ def test_temperature_falls_geometrically_to_its_end():
     history = trainer.fit(rows(DNA), n_epochs=4)
     np.testing.assert_allclose(history.temperature, [0.8, 0.4, 0.2, 0.1])
     assert trainer.temperature == pytest.approx(0.1)
+
+
+def test_a_single_epoch_has_the_final_temperature():
+    trainer = Trainer(*halves(), loss=HammingLoss(DNA, temperature=0.8, final_temperature=0.1))
+    assert trainer.fit(rows(DNA), n_epochs=1).temperature == pytest.approx([0.1])
+
+
+def test_heldout_rows_are_judged_at_the_final_temperature_in_every_epoch():
+    trainer = Trainer(
+        *halves(np.float64),
+        loss=HammingLoss(DNA, temperature=0.8, final_temperature=0.1),
+        learning_rate=1e-15,
+    )
+    X = rows(DNA)
+    history = trainer.fit(X, n_epochs=3, X_heldout=X)
+    assert history.heldout_loss == pytest.approx([trainer.evaluate(X)[0]] * 3, rel=1e-9)
+
+
+def test_the_schedule_sees_the_progress_of_every_batch():
+    seen = []
+    trainer = Trainer(*halves(), loss=HammingLoss(DNA), batch_size=10, schedule=lambda t: seen.append(t) or 1 - t)
+    history = trainer.fit(rows(DNA, n=35), n_epochs=2)
+    assert seen == pytest.approx(np.arange(8) / 8)
+    np.testing.assert_allclose(history.learning_rate, trainer.learning_rate * np.array([1 - 3 / 8, 1 - 7 / 8]))
+
+
+def test_no_rate_at_all_is_a_share_that_a_schedule_may_give():
+    encoder, decoder = halves()
+    before = encoder.params.copy()
+    trainer = Trainer(encoder, decoder, loss=HammingLoss(DNA), optimizer="sgd", schedule=lambda progress: 0)
+    assert trainer.fit(rows(DNA), n_epochs=2).learning_rate.tolist() == [0, 0]
+    np.testing.assert_array_equal(encoder.params, before)
+
+
+def test_seconds_go_on_where_an_epoch_was_interrupted():
+    """The clock's own: an epoch's seconds hold those of its first part, its batches and the look at held-out rows."""
+    trainer, run = Trainer(*halves(), loss=HammingLoss(DNA), batch_size=20), Run(batch=1, seconds=100.0)
+    source = open_rows(rows(DNA), DNA, 10, "X")
+    trainer._epoch(run, source, 1, None, None)
+    assert 100 < run.seconds < 150
+    trainer._end_epoch(run, source, None)
+    assert 100 < run.history.seconds[0] < 150
 
 
 def test_training_again_from_the_same_seeds_gives_the_same_bytes():
@@ -234,6 +286,12 @@ def test_patience_stops_and_goes_back_to_the_best_epoch():
     assert min(ranks) == ranks[history.best_epoch]
 
 
+def test_patience_counts_an_epoch_that_is_just_as_good():
+    run = Run(best_hamming=0.1, best_loss=0.5)
+    assert not run.is_better(0.1, 0.5) and not run.is_better(0.2, 0.1)
+    assert run.is_better(0.1, 0.4) and run.is_better(0.09, 0.9)
+
+
 def test_callbacks_see_trainer_and_history_after_every_epoch_in_turn():
     seen = []
     trainer = Trainer(*halves(), loss=HammingLoss(DNA))
@@ -270,7 +328,6 @@ def test_a_loss_that_is_no_number_stops_training():
     ("options", "message"),
     [
         ({"gradient": "backward"}, "gradient is 'backward'; it can be 'forward', 'mixed', 'reverse', "),
-        ({"schedule": {}}, "schedule is {}; it can be"),
         ({"optimizer": "lbfgs"}, "optimizer is 'lbfgs'; it can be 'adam', 'adamw', 'sgd', or a function"),
         ({"schedule": "step"}, "schedule is 'step'"),
         ({"learning_rate": 0}, "learning_rate is 0"),
@@ -291,6 +348,8 @@ def test_options_that_cannot_be_are_refused(options, message):
         (np.zeros(10, dtype=int), ValueError, "X has shape"),
         (np.full((3, 10), 2), ValueError, r"symbols\[0, 0\] is 2"),
         (np.zeros((3, 10)), TypeError, "wants integers"),
+        (None, TypeError, "symbols is NoneType; give an array"),
+        ("0101", TypeError, "symbols is str; give an array"),
     ],
 )
 def test_rows_that_are_none_are_refused(X, error, message):  # noqa: N803
@@ -324,6 +383,8 @@ def test_a_loss_that_is_none_is_refused(loss):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"optimizer": None}, "optimizer is None; it can be 'adam', 'adamw', 'sgd', or a function"),
+        ({"schedule": {}}, "schedule is {}; it can be 'constant', "),
         ({"gradient": ["forward"]}, r"gradient is \['forward'\]; it can be"),
         ({"learning_rate": "a"}, "learning_rate must be a number, got str"),
         ({"seed": "a"}, "seed must be an integer, got str"),

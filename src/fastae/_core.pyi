@@ -198,14 +198,25 @@ def pbwt_decode(
     last: int,
     rows: U32 | None,
     bits: U8,
-) -> None: ...  # bits (last - first, n_rows or rows.size)
+    spent: U32 | None = None,
+) -> None: ...  # bits (last - first, n_rows or rows.size); spent (last - first) takes the bits that each column took
 
 # the same, guided by a decoder: leans (n_outputs, n_codes) of 0 and 1, codes and rows (n_rows), guided (n_columns) of 0
 # and 1, which decoding fills as far as it goes; bits (last - first, n_rows) when decoding
 def guided_encode(
     bits: U8, shift: int, leans: U8, codes: U16, rows: U16, guided: U8, dst: U8
 ) -> int: ...  # bytes, -1 = dst too small
-def guided_decode(src: U8, first: int, last: int, leans: U8, codes: U16, rows: U16, guided: U8, bits: U8) -> None: ...
+def guided_decode(
+    src: U8,
+    first: int,
+    last: int,
+    leans: U8,
+    codes: U16,
+    rows: U16,
+    guided: U8,
+    bits: U8,
+    spent: U32 | None = None,
+) -> None: ...
 
 PHASE_KNOWN: int
 PHASE_SWAPPABLE: int
@@ -270,7 +281,9 @@ MOSAIC_MAX_SAMPLES: int
 MOSAIC_RARITIES: int
 
 def mosaic_encode(calls: U8, kinds: U8, rarity: int, dst: U8) -> int: ...  # bytes, -1 = dst too small
-def mosaic_decode(src: U8, kinds: U8, first: int, last: int, calls: U8) -> None: ...  # last - first sites
+def mosaic_decode(
+    src: U8, kinds: U8, first: int, last: int, calls: U8, spent: U32 | None = None
+) -> None: ...  # last - first sites
 
 # sites: gaps of positions; 4 * ref + alt, or SITES_OTHER; numbers of IDs, each in one of some series of numbers
 SITES_OTHER: int

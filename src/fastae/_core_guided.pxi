@@ -47,7 +47,8 @@ def guided_encode(const uint8_t[:, ::1] bits, unsigned shift, const uint8_t[:, :
 
 
 def guided_decode(const uint8_t[::1] src, size_t first, size_t last, const uint8_t[:, ::1] leans,
-                  const uint16_t[::1] codes, const uint16_t[::1] rows, uint8_t[::1] guided, uint8_t[:, ::1] bits):
+                  const uint16_t[::1] codes, const uint16_t[::1] rows, uint8_t[::1] guided, uint8_t[:, ::1] bits,
+                  uint32_t[::1] spent=None):
     cdef fae_pbwt_shape shape = _pbwt_shape(guided.shape[0], codes.shape[0], 0)
     cdef cnp.ndarray work
     cdef fae_pbwt_guide guide
@@ -56,6 +57,9 @@ def guided_decode(const uint8_t[::1] src, size_t first, size_t last, const uint8
     if not first < last <= shape.n_columns:
         raise ValueError(f"columns {first} to {last} of {shape.n_columns} are wanted; 0 <= first < last <= n_columns")
     _same_length(b"bits", bits.shape[0], last - first)
+    if spent is not None:
+        _same_length(b"spent", spent.shape[0], last - first)
+        shape.spent = &spent[0]
     _same_length(b"a column of bits", bits.shape[1], shape.n_rows)
     _guide(&guide, leans, codes, rows, guided)
     if src.shape[0]:

@@ -6,7 +6,7 @@ cdef extern from "fastae.h" nogil:
     int fae_mosaic_encode(const uint8_t *calls, const uint8_t *kinds, size_t n_sites, size_t n_samples,
                           unsigned rarity, void *work, uint8_t *dst, size_t dst_len, size_t *out_len)
     int fae_mosaic_decode(const uint8_t *src, size_t src_len, const uint8_t *kinds, size_t n_sites, size_t n_samples,
-                          size_t first, size_t last, void *work, uint8_t *calls)
+                          size_t first, size_t last, void *work, uint8_t *calls, uint32_t *spent)
 
 MOSAIC_MAX_SAMPLES = FAE_MOSAIC_SAMPLES
 MOSAIC_RARITIES = FAE_MOSAIC_RARITIES
@@ -37,17 +37,22 @@ def mosaic_encode(const uint8_t[:, ::1] calls, const uint8_t[::1] kinds, unsigne
     return out_len
 
 
-def mosaic_decode(const uint8_t[::1] src, const uint8_t[::1] kinds, size_t first, size_t last, uint8_t[:, ::1] calls):
+def mosaic_decode(const uint8_t[::1] src, const uint8_t[::1] kinds, size_t first, size_t last, uint8_t[:, ::1] calls,
+                  uint32_t[::1] spent=None):
     cdef size_t n_sites = kinds.shape[0], n_samples = calls.shape[1]
     cdef cnp.ndarray work = _mosaic_work(n_samples)
     cdef const uint8_t *p_src = NULL
+    cdef uint32_t *p_spent = NULL
     cdef int err
     if not first < last <= n_sites:
         raise ValueError(f"sites {first} to {last} of {n_sites} are wanted; 0 <= first < last <= n_sites")
     _same_length(b"calls", calls.shape[0], last - first)
+    if spent is not None:
+        _same_length(b"spent", spent.shape[0], last - first)
+        p_spent = &spent[0]
     if src.shape[0]:
         p_src = &src[0]
     with nogil:
         err = fae_mosaic_decode(p_src, src.shape[0], &kinds[0], n_sites, n_samples, first, last,
-                                cnp.PyArray_DATA(work), &calls[0, 0])
+                                cnp.PyArray_DATA(work), &calls[0, 0], p_spent)
     check(err)

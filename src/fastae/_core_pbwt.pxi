@@ -12,6 +12,7 @@ cdef extern from "fastae.h" nogil:
         size_t n_rows
         size_t start
         const fae_pbwt_guide *guide
+        uint32_t *spent
     size_t fae_pbwt_work(const fae_pbwt_shape *shape, size_t n_wanted)
     int fae_pbwt_encode(const uint8_t *bits, const fae_pbwt_shape *shape, unsigned shift, void *work, uint8_t *dst,
                         size_t dst_len, size_t *right_len, size_t *out_len)
@@ -27,7 +28,7 @@ cdef fae_pbwt_shape _pbwt_shape(size_t n_columns, size_t n_rows, size_t start):
         raise ValueError(f"{n_rows} rows given, the order of rows is kept in 16 bits: 1 to 65535")
     if start > n_columns:
         raise ValueError(f"wings are to start at column {start} of {n_columns}")
-    return fae_pbwt_shape(n_columns, n_rows, start, NULL)
+    return fae_pbwt_shape(n_columns, n_rows, start, NULL, NULL)
 
 
 cdef cnp.ndarray _pbwt_work(const fae_pbwt_shape *shape, size_t n_wanted):
@@ -56,7 +57,7 @@ def pbwt_encode(const uint8_t[:, ::1] bits, size_t start, unsigned shift, uint8_
 
 
 def pbwt_decode(const uint8_t[::1] src, size_t right_len, size_t n_columns, size_t n_rows, size_t start, size_t first,
-                size_t last, const uint32_t[::1] rows, uint8_t[:, ::1] bits):
+                size_t last, const uint32_t[::1] rows, uint8_t[:, ::1] bits, uint32_t[::1] spent=None):
     cdef fae_pbwt_shape shape = _pbwt_shape(n_columns, n_rows, start)
     cdef size_t n_wanted = 0 if rows is None else rows.shape[0], i
     cdef cnp.ndarray work = _pbwt_work(&shape, n_wanted)
@@ -69,6 +70,9 @@ def pbwt_decode(const uint8_t[::1] src, size_t right_len, size_t n_columns, size
     if right_len > <size_t> src.shape[0]:
         raise ValueError(f"{right_len} bytes of the columns from {start} on are wanted, {src.shape[0]} are given")
     _same_length(b"bits", bits.shape[0], last - first)
+    if spent is not None:
+        _same_length(b"spent", spent.shape[0], last - first)
+        shape.spent = &spent[0] if last > first else NULL
     if rows is None:
         _same_length(b"a column of bits", bits.shape[1], n_rows)
     else:

@@ -52,6 +52,8 @@ def state(
     given: dict[str, NDArray[Any]], own: dict[str, NDArray[Any]], *, name: str, wanted: str
 ) -> dict[str, NDArray[Any]]:
     """`given`, with arrays of the names, shapes and dtypes of `own`, the state of the thing called `name`."""
+    if not isinstance(given, dict):
+        raise TypeError(f"the state is {type(given).__name__}; give the dict of arrays that get_state gave")
     for key, array in own.items():
         found = given.get(key)
         if not isinstance(found, np.ndarray) or found.shape != array.shape or found.dtype != array.dtype:
@@ -78,9 +80,12 @@ def rectangular(x: Any, *, name: str) -> NDArray[Any]:
             "fill them first: .filled(-1) makes symbols missing, .filled(0) levels"
         )
     try:
-        return np.asarray(x)
+        found = np.asarray(x)
     except ValueError:
         raise ValueError(f"{name} has rows of different lengths; give all of them the same") from None
+    if found.ndim == 0 and found.dtype.kind not in "biuf":  # None, a text, a dict
+        raise TypeError(f"{name} is {type(x).__name__}; give an array")
+    return found
 
 
 def array(x: ArrayLike, dtype: DTypeLike, *, name: str, finite: bool = False) -> NDArray[Any]:
@@ -102,9 +107,11 @@ def array(x: ArrayLike, dtype: DTypeLike, *, name: str, finite: bool = False) ->
                 raise ValueError(f"{name} holds {extreme}, which lies outside {limits.min} to {limits.max}")
     with np.errstate(over="ignore" if finite else "warn"):  # a number too large for float32 becomes infinity
         cast = np.asarray(given, dtype=wanted, order="C")
-    if finite and cast.dtype.kind == "f" and not np.isfinite(cast).all():
+    if not cast.flags.aligned:  # as views of files may be; kernels take aligned ones only
+        cast = cast.copy()
+    if finite and cast.dtype.kind == "f" and not _core.dense_is_finite(cast):
         raise ValueError(f"{name} holds NaN or infinity; every number must be finite")
-    return cast if cast.flags.aligned else cast.copy()  # as views of files may be; kernels take aligned ones only
+    return cast
 
 
 def vector(x: ArrayLike, dtype: DTypeLike, *, name: str, size: int | None = None, finite: bool = False) -> NDArray[Any]:
@@ -143,7 +150,7 @@ def levels(x: ArrayLike, dtype: DTypeLike, *, name: str, n_columns: int | None =
         if _core.dense_is_finite(x) and n_columns in (None, x.shape[1]):
             return x
     given = rectangular(x, name=name)
-    if given.dtype.kind != "f":
+    if given.dtype.kind in "biuSU":
         raise TypeError(f"{name} is {given.dtype}; models take levels, real numbers: use alphabet.to_levels(codes)")
     return matrix(given, dtype, name=name, n_columns=n_columns, finite=True)
 
@@ -173,14 +180,6 @@ def tangents(dot: ArrayLike, primal: NDArray[Any], *, name: str) -> tuple[NDArra
             f"the tangent of {name} has shape {given.shape}; {name} has {primal.shape}; add at most a leading axis"
         )
     return given if many else given[None], many
-
-
-def cotangent(bar: ArrayLike, value: NDArray[Any]) -> NDArray[Any]:
-    """The cotangent of `value`, of its shape and dtype."""
-    given = reals(bar, value.dtype, name="the cotangent")
-    if given.shape != value.shape:
-        raise ValueError(f"the cotangent has shape {given.shape}, the value {value.shape}")
-    return given
 
 
 def buffer(buf: BytesLike, *, name: str) -> NDArray[np.uint8]:

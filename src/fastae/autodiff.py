@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastae import _validate
-from fastae.layers import ACTIVATIONS, Pull
+from fastae.layers import ACTIVATIONS, Pull, pull_back
 
 _FUNCTIONS = "an Encoder, Decoder, Chain, DenseStack, Activation, loss.bind(codes), or compose() of these"
 _NUMBERS_AT_ONCE = 2**22  # of tangents that travel at once: bounds the memory beside the result
@@ -23,10 +23,10 @@ def jvp(fun: Any, primals: tuple[Any, ...], tangents: tuple[Any, ...], *, n_thre
     ----------
     fun : Encoder, Decoder, Chain, DenseStack, Activation, a bound loss, or any of these composed
         A loss is bound to its symbols by ``loss.bind(codes)``; functions are composed by `compose`.
-    primals : tuple
+    primals : tuple or list
         ``(X,)``, or ``(params, X)`` to differentiate with respect to the parameters as well: X of shape
         (n_samples, n_features), params of shape (n_params,).
-    tangents : tuple
+    tangents : tuple or list
         One for each primal, of its shape, or with a leading axis of n_tangents that all travel at once; None for
         a primal that is held fixed.
     n_threads : int
@@ -40,7 +40,8 @@ def jvp(fun: Any, primals: tuple[Any, ...], tangents: tuple[Any, ...], *, n_thre
     Raises
     ------
     TypeError
-        If fun is of another kind, tangents hold integers, or X holds integers for a model, which takes levels.
+        If fun, primals or tangents are of another kind, tangents hold integers, or X holds integers for a model,
+        which takes levels.
     ValueError
         If primals and tangents do not fit together or do not fit fun, or hold NaN or infinity.
 
@@ -65,7 +66,12 @@ def jvp(fun: Any, primals: tuple[Any, ...], tangents: tuple[Any, ...], *, n_thre
     """
     rule = _rule(fun, "jvp_rule")
     params, x = _pair(primals, "primals")
-    params_dot, x_dot = _pair(tangents, "tangents", n=len(primals))
+    params_dot, x_dot = _pair(tangents, "tangents")
+    if len(tangents) != len(primals):
+        raise ValueError(
+            f"there are {len(primals)} primals and {len(tangents)} tangents; give a tangent for each primal, None for "
+            "one that is held fixed"
+        )
     if params_dot is None and x_dot is None:
         raise ValueError("all tangents are None; give at least one")
     return rule(params, x, params_dot, x_dot, _threads(n_threads))
@@ -83,7 +89,8 @@ def vjp(fun: Any, *primals: Any, n_threads: int = 1) -> tuple[Any, Callable[[Any
     -------
     value : ndarray of shape (n_samples, n_outputs), or float for a loss
     pull : function
-        ``pull(value_bar)`` gives a tuple with one cotangent, of its shape, for each primal.
+        ``pull(value_bar)`` gives a tuple with one cotangent, of its shape, for each primal. With a leading axis of
+        several cotangents, value_bar gives them that axis too.
 
     Raises
     ------
@@ -107,6 +114,10 @@ def vjp(fun: Any, *primals: Any, n_threads: int = 1) -> tuple[Any, Callable[[Any
     >>> params_bar, x_bar = pull(1.0)
     >>> params_bar.shape, x_bar.shape
     ((32,), (1, 6))
+    >>> y, pull = vjp(model, HAPLOTYPE.to_levels(codes))
+    >>> (x_bars,) = pull(np.eye(6)[:, None, :])  # six cotangents: the whole Jacobian
+    >>> x_bars.shape
+    (6, 1, 6)
     """
     rule = _rule(fun, "vjp_rule")
     return rule(*_pair(primals, "primals"), _threads(n_threads))
@@ -240,7 +251,8 @@ class Activation:
     def vjp_rule(self, params: None, x: ArrayLike, n_threads: int = 1) -> tuple[NDArray[Any], Pull]:
         """See `fastae.vjp`."""
         h = self._outputs(params, x)
-        return h, lambda h_bar: (_validate.cotangent(h_bar, h) * self._slopes(h),)
+        slopes = self._slopes(h)
+        return h, lambda h_bar: pull_back(lambda bar: (bar * slopes,), h_bar, h)
 
     def _outputs(self, params, x):
         if params is not None:
@@ -269,6 +281,8 @@ def compose(*functions: Any) -> Composition:
     ------
     TypeError
         If there is no function, or one is of another kind.
+    ValueError
+        If a loss is not the outermost.
 
     Examples
     --------
@@ -293,7 +307,11 @@ class Composition:
     def __init__(self, functions: tuple[Any, ...]) -> None:
         for fun in functions:
             _rule(fun, "jvp_rule")
+        for fun in functions[1:]:
+            if getattr(fun, "gives_number", False):
+                raise ValueError(f"{fun!r} gives one number, of which nothing else is a function; put it first")
         self._steps = functions[::-1]
+        self.gives_number: bool = getattr(functions[0], "gives_number", False)
         self._n_params = [getattr(fun, "params", _NO_PARAMS).size for fun in self._steps]
 
     @property
@@ -333,7 +351,7 @@ class Composition:
             for pull in reversed(pulls):
                 *own_bar, bar = pull(bar)
                 params_bars = own_bar + params_bars
-            return (bar,) if params is None else (np.concatenate(params_bars), bar)
+            return (bar,) if params is None else (np.concatenate(params_bars, axis=-1), bar)
 
         return x, pull_all
 
@@ -369,9 +387,10 @@ def _threads(n_threads):
     )
 
 
-def _pair(values, name, n=None):
+def _pair(values, name):
     """(params, X), with params None where only X is given."""
-    if not isinstance(values, tuple) or len(values) not in (1, 2) or (n is not None and len(values) != n):
-        wanted = "a tuple (X,) or (params, X)" if n is None else f"a tuple of {n}, one for each primal"
-        raise ValueError(f"{name} must be {wanted}")
+    if not isinstance(values, (tuple, list)):
+        raise TypeError(f"{name} is {type(values).__name__}; give a tuple, of X or of params and X")
+    if len(values) not in (1, 2):
+        raise ValueError(f"there are {len(values)} {name}; give one of X, or two, of params and of X")
     return values if len(values) == 2 else (None, values[0])

@@ -119,6 +119,10 @@ class Autoencoder:
         ----------
         deep : bool
             Makes no difference: no argument is an estimator.
+
+        Returns
+        -------
+        params : dict
         """
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
@@ -229,7 +233,7 @@ class Autoencoder:
         return to_frame(kind, Z, self.get_feature_names_out().tolist(), X)
 
     def fit_transform(self, X: ArrayLike, y: object = None) -> NDArray[np.float32]:
-        """``fit(X).transform(X)``. Parameters and Raises as `fit`."""
+        """``fit(X).transform(X)``. Parameters and Raises as `fit`, Returns as `transform`."""
         return self.fit(X).transform(X)
 
     def inverse_transform(self, Z: ArrayLike) -> NDArray[Any]:
@@ -289,6 +293,15 @@ class Autoencoder:
         ----------
         input_features : None
             Not used.
+
+        Returns
+        -------
+        names : ndarray of shape (n_latent,), object
+
+        Raises
+        ------
+        NotFittedError
+            If `fit` was not called.
         """
         self._check_is_fitted("get_feature_names_out")
         return np.array([f"autoencoder{i}" for i in range(self.encoder_.sizes[-1])], dtype=object)
@@ -411,7 +424,9 @@ class Autoencoder:
         if cells.dtype.kind not in "biuf":
             raise TypeError(f"X holds {cells.dtype.name}; symbols that are no numbers need an alphabet, as fastae.DNA")
         self.values_ = np.unique(cells[~_missing(cells)])
-        if not 1 <= len(self.values_) <= _MAX_VALUES:
+        if not len(self.values_):
+            raise ValueError("X has no known symbol: every cell is missing; give rows to learn from")
+        if len(self.values_) > _MAX_VALUES:
             raise ValueError(
                 f"X has {len(self.values_)} distinct values; {type(self).__name__} takes symbols, 1 to {_MAX_VALUES} "
                 "of them, and no continuous numbers: round them first"

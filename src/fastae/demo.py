@@ -21,7 +21,7 @@ from fastae.alphabet import HAPLOTYPE
 from fastae.archive import open_archive, write_archive
 from fastae.cohort import Cohort
 from fastae.difference import first_difference
-from fastae.errors import FastaeError
+from fastae.errors import FastaeError, InputError
 from fastae.fileio import check_output
 from fastae.history import History
 from fastae.io.vcf import read_vcf
@@ -46,7 +46,7 @@ def run_demo(
     Parameters
     ----------
     out_dir : path
-        An existing folder.
+        Made if it is not there.
     threads : int, optional
         Threads for the archive; one per processor by default.
     say : callable, optional
@@ -63,8 +63,10 @@ def run_demo(
     ------
     FastaeError
         What was read back is not what was written.
+    InputError
+        `out_dir` is a file.
     OSError
-        `out_dir` cannot be written.
+        It cannot be written.
 
     Examples
     --------
@@ -74,12 +76,16 @@ def run_demo(
     """
     say = say or (lambda line: None)
     archive_path, picture_path = Path(out_dir, "demo.fae"), Path(out_dir, "demo.png")
+    check_picture(picture_path)  # without matplotlib it is refused now, not after the training
+    if os.path.exists(out_dir) and not os.path.isdir(out_dir):
+        raise InputError(f"{out_dir}: this is a file; give the name of a folder")
+    Path(out_dir).mkdir(parents=True, exist_ok=True)
     for path in (archive_path, picture_path):
         check_output(path)
-    check_picture(picture_path)  # without matplotlib it is refused now, not after the training
     start = time.perf_counter()
     with resources.as_file(resources.files("fastae") / "data" / f"{REGION}.vcf.gz") as vcf:
         say("1000 Genomes Project, chr20:2,000,000-2,499,999, phased: training, writing, reading back ...")
+        say("Archives need no training, and `fastae compress` does none: here it is for the latents of the pictures.")
         cohort, result = archive_region(vcf, archive_path, threads)
     for line in report(result):
         say(line)

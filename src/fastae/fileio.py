@@ -5,12 +5,24 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from .errors import InputError
+
+
+def is_url(place: object) -> bool:
+    """Whether a name is that of a file elsewhere: ``https://...``, ``zip://a.fae::b.zip``.
+
+    Examples
+    --------
+    >>> [is_url(name) for name in ("https://x.org/a.fae", "a:b.fae", "a.fae")]
+    [True, False, False]
+    """
+    return isinstance(place, str) and ("://" in place or "::" in place) and not os.path.exists(place)
 
 
 def check_output(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]] = ()) -> None:
@@ -26,7 +38,8 @@ def check_output(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLik
     Raises
     ------
     InputError
-        If `path` is empty, a directory or one of `inputs`, or its directory is not there or cannot be written to.
+        If `path` is empty, a URL, a directory or one of `inputs`, or its directory is not there or cannot be written
+        to.
 
     Examples
     --------
@@ -37,6 +50,8 @@ def check_output(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLik
     path = os.fsdecode(path)
     if not path:
         raise InputError("the output has an empty name; give the name of a file")
+    if "://" in path and is_url(path):
+        raise InputError(f"{path}: files are written here, not at a URL; give the name of a file, and send that there")
     if path.endswith(os.sep):
         raise InputError(f"{path}: an output whose name ends in {os.sep} is a directory; give the name of a file")
     for source in inputs:
@@ -84,6 +99,8 @@ def check_outputs(
 def read_kept(path: str | os.PathLike[str]) -> bytes | None:
     """What an earlier run has left in a file that is read first and written again.
 
+    Temporary files of the file's own, which `atomic_output` left where it was killed while it wrote, are removed.
+
     Parameters
     ----------
     path : path-like
@@ -110,11 +127,32 @@ def read_kept(path: str | os.PathLike[str]) -> bytes | None:
         raise InputError(
             f"{os.fsdecode(path)}: this is a pipe or a device, which keeps nothing; give the name of a file"
         )
+    _remove_leftovers(os.path.realpath(os.fsdecode(path)))
     try:
         with open(path, "rb") as file:
             return file.read()
     except FileNotFoundError:
         return None
+
+
+def _remove_leftovers(target):
+    folder, name = os.path.split(target)
+    leftover = re.compile(re.escape(name) + r"\.[0-9a-f]{8}\.(\d{1,9})\.tmp")
+    with contextlib.suppress(OSError):  # they do no harm where they may not be removed
+        for entry in os.listdir(folder):
+            found = leftover.fullmatch(entry)
+            if found and not _is_running(int(found[1])):
+                os.unlink(os.path.join(folder, entry))
+
+
+def _is_running(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is another user's
+        pass
+    return True
 
 
 @contextlib.contextmanager

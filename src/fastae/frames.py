@@ -52,4 +52,5 @@ def _package(kind: str) -> Any:
     try:
         return importlib.import_module(kind)
     except ImportError as error:
-        raise ImportError(f"data frames of {kind} need it, and it is not installed: pip install {kind}") from error
+        what = "'fastae[pandas]'" if kind == "pandas" else kind
+        raise ImportError(f"data frames of {kind} need it, and it is not installed: pip install {what}") from error

@@ -150,7 +150,8 @@ class ForwardGradient:
     def __post_init__(self) -> None:
         _validate.integer(self.n_tangents, 1, None, name="n_tangents")
         if self.perturb not in ("activity", "weight"):
-            raise ValueError(f"perturb is {self.perturb!r}; it can be 'activity' or 'weight'")
+            error = ValueError if isinstance(self.perturb, str) else TypeError
+            raise error(f"perturb is {self.perturb!r}; it can be 'activity' or 'weight'")
 
     def plan(
         self, encoder: DenseStack, decoder: DenseStack, n: int, rng: np.random.Generator, n_threads: int = 1

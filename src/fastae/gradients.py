@@ -51,7 +51,8 @@ def value_and_grad(
     TypeError
         If model or loss is of another kind.
     ValueError
-        If X is not one or more rows of symbols for this model, or gradient names no mode.
+        If X is not one or more rows of symbols for this model, gradient names no mode, or the model's parameters are
+        such that reconstructions are not finite.
 
     Examples
     --------

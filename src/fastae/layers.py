@@ -121,7 +121,28 @@ class DenseStack:
         return self.kernel.predict(self.params, x, n_threads)
 
     def forward(self, x: NDArray[Any], h: NDArray[Any] | None = None, *, n_threads: int = 1) -> NDArray[Any]:
-        """x (n, d_0) -> h (n * n_outputs,): the outputs of every layer, h_1 (n, d_1), h_2 (n, d_2), ..."""
+        """The outputs of every layer.
+
+        This and the methods that take its h are for loops: arrays are of the stack's dtype, C-contiguous and finite.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n_samples, d_0)
+        h : ndarray of shape (n_samples * n_outputs,), optional
+            To write to.
+        n_threads : int
+            Most threads that share the rows; the results are the same, to the bit, for every number.
+
+        Returns
+        -------
+        h : ndarray of shape (n_samples * n_outputs,)
+            h_1 (n_samples, d_1), then h_2 (n_samples, d_2), ...: see `outputs`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an array is of another kind, dtype or shape.
+        """
         if h is None:
             h = np.empty(len(x) * self.n_outputs, dtype=self.dtype)
         self.kernel.forward(self.params, x, h, n_threads)
@@ -151,16 +172,53 @@ class DenseStack:
         *,
         n_threads: int = 1,
     ) -> NDArray[Any]:
-        """params_dot (k, n_params) and/or x_dot (k, n, d_0) -> y_dot (k, n, d_L): k tangents beside one primal.
+        """Tangents of the last layer's outputs, by forward mode: k of them beside one primal.
 
-        Without the leading axis they are one tangent, and y_dot is (n, d_L).
+        Parameters
+        ----------
+        x, h
+            What `forward` took and gave.
+        params_dot : ndarray of shape (n_params,) or (k, n_params), optional
+            None where the parameters are held fixed.
+        x_dot : ndarray of shape (n_samples, d_0) or (k, n_samples, d_0), optional
+            None where x is held fixed.
+        n_threads : int
+            As `forward`.
+
+        Returns
+        -------
+        y_dot : ndarray of shape (n_samples, d_L), or (k, n_samples, d_L) where the tangents have the leading axis
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an array is of another kind, dtype or shape.
         """
         return self.kernel.tangent(self.params, x, h, params_dot, x_dot, n_threads)
 
     def reverse(
         self, x: NDArray[Any], h: NDArray[Any], y_bar: NDArray[Any], *, n_threads: int = 1
     ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Cotangent y_bar (n, d_L) -> params_bar (n_params,), x_bar (n, d_0), from the last layer to the first."""
+        """Cotangents of parameters and x from that of the last layer's outputs, by reverse mode.
+
+        Parameters
+        ----------
+        x, h
+            What `forward` took and gave.
+        y_bar : ndarray of shape (n_samples, d_L)
+        n_threads : int
+            As `forward`.
+
+        Returns
+        -------
+        params_bar : ndarray of shape (n_params,)
+        x_bar : ndarray of shape (n_samples, d_0)
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an array is of another kind, dtype or shape.
+        """
         work = np.empty(self.kernel.reverse_work(len(x), n_threads), dtype=self.dtype)
         return self._pull(self.kernel.reverse, x, h, y_bar, work, n_threads)
 
@@ -170,7 +228,7 @@ class DenseStack:
         """What `reverse` gives, by forward mode: exact gradients from unit tangents of the pre-activations.
 
         dL/dW_l[i, j] = (dL/da_l[i]) h_{l-1}[j], so d_l tangents, started at layer l, give all of its
-        d_l (d_{l-1} + 1) parameters at once.
+        d_l (d_{l-1} + 1) parameters at once. Parameters, Returns and Raises as `reverse`.
         """
         work = np.empty(self.kernel.unit_tangents_work(len(x), n_threads), dtype=self.dtype)
         return self._pull(self.kernel.unit_tangents, x, h, y_bar, work, n_threads)
@@ -212,14 +270,13 @@ class DenseStack:
         y = stack.output(h)
 
         def pull(y_bar):
-            y_bar = _validate.cotangent(y_bar, y)
             work = np.empty(stack.kernel.reverse_work(len(x), n_threads), dtype=stack.dtype)
             params_bar = None if params is None else np.empty(stack.n_params, dtype=stack.dtype)
             x_bar = np.empty_like(x)
             stack.kernel.reverse(stack.params, x, h, y_bar, work, params_bar, x_bar, n_threads)
             return (x_bar,) if params_bar is None else (params_bar, x_bar)
 
-        return y, pull
+        return y, lambda y_bar: pull_back(pull, y_bar, y)
 
     def _at(self, params: ArrayLike | None, x: ArrayLike) -> tuple[DenseStack, NDArray[Any]]:
         """This stack, over params unless None, and x as an array that it takes."""
@@ -233,6 +290,20 @@ class DenseStack:
         x_bar = np.empty((len(x), self.sizes[0]), dtype=self.dtype)
         kernel(self.params, x, h, y_bar, work, params_bar, x_bar, n_threads)
         return params_bar, x_bar
+
+
+def pull_back(
+    pull: Callable[[NDArray[Any]], tuple[NDArray[Any], ...]], bar: ArrayLike, value: NDArray[Any]
+) -> tuple[NDArray[Any], ...]:
+    """What pull makes of a cotangent of value, after checks; with a leading axis, of each of several."""
+    bar = _validate.reals(bar, value.dtype, name="the cotangent")
+    if bar.shape == value.shape:
+        return pull(bar)
+    if bar.shape[1:] != value.shape:
+        raise ValueError(f"the cotangent has shape {bar.shape}, the value {value.shape}; add at most a leading axis")
+    if not len(bar):
+        return tuple(part[None][:0] for part in pull(np.zeros_like(value)))
+    return tuple(map(np.stack, zip(*map(pull, bar), strict=True)))
 
 
 def round_latents(z: NDArray[Any], bits: int, out: NDArray[Any] | None = None) -> NDArray[Any]:

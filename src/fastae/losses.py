@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastae import _core, _validate
 from fastae.alphabet import Alphabet
+from fastae.layers import pull_back
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 _LEAST, _MOST = 1e-30, 1e30  # temperatures: by the least, float32 still divides the square of a distance of 10^4
@@ -63,8 +64,10 @@ class _SymbolLoss:
 
         Raises
         ------
+        TypeError
+            If xhat does not hold numbers, or codes integers.
         ValueError
-            If the shapes differ or a code is outside the alphabet.
+            If the shapes differ, xhat holds NaN or infinity, or a code is outside the alphabet.
         """
         x, true = self._cells(xhat, codes)
         return self.sum_gradient(x, true, self.temperature, 0.0, None) / max(1, int(np.count_nonzero(true >= 0)))
@@ -109,7 +112,7 @@ class _SymbolLoss:
 
     def _cells(self, xhat: ArrayLike, codes: ArrayLike) -> tuple[NDArray[Any], NDArray[np.int8]]:
         x = _validate.rectangular(xhat, name="xhat")
-        x = _validate.matrix(x, x.dtype if x.dtype in _FLOATS else np.float64, name="xhat")
+        x = _validate.matrix(x, x.dtype if x.dtype in _FLOATS else np.float64, name="xhat", finite=True)
         true = _validate.matrix(codes, np.int8, name="codes")
         if x.shape != true.shape:
             raise ValueError(f"xhat has shape {x.shape} and codes {true.shape}; they must agree")
@@ -126,9 +129,14 @@ def _temperature(value, name):
 class _BoundLoss:
     """A loss with its true symbols: a function of the reconstruction alone."""
 
+    gives_number = True  # where other functions give rows
+
     def __init__(self, loss, codes):
         self._loss = loss
         self._codes = codes
+
+    def __repr__(self):
+        return f"{self._loss!r}.bind(codes)"
 
     def __call__(self, xhat):
         return self._loss.loss(xhat, self._codes)
@@ -147,7 +155,7 @@ class _BoundLoss:
         if params is not None:
             raise ValueError("a loss has no parameters; give the one primal xhat")
         value, grad = self._loss.loss_gradient(xhat, self._codes)
-        return value, lambda value_bar: (float(_validate.cotangent(value_bar, np.array(value))) * grad,)
+        return value, lambda value_bar: pull_back(lambda bar: (float(bar) * grad,), value_bar, np.array(value))
 
 
 class HammingLoss(_SymbolLoss):

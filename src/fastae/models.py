@@ -304,11 +304,44 @@ class Chain:
         return f"Chain({self.encoder!r}, {self.decoder!r}, latent_bits={self.latent_bits})"
 
     def transform(self, X: ArrayLike, *, n_threads: int = 1) -> NDArray[Any]:
-        """Latents of rows, rounded where latent_bits says so; otherwise as `Encoder.transform`."""
+        """Latents of rows, rounded where latent_bits says so.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            Levels, as `Alphabet.to_levels` gives them.
+        n_threads : int
+            As `Encoder.transform`.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_latents), of the models' dtype
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `Encoder.transform`.
+        """
         return self.rounded(self.encoder.transform(X, n_threads=n_threads))
 
     def inverse_transform(self, Z: ArrayLike, *, n_threads: int = 1) -> NDArray[Any]:
-        """Levels of rows from their latents; as `Decoder.inverse_transform`."""
+        """Levels of rows from their latents.
+
+        Parameters
+        ----------
+        Z : array_like of shape (n_samples, n_latents)
+        n_threads : int
+            As `Decoder.inverse_transform`.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features), of the models' dtype
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `Decoder.inverse_transform`.
+        """
         return self.decoder.inverse_transform(Z, n_threads=n_threads)
 
     def __call__(self, X: ArrayLike, *, n_threads: int = 1) -> NDArray[Any]:
@@ -340,7 +373,7 @@ class Chain:
         def pull(xhat_bar):
             *decoder_bar, z_bar = pull_decoder(xhat_bar)
             *encoder_bar, x_bar = pull_encoder(z_bar)
-            return (x_bar,) if params is None else (np.concatenate(encoder_bar + decoder_bar), x_bar)
+            return (x_bar,) if params is None else (np.concatenate(encoder_bar + decoder_bar, axis=-1), x_bar)
 
         return xhat, pull
 

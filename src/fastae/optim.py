@@ -22,6 +22,21 @@ def _decay(value, name):
     return number
 
 
+def _parameters(params):
+    if not isinstance(params, np.ndarray):
+        raise TypeError(f"params is {type(params).__name__}; give an array, which every update changes in place")
+    dtype = _validate.float_dtype(params.dtype, name="the dtype of params")
+    return _validate.output(params, params.size, dtype, name="params")
+
+
+def _rate(learning_rate):
+    if type(learning_rate) is not float:  # what a loop gives again and again
+        learning_rate = _validate.real(learning_rate, name="learning_rate")
+    if not 0 <= learning_rate < math.inf:  # nor is NaN
+        raise ValueError(f"learning_rate is {learning_rate}; it must be at least 0 and finite")
+    return learning_rate
+
+
 class SGD:
     """Gradient descent with momentum: velocity = momentum · velocity + gradient; params -= rate · velocity.
 
@@ -35,7 +50,7 @@ class SGD:
     Raises
     ------
     TypeError, ValueError
-        If momentum is no number in [0, 1).
+        If params is no contiguous, writable vector of floats, or momentum no number in [0, 1).
 
     Notes
     -----
@@ -52,7 +67,7 @@ class SGD:
     """
 
     def __init__(self, params: NDArray[Any], *, momentum: float = 0.9) -> None:
-        self._params = params
+        self._params = _parameters(params)
         self._momentum = _decay(momentum, "momentum")
         self._velocity = np.zeros_like(params)
 
@@ -60,16 +75,45 @@ class SGD:
         return f"SGD(momentum={self._momentum!r})"
 
     def get_state(self) -> dict[str, NDArray[Any]]:
-        """Copies of what `update` remembers, by name, for `set_state` to go on from."""
+        """Copies of what `update` remembers, for `set_state` to go on from.
+
+        Returns
+        -------
+        state : dict of str to ndarray
+            One-dimensional.
+        """
         return {"velocity": self._velocity.copy()}
 
     def set_state(self, state: dict[str, NDArray[Any]]) -> None:
-        """Go on from where `get_state` was called, to the same bits; ValueError where that was of another optimiser."""
+        """Go on from where `get_state` was called, to the same bits.
+
+        Parameters
+        ----------
+        state : dict of str to ndarray
+
+        Raises
+        ------
+        TypeError, ValueError
+            If that is no such dict, or of another optimiser; nothing is changed then.
+        """
         self._velocity[:] = _validate.state(state, self.get_state(), name="SGD", wanted=_WANTED)["velocity"]
 
     def update(self, gradient: NDArray[Any], learning_rate: float) -> None:
-        """One step along minus gradient (n_params,), in the dtype of params."""
-        _core.optim_sgd(gradient, self._velocity, self._params, learning_rate, self._momentum)
+        """One step along minus gradient.
+
+        Parameters
+        ----------
+        gradient : ndarray of shape (n_params,), of the dtype of params
+            It isn't searched for NaN, which would stay in params; `Trainer` does so.
+        learning_rate : float
+            At least 0, and finite.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If gradient has another dtype or shape than params, or learning_rate is no such number; nothing is changed.
+        """
+        _core.optim_sgd(gradient, self._velocity, self._params, _rate(learning_rate), self._momentum)
 
 
 class Adam:
@@ -87,7 +131,8 @@ class Adam:
     Raises
     ------
     TypeError, ValueError
-        If a beta is no number in [0, 1), or epsilon is none that is positive and finite.
+        If params is no contiguous, writable vector of floats, a beta no number in [0, 1), or epsilon none that is
+        positive and finite.
 
     Notes
     -----
@@ -106,7 +151,7 @@ class Adam:
     def __init__(
         self, params: NDArray[Any], *, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8
     ) -> None:
-        self._params = params
+        self._params = _parameters(params)
         betas = _decay(beta1, "beta1"), _decay(beta2, "beta2")
         self._options = *betas, _validate.positive(epsilon, name="epsilon")
         self._weight_decay = 0.0
@@ -118,30 +163,59 @@ class Adam:
         return "{}(beta1={!r}, beta2={!r}, epsilon={!r})".format(type(self).__name__, *self._options)
 
     def get_state(self) -> dict[str, NDArray[Any]]:
-        """Copies of what `update` remembers, by name, for `set_state` to go on from."""
+        """Copies of what `update` remembers, for `set_state` to go on from.
+
+        Returns
+        -------
+        state : dict of str to ndarray
+            One-dimensional.
+        """
         n_updates = np.array([self._n_updates])
         return {"mean": self._mean.copy(), "mean_square": self._mean_square.copy(), "n_updates": n_updates}
 
     def set_state(self, state: dict[str, NDArray[Any]]) -> None:
-        """Go on from where `get_state` was called, to the same bits; ValueError where that was of another optimiser."""
+        """Go on from where `get_state` was called, to the same bits.
+
+        Parameters
+        ----------
+        state : dict of str to ndarray
+
+        Raises
+        ------
+        TypeError, ValueError
+            If that is no such dict, or of another optimiser; nothing is changed then.
+        """
         _validate.state(state, self.get_state(), name=type(self).__name__, wanted=_WANTED)
         self._mean[:] = state["mean"]
         self._mean_square[:] = state["mean_square"]
         self._n_updates = int(state["n_updates"][0])
 
     def update(self, gradient: NDArray[Any], learning_rate: float) -> None:
-        """One step along minus gradient (n_params,), in the dtype of params."""
-        self._n_updates += 1
+        """One step along minus gradient.
+
+        Parameters
+        ----------
+        gradient : ndarray of shape (n_params,), of the dtype of params
+            It isn't searched for NaN, which would stay in params; `Trainer` does so.
+        learning_rate : float
+            At least 0, and finite.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If gradient has another dtype or shape than params, or learning_rate is no such number; nothing is changed.
+        """
         _core.optim_adam(
             gradient,
             self._mean,
             self._mean_square,
             self._params,
-            self._n_updates,
-            learning_rate,
+            self._n_updates + 1,
+            _rate(learning_rate),
             *self._options,
             self._weight_decay,
         )
+        self._n_updates += 1
 
 
 class AdamW(Adam):
@@ -201,17 +275,58 @@ OPTIMIZERS: dict[str, Callable[..., Any]] = {"adam": Adam, "adamw": AdamW, "sgd"
 
 
 def constant(progress: float) -> float:
-    """The full learning rate throughout."""
+    """The full learning rate throughout.
+
+    Parameters
+    ----------
+    progress : float
+        Of the training, in [0, 1].
+
+    Returns
+    -------
+    share : float
+        Of the learning rate, in [0, 1].
+
+    Examples
+    --------
+    >>> [constant(progress) for progress in (0.0, 0.5, 1.0)]
+    [1.0, 1.0, 1.0]
+    """
     return 1.0
 
 
 def cosine(progress: float) -> float:
-    """From the full rate down to zero along half a cosine (Loshchilov & Hutter 2017, without restarts)."""
+    """From the full rate down to zero along half a cosine.
+
+    Parameters and Returns as `constant`.
+
+    Notes
+    -----
+    Source: Loshchilov & Hutter, *SGDR: stochastic gradient descent with warm restarts*, ICLR 2017, arXiv:1608.03983;
+    without restarts.
+
+    Examples
+    --------
+    >>> [round(cosine(progress), 3) for progress in (0.0, 0.5, 1.0)]
+    [1.0, 0.5, 0.0]
+    """
     return (1 + math.cos(math.pi * progress)) / 2
 
 
 def onecycle(progress: float) -> float:
-    """Up from 1/25 to the full rate in the first 30 %, then down to zero, along cosines (Smith & Topin 2018)."""
+    """Up from 1/25 to the full rate in the first 30 %, then down to zero, along cosines.
+
+    Parameters and Returns as `constant`.
+
+    Notes
+    -----
+    Source: Smith & Topin, *Super-convergence*, 2018, arXiv:1708.07120.
+
+    Examples
+    --------
+    >>> [round(onecycle(progress), 3) for progress in (0.0, 0.3, 1.0)]
+    [0.04, 1.0, 0.0]
+    """
     warm_up, start = 0.3, 1 / 25
     if progress < warm_up:
         return 1 - (1 - start) * cosine(progress / warm_up)

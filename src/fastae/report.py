@@ -175,9 +175,8 @@ def _pictures(
     drawn: list[tuple[str, Callable[[], Any]]] = []
     if archive.shape[0] and archive.shape[1]:
         about = (
-            "Above, the bits of the file that a site's calls take, along the chromosome: all that a window of sites "
-            "takes over its sites. Below, the share of the rarer alleles: the mean of neighbouring sites, and what "
-            "nine tenths of them are below."
+            "Above, the bits of the file that a site's calls take, along the chromosome: means of neighbouring sites. "
+            "Below, the share of the rarer alleles: such means, and what nine tenths of the sites are below."
         )
         drawn.append((about, lambda: plots.bits_figure(archive)))
     if sizes:

@@ -56,6 +56,9 @@ class RowStream:
         self.n_rows = _validate.integer(n_rows, 1, None, name="n_rows")
         self.buffer_rows = _validate.integer(buffer_rows, 1, None, name="buffer_rows")
 
+    def __repr__(self):
+        return f"RowStream({self.blocks!r}, n_rows={self.n_rows}, buffer_rows={self.buffer_rows})"
+
 
 class Source:
     """Rows as codes, batch by batch. Made by `open_rows`.
@@ -86,7 +89,7 @@ def open_rows(X: Any, alphabet: Alphabet, n_features: int, name: str) -> Source:
     if isinstance(X, RowStream):
         return _Stream(X, alphabet, n_features, name)
     mapped = isinstance(X, np.ndarray) and _is_mapped(X)
-    cells = X if mapped else alphabet.to_codes(X)
+    cells = X if mapped else _codes(alphabet, X, name)
     check_rows(cells, n_features, name)
     return _Array(_MappedCodes(X, alphabet, name) if mapped else cells, np.arange(len(cells)))
 
@@ -173,7 +176,12 @@ class _Stream(Source):
     def _blocks(self):
         """The codes of each block, after checks, without the rows that are not ours."""
         n_rows, first = self._stream.n_rows, 0
-        for block in self._stream.blocks():
+        blocks = self._stream.blocks()
+        if not isinstance(blocks, Iterable):
+            raise TypeError(
+                f"the blocks of {self._name} are {type(blocks).__name__}; let the function give an iterable"
+            )
+        for block in blocks:
             codes = _codes(self._alphabet, block, f"the block of {self._name} that starts at row {first}")
             if codes.ndim != 2 or codes.shape[1] != self._n_features:
                 raise ValueError(
@@ -186,7 +194,10 @@ class _Stream(Source):
             yield codes if self._flags is None else codes[self._flags[first:end]]
             first = end
         if first < n_rows:
-            raise ValueError(f"the blocks of {self._name} have {first} rows, n_rows promises {n_rows}")
+            raise ValueError(
+                f"the blocks of {self._name} have {first} rows, n_rows promises {n_rows}; let the function start from "
+                "the first block at each call"
+            )
 
 
 def _joined(parts, rng):

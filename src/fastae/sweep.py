@@ -29,8 +29,8 @@ from fastae.jobs import cancellable_pool
 from fastae.layers import count_params
 
 _KIND = "fastae sweep 1"  # the first entry of a file of results
-_MAX_WIDTH = 4096  # of latents and of hidden layers, as an archive's decoder
-_MAX_DEPTH = 8
+MAX_WIDTH = 4096  # of latents and of hidden layers, as an archive's decoder
+MAX_DEPTH = 8
 _HIDDEN = 4, 64  # by default; an archive's own are fewer, for they are few latents beside other contexts
 
 
@@ -232,7 +232,7 @@ def sweep(
     n_jobs = _validate.integer(n_jobs, 1, 1024, name="n_jobs")
     seed = _validate.integer(seed, 0, None, name="seed")
     if n_hidden is not None:
-        n_hidden = _validate.integer(n_hidden, 1, _MAX_WIDTH, name="n_hidden")
+        n_hidden = _validate.integer(n_hidden, 1, MAX_WIDTH, name="n_hidden")
     if n_epochs is not None:
         n_epochs = _validate.integer(n_epochs, 1, None, name="n_epochs")
     if results is not None:
@@ -256,7 +256,7 @@ def sweep(
 
 
 def _grid(latents: Iterable[int], bits: Iterable[int], depth: Iterable[int]) -> list[tuple[int, int, int]]:
-    axes = _axis(latents, "latents", _MAX_WIDTH), _axis(bits, "bits", 8), _axis(depth, "depth", _MAX_DEPTH)
+    axes = _axis(latents, "latents", MAX_WIDTH), _axis(bits, "bits", 8), _axis(depth, "depth", MAX_DEPTH)
     return list(itertools.product(*axes))
 
 

@@ -25,7 +25,7 @@ from fastae.rows import RowStream, Source, check_rows, open_rows
 from fastae.run import Keeper, Run, TrainingState, rng_from_array, rng_to_array
 from fastae.update import Update
 
-_MAX_LEARNING_RATE = 1e6  # above it one step could carry parameters out of float32
+MAX_LEARNING_RATE = 1e6  # above it one step could carry parameters out of float32
 
 
 class Trainer:
@@ -111,8 +111,8 @@ class Trainer:
         self.decoder = decoder
         self.loss = loss
         self.learning_rate = _validate.positive(learning_rate, name="learning_rate")
-        if self.learning_rate > _MAX_LEARNING_RATE:
-            raise ValueError(f"learning_rate is {learning_rate}; it must be at most {_MAX_LEARNING_RATE:.0e}")
+        if self.learning_rate > MAX_LEARNING_RATE:
+            raise ValueError(f"learning_rate is {learning_rate}; it must be at most {MAX_LEARNING_RATE:.0e}")
         self.temperature = loss.temperature
         self.batch_size = _validate.integer(batch_size, 1, None, name="batch_size")
         self.latent_bits = model.latent_bits
@@ -124,6 +124,12 @@ class Trainer:
         self._split_seed = _draw_seed(self._rng)  # drawn here, so that every fit holds out the same rows
         self._n_threads = _validate.integer(n_threads, 1, None, name="n_threads")
         self._update = Update(model, loss, self._mode, make_optimizer, self._rng, self._n_threads)
+
+    def __repr__(self):
+        return (
+            f"Trainer({self.encoder!r}, {self.decoder!r}, loss={self.loss!r}, learning_rate={self.learning_rate!r}, "
+            f"batch_size={self.batch_size}, latent_bits={self.latent_bits}, n_updates={self.n_updates})"
+        )
 
     def step(self, X: ArrayLike) -> float:
         """One update from one batch of rows.
@@ -144,6 +150,14 @@ class Trainer:
             If X is not one or more rows of symbols for this encoder.
         DivergenceError
             If loss or gradient are no longer finite; the models are as before the step.
+
+        Examples
+        --------
+        >>> from fastae import HAPLOTYPE, Decoder, Encoder, HammingLoss, Trainer
+        >>> trainer = Trainer(Encoder([4, 2]), Decoder([2, 4]), loss=HammingLoss(HAPLOTYPE))
+        >>> losses = [trainer.step([[0, 0, 1, 1], [1, 1, 0, 0]]) for _ in range(100)]
+        >>> losses[-1] < losses[0]
+        True
         """
         codes = self.loss.alphabet.to_codes(X)
         check_rows(codes, self.encoder.sizes[0], "X")
@@ -204,8 +218,20 @@ class Trainer:
             If the checkpoint's file is no checkpoint.
         ImportError
             If progress needs tqdm and it is not installed.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastae import HAPLOTYPE, Decoder, Encoder, HammingLoss, Trainer
+        >>> X = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 50)
+        >>> trainer = Trainer(Encoder([4, 2]), Decoder([2, 4]), loss=HammingLoss(HAPLOTYPE), batch_size=8)
+        >>> history = trainer.fit(X, n_epochs=50, validation_split=0.2, patience=5)
+        >>> len(history.heldout_rows), float(history.heldout_hamming[history.best_epoch])
+        (20, 0.0)
         """
         n_epochs = _validate.integer(n_epochs, 1, None, name="n_epochs")
+        if not isinstance(callbacks, Iterable):
+            raise TypeError(f"callbacks is {callbacks!r}; give a list of functions of the trainer and the history")
         callbacks = tuple(callbacks)
         for callback in callbacks:
             if not callable(callback):
@@ -259,6 +285,16 @@ class Trainer:
             If X is not one or more rows of symbols for this encoder.
         DivergenceError
             If the parameters are so large, or NaN, that latents or the loss are not finite.
+
+        Examples
+        --------
+        >>> from fastae import HAPLOTYPE, Decoder, Encoder, HammingLoss, Trainer
+        >>> trainer = Trainer(Encoder([4, 2]), Decoder([2, 4]), loss=HammingLoss(HAPLOTYPE))
+        >>> X = [[0, 0, 1, 1], [1, 1, 0, 0]]
+        >>> history = trainer.fit(X, n_epochs=200)
+        >>> loss, hamming = trainer.evaluate(X)
+        >>> loss < 0.1, hamming
+        (True, 0.0)
         """
         return self._evaluate(self._source(X, "X"), self.temperature)
 
@@ -275,6 +311,16 @@ class Trainer:
         TypeError
             If an optimiser of the caller's has no `get_state`, or the seed is a generator of another kind than
             ``numpy.random.default_rng`` gives.
+
+        Examples
+        --------
+        >>> from fastae import HAPLOTYPE, Decoder, Encoder, HammingLoss, Trainer
+        >>> trainer = Trainer(Encoder([4, 2]), Decoder([2, 4]), loss=HammingLoss(HAPLOTYPE))
+        >>> state, X = trainer.get_state(), [[0, 0, 1, 1], [1, 1, 0, 0]]
+        >>> first = trainer.step(X)
+        >>> trainer.set_state(state)  # back to where it was
+        >>> trainer.step(X) == first
+        True
         """
         arrays = {
             "updates": np.array([self.n_updates]),
@@ -298,6 +344,8 @@ class Trainer:
 
         Raises
         ------
+        TypeError
+            If arrays is no dict.
         ValueError
             If an array is missing, or of another size or dtype than this trainer's; nothing is changed then.
         """
@@ -361,10 +409,10 @@ class Trainer:
         if not isinstance(share, numbers.Real):
             raise TypeError(f"the schedule gives {share!r} at {progress:.3g}; give a share of learning_rate, a number")
         rate = float(self.learning_rate) * float(share)
-        if not 0 <= rate <= _MAX_LEARNING_RATE:  # nor is NaN
+        if not 0 <= rate <= MAX_LEARNING_RATE:  # nor is NaN
             raise ValueError(
                 f"the schedule gives {share} of the learning rate {self.learning_rate} at {progress:.3g}; "
-                f"together they must be 0 to {_MAX_LEARNING_RATE:.0e}"
+                f"together they must be 0 to {MAX_LEARNING_RATE:.0e}"
             )
         return rate
 
@@ -412,8 +460,8 @@ class Trainer:
             return rows, None if X_heldout is None else self._source(X_heldout, "X_heldout"), None
         if X_heldout is not None:
             raise ValueError("X_heldout and validation_split both name held-out rows; give one of them")
-        share = _validate.positive(validation_split, name="validation_split")
-        if share >= 1 or rows.n_rows < 2:
+        share = _validate.real(validation_split, name="validation_split")
+        if not 0 < share < 1 or rows.n_rows < 2:
             raise ValueError(
                 f"validation_split is {validation_split} of {rows.n_rows} rows; give a share between 0 and 1"
             )
@@ -492,6 +540,7 @@ def _lookup(value, table, name):
     """The function that an option names, or is."""
     if callable(value):
         return value
-    if not isinstance(value, str) or value not in table:
-        raise ValueError(f"{name} is {value!r}; it can be {', '.join(map(repr, table))}, or a function")
-    return table[value]
+    if isinstance(value, str) and value in table:
+        return table[value]
+    error = ValueError if isinstance(value, str) else TypeError
+    raise error(f"{name} is {value!r}; it can be {', '.join(map(repr, table))}, or a function")

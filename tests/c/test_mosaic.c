@@ -59,9 +59,9 @@ test_sizes(void)
         size_t first = e.n_sites / 3, last = e.n_sites - 2;
         uint8_t *back = check_alloc(e.n_sites * n), *some = check_alloc((last - first) * n);
 
-        CHECK(fae_mosaic_decode(e.stream, e.len, e.kinds, e.n_sites, n, 0, e.n_sites, e.work, back) == 0);
+        CHECK(fae_mosaic_decode(e.stream, e.len, e.kinds, e.n_sites, n, 0, e.n_sites, e.work, back, NULL) == 0);
         CHECK(memcmp(back, e.calls, e.n_sites * n) == 0);
-        CHECK(fae_mosaic_decode(e.stream, e.len, e.kinds, e.n_sites, n, first, last, e.work, some) == 0);
+        CHECK(fae_mosaic_decode(e.stream, e.len, e.kinds, e.n_sites, n, first, last, e.work, some, NULL) == 0);
         CHECK(memcmp(some, e.calls + first * n, (last - first) * n) == 0);
         free(back);
         free(some);
@@ -99,7 +99,7 @@ test_damage_and_noise(void)
         for (size_t i = 0; round % 3 == 0 && i < len; i++) {
             bad[i] = (uint8_t) check_random(256);
         }
-        if (fae_mosaic_decode(bad, len, e.kinds, e.n_sites, n, 0, e.n_sites, e.work, back) == 0) {
+        if (fae_mosaic_decode(bad, len, e.kinds, e.n_sites, n, 0, e.n_sites, e.work, back, NULL) == 0) {
             for (size_t i = 0; i < e.n_sites * n; i++) {
                 CHECK(back[i] <= 3);
             }

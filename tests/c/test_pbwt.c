@@ -208,7 +208,7 @@ test_guided(void)
         uint8_t *bits = leaning_columns(&g, n_columns, n_rows), *dst = check_alloc(room), *stream, *bad;
         uint8_t *back = check_alloc(n_columns * n_rows), *found = check_alloc(n_columns);
         fae_pbwt_guide guide = { g.leans, g.codes, g.rows, g.guided, g.n_outputs, g.n_codes };
-        fae_pbwt_shape shape = { n_columns, n_rows, 0, &guide };
+        fae_pbwt_shape shape = { n_columns, n_rows, 0, &guide, NULL };
         void *work = check_alloc(fae_pbwt_work(&shape, 0));
         size_t first = check_random((uint32_t) n_columns), right_len, len, bad_len;
         unsigned shift = check_random(3);

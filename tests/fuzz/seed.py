@@ -10,7 +10,7 @@ import numpy as np
 from fastae import _core
 from fastae.rans import FrequencyTable
 
-PBWT, RUNS, MOSAIC, GAPS, GUIDED, RANS, BITPACK, INTDEC, SITES = range(9)
+PBWT, RUNS, MOSAIC, GAPS, GUIDED, RANS, BITPACK, INTDEC, SITES, SUMS = range(10)
 
 
 def head(kernel, option, *numbers):
@@ -41,6 +41,20 @@ def of_columns(rng):
             for places in range(3):
                 shape = (n_columns, n_rows, 0, first, last, 3, places)
                 yield head(RUNS, option + 2 * (places == 2), *shape) + dst[:length].tobytes()
+
+
+def of_sums(rng):
+    """Sums over columns of blocks by pbwt and by runs: counts, weights of rows, of columns, of both; masks."""
+    for n_columns, n_rows in ((1, 1), (40, 11), (12, 300)):
+        bits = matrix(rng, n_columns, n_rows)
+        dst = np.empty(4 * bits.size + 1000, np.uint8)
+        for option in (0, 4, 8, 12 + 16, 4 + 32):
+            weights = rng.bytes(n_rows + n_columns) + rng.integers(0, 2, (option >> 4) * n_rows, np.uint8).tobytes()
+            right, length = _core.pbwt_encode(bits, n_columns // 2, 1, dst)
+            shape = (n_columns, n_rows, n_columns // 2, 0, n_columns, option // 4, right)
+            yield head(SUMS, option, *shape) + weights + dst[:length].tobytes()
+            length = _core.runs_encode(bits, 4 * bits.size, dst)
+            yield head(SUMS, option + 2, *shape) + weights + dst[:length].tobytes()
 
 
 def of_dosages(rng):
@@ -128,7 +142,7 @@ def of_sites(rng):
 
 def main(folder):
     folder.mkdir(parents=True, exist_ok=True)
-    for make in (of_columns, of_dosages, of_gaps, of_guided_columns, of_symbols, of_networks, of_sites):
+    for make in (of_columns, of_sums, of_dosages, of_gaps, of_guided_columns, of_symbols, of_networks, of_sites):
         for number, data in enumerate(make(np.random.default_rng(5))):
             (folder / f"{make.__name__}_{number}").write_bytes(data)
 

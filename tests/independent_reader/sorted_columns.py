@@ -110,6 +110,44 @@ def survival(cost):
     return (power * (2**32 - y + q - (q * y >> 32) // 3) >> 31) >> cost // 2**24
 
 
+START_E = bytes.fromhex(
+    "FFFFEEAD7A4C2F1AB08866442C190D0A864F311C0E0902034C2D190A060403025F1E100805030101FFFFB167FFFF783974371306"
+)
+START_P = bytes.fromhex(
+    "40404040404040403237342C26201B1E312F2F28211715164B4C564E46403541312F2F221B1311104D48574F483F47494E494E44"
+    "372D232D5F66676D5D58586035302C2219110D0F4D524D574C373E455344514C402E2239606676646C5C6A614B4B443527191411"
+    "5B706C705C544F646159594D3A2B211F77777A776B66585BAABAC2C8C1B0A8B1993A2C208C83776E9B79655B9A4E2B1A9495949E"
+    "988169676A29140D7969544C7D5A443B783E1D138981706D75624C4454210E07845442385A442C275135160E806C4C4659472D25"
+    "481C0B06404040404040404040404040"
+)
+
+
+def is_guided(levels):
+    """Whether these are levels of columns in which rows lean (§5.6)."""
+    return levels[0][0]
+
+
+def new_stretches(levels, context):
+    """§5.9, "Starts": those of all columns, of a stretch's context."""
+    _, when, match = context
+    if is_guided(levels):
+        return Stretches(2, 51 if when >= 5 else 3)
+    return Stretches(8, START_E[8 * when + match if when < 5 else 40 + 4 * (when - 5) + match])
+
+
+def new_bit(levels, context):
+    """§5.9, "Starts": the bit of all columns, of a cell's context."""
+    if is_guided(levels):
+        return AdaptiveBit(2**30, 1)
+    if len(context) == 3:
+        _, history, match = context
+        place = 8 * sum(bit << (3 - k) for k, bit in enumerate(history[:4])) + match
+    else:
+        _, run, ones_before, grade, match = context
+        place = 128 + 4 * (3 * (2 * (run - 1) + ones_before) + grade) + match
+    return AdaptiveBit(START_P[place] << 24, 7)
+
+
 @dataclass
 class Learnt:
     """§5.9: the adaptive bits of heads, by their names, and the "levels" of what is learnt from cells."""
@@ -123,15 +161,15 @@ class Learnt:
             self.heads[name] = kind(*first)
         return self.heads[name]
 
-    def of_level(self, levels, context, after_one):
+    def of_level(self, levels, context):
         """What the first of some levels knows of a context; at first use made from the level above it."""
         key = levels[0], context
         if key not in self.levels:
-            above = self.of_level(levels[1:], context, after_one) if len(levels) > 1 else None
+            above = self.of_level(levels[1:], context) if len(levels) > 1 else None
             if context[0] == "stretch":
-                made = Stretches(8, max(1, 8 * above.e // above.n)) if above else Stretches(2, 51 if after_one else 3)
+                made = Stretches(8, max(1, 8 * above.e // above.n)) if above else new_stretches(levels, context)
             else:
-                made = AdaptiveBit(above.p, 7) if above else AdaptiveBit(2**30, 1)
+                made = AdaptiveBit(above.p, 7) if above else new_bit(levels, context)
             self.levels[key] = made
         return self.levels[key]
 
@@ -264,7 +302,7 @@ class Cells:
             ones_before = 1 in history[max(0, 2 - run) : 4 - run]  # none where the run is of 4
             grade = sum(self.lengths[i] >= times * self.lengths[first] for times in (1, 2))
             context = ("bit", run, ones_before, grade, match // 2)
-        kind, *above = (self.learnt.of_level(self.levels[level:], context, False) for level in range(3))
+        kind, *above = (self.learnt.of_level(self.levels[level:], context) for level in range(3))
         change = kind.decode(self.coder)
         for level in above:
             level.learn(change)
@@ -284,12 +322,8 @@ class Cells:
             if when < 3:
                 limit = min(self.n, i - distance + (16, 64, 256)[when])
             contexts = [("stretch", when, m) for m in range(N_MATCHES)]
-        known = [[self.learnt.of_level(self.levels[level:], c, bool(before)) for level in range(3)] for c in contexts]
+        known = [[self.learnt.of_level(self.levels[level:], c) for level in range(3)] for c in contexts]
         costs = [levels[0].cost for levels in known]
-        if self.head.kappa > 4 and not before:
-            runs_left = self.head.n_runs - n_runs
-            phi = 256 * (4 * runs_left + 1) * self.n // ((4 * self.head.n_runs + 1) * (self.n - i))
-            costs = [within(8, cost * within(16, phi, 4096) >> 8, Z) for cost in costs]
         end, change = self.first_change(i, limit, costs)
         for m in range(N_MATCHES):
             n_cells = self.matches[i : end + change].count(m)

@@ -27,7 +27,10 @@ class Blocks:
         self._reader, self._n_threads = reader, n_threads
         self._lock = ForkLock()
         self._windows: OrderedDict[int, WindowDecoder] = OrderedDict()
-        self._starts = np.cumsum([0] + [window.n_sites for window in reader.index.windows])
+        index = reader.index
+        self._starts = np.cumsum([0] + [window.n_sites for window in index.windows])
+        self._shape = index.n_sites, index.n_samples, index.ploidy
+        self._dtype = np.dtype(np.int16 if index.is_wide else np.int8)
 
     def _decoder(self, number: int) -> WindowDecoder:
         with self._lock:  # held while a decoder is made: all threads begin with the same window and need it once

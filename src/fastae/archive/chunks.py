@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
@@ -18,11 +18,11 @@ import numpy as np
 from fastae import _validate
 from fastae._validate import BytesLike
 from fastae.archive import container
-from fastae.archive.candidates import WindowCalls, smallest
-from fastae.archive.columns import KIND_MISSING, MAX_COLUMNS, occurring
+from fastae.archive.candidates import Coding, WindowCalls, smallest
+from fastae.archive.columns import KIND_MISSING, MAX_COLUMNS, SAMPLES, UNORDERED, occurring
 from fastae.archive.container import ByteReader, counted, varint
 from fastae.archive.packing import pack_array, unpack_array
-from fastae.archive.predictors import pbwt
+from fastae.archive.predictors import mosaic, pbwt
 from fastae.archive.presets import PRESETS
 from fastae.archive.window import MAX_BLOCK_CELLS, WindowDecoder
 from fastae.cohort import FILL
@@ -50,7 +50,8 @@ def encode_chunk(array: np.ndarray, preset: str = "default") -> bytes:
         What is called of (variants, samples, ploidy) or (variants, samples) takes the fewest bytes: alleles, dosages,
         masks, phase.
     preset : {"fast", "default", "max"}
-        As of `write_archive`.
+        As of `write_archive`, but that ``"default"`` looks for the phase of unphased calls as briefly as ``"fast"``
+        does: 2 % more bytes in a fifth of the time.
 
     Returns
     -------
@@ -239,14 +240,26 @@ def _encode_calls(calls: np.ndarray, n_columns: np.ndarray, preset: str) -> byte
     slab_samples = -(-n_samples // n_slabs)
     phased = np.broadcast_to(np.bool_(not _are_unphased(calls)), calls.shape[:2])
     out = [varint(slab_samples)]
+    phasing = PRESETS["fast"].phasing if preset == "default" else plan.phasing
     for sites in _windows(n_columns, slab_samples * ploidy):
         window = WindowCalls(
-            calls[sites], phased[sites], slab_samples, plan.one_way_cells, (0, 0), lambda: None, plan.phasing
+            calls[sites], phased[sites], slab_samples, plan.one_way_cells, (0, 0), lambda: None, phasing
         )
-        coding = smallest(window, plan.predictors)
+        coding = _smallest(window, plan.predictors)
         out += [varint(sites.stop - sites.start), counted(coding.columns)]
         out += [bytes([block.predictor]) + counted(block.residual) for block in coding.blocks]
     return b"".join(out)
+
+
+def _smallest(window: WindowCalls, predictors: tuple[str, ...]) -> Coding:
+    """The smallest coding, but for mosaic, by far the slowest, where a phase that was found says who is like whom."""
+    others = tuple(name for name in predictors if name != mosaic.NAME)
+    if len(others) == len(predictors) or window.columns[0].rows != SAMPLES:
+        return smallest(window, predictors)
+    coding = smallest(window, others)
+    if coding.columns[0] == UNORDERED:
+        return coding
+    return min(coding, smallest(replace(window, phasing=None), (mosaic.NAME,)), key=lambda coding: coding.size)
 
 
 def _windows(n_columns: np.ndarray, n_rows: int) -> Iterator[slice]:
@@ -266,16 +279,21 @@ def _decode_calls(reader: ByteReader, n_sites: int, n_samples: int, ploidy: int)
     slab_samples = reader.varint(n_samples)
     if slab_samples == 0 or ploidy > container.MAX_PLOIDY:
         raise FormatError(f"a chunk has blocks of {slab_samples} samples of ploidy {ploidy}: it is corrupt")
-    calls = np.empty((n_sites, n_samples, ploidy), np.int8)
-    start = 0
-    while start < n_sites:
-        n_here = reader.varint(min(n_sites - start, container.MAX_WINDOW_SITES))
+    windows, left = [], n_sites
+    while left:
+        n_here = reader.varint(min(left, container.MAX_WINDOW_SITES))
         if n_here == 0:
             raise FormatError("a chunk has a window without sites: it is corrupt")
-        decoder = WindowDecoder(bytes(reader.take(reader.count())), None, n_here, ploidy, slab_samples)
-        for first in range(0, n_samples, slab_samples):
-            predictor = reader.take(1)[0]
-            payload = bytes(reader.take(reader.count()))
+        columns = bytes(reader.take(reader.count()))
+        slabs = range(0, n_samples, slab_samples)
+        windows.append((n_here, columns, [(reader.take(1)[0], bytes(reader.take(reader.count()))) for _ in slabs]))
+        left -= n_here
+    calls = np.empty((n_sites, n_samples, ploidy), np.int8)  # not before all that it promises is there
+    start = 0
+    for n_here, columns, blocks in windows:
+        decoder = WindowDecoder(columns, None, n_here, ploidy, slab_samples)
+        for number, (predictor, payload) in enumerate(blocks):
+            first = number * slab_samples
             part = calls[start : start + n_here, first : first + slab_samples]
             found, _ = decoder.calls(payload, 0, predictor, part.shape[1], out=part)
             if found is not part:

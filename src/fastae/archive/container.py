@@ -296,7 +296,7 @@ class ContainerReader:
         self._source: Source | None = open_source(place)
         self.path, self.is_remote, self.size = self._source.name, self._source.is_remote, self._source.size
         self._place: Any = place
-        self._is_closed = False
+        self.is_closed = False
         self._start()
         try:
             self._index_data = self._open()
@@ -305,6 +305,16 @@ class ContainerReader:
             self.close()
             raise
 
+    @property
+    def index(self) -> Index:
+        self.check_open()  # also what is in memory ends with the file, so that no answer hangs on what was asked before
+        return self._index
+
+    def check_open(self) -> None:
+        """Refuse to go on after `close`, with a ValueError."""
+        if self.is_closed:
+            raise ValueError(f"{self.path} is closed: open the archive again to read from it")
+
     def _start(self) -> None:
         self.bytes_read = 0
         self._lock = ForkLock()  # of the count, and of opening the file again
@@ -312,15 +322,15 @@ class ContainerReader:
 
     def _parse(self) -> None:
         sections_end = self.size - self.index_bytes
-        self.index = _READERS[self.version](self._index_data, sections_end)
+        self._index = _READERS[self.version](self._index_data, sections_end)
         self._by_key = {(s.kind, s.window, s.slab): s for s in self.index.sections}
         if len(self._by_key) != len(self.index.sections):
             raise FormatError("the index lists a section twice: the archive is corrupt")
         self._check_complete()
 
     def __getstate__(self) -> dict[str, Any]:
-        place = self._opened().place() if self._source is not None or self._is_closed else self._place
-        left_out = ("_place", "_source", "_lock", "_ahead", "index", "_by_key", "bytes_read")
+        place = self._opened().place() if self._source is not None or self.is_closed else self._place
+        left_out = ("_place", "_source", "_lock", "_ahead", "_index", "_by_key", "bytes_read")
         return {"_place": place, **{name: value for name, value in vars(self).items() if name not in left_out}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -331,8 +341,7 @@ class ContainerReader:
 
     def _opened(self) -> Source:
         """The file, opened again where this is a copy of a reader in another process."""
-        if self._is_closed:
-            raise ValueError(f"{self.path} is closed: open the archive again to read from it")
+        self.check_open()
         if self._source is None:
             with self._lock:
                 if self._source is None:
@@ -427,7 +436,7 @@ class ContainerReader:
         return data
 
     def close(self) -> None:
-        self._is_closed = True
+        self.is_closed = True
         self._ahead.clear()
         if self._source is not None:
             self._source.close()

@@ -87,7 +87,7 @@ def concat_archives(
                     _copy_window(reader, number, writer)
                     if progress is not None:
                         progress(writer.index.n_sites)
-            writer.finish()
+            _finish(writer, archives)
 
 
 def subset_archive(
@@ -193,7 +193,14 @@ def subset_archive(
                 else:
                     at = np.concatenate([parts[number] for number in group])
                     add_windows(writer, archive.stream(at), how, progress)
-            writer.finish()
+            _finish(writer, [archive])
+
+
+def _finish(writer: ContainerWriter, archives: list[Archive]) -> None:
+    """End an archive; without windows, none of which says how many alleles a call has, it has the ploidy of others."""
+    if not writer.index.windows:
+        writer.index.ploidy = max(archive.shape[2] for archive in archives)
+    writer.finish()
 
 
 def _copy_window(reader: ContainerReader, number: int, writer: ContainerWriter) -> None:

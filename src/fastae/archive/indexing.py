@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
 import numpy as np
 
 from fastae import _validate
@@ -26,6 +28,15 @@ def named(key: object) -> list[str] | None:
     return None
 
 
+def places(names: Iterable[str], wanted: Collection[str]) -> dict[str, list[int]]:
+    """Where each wanted name stands among some names, ascending; nothing of one that is not there."""
+    found: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        if name in wanted:
+            found.setdefault(name, []).append(place)
+    return found
+
+
 def hull(key: object, n: int, axis: str) -> tuple[np.ndarray, object]:
     """The numbers along an axis that an index needs, and the index of the result among those numbers."""
     if isinstance(key, slice):
@@ -37,6 +48,8 @@ def hull(key: object, n: int, axis: str) -> tuple[np.ndarray, object]:
 
 def _integers(key: object, n: int, axis: str) -> np.ndarray:
     """Numbers 0..n-1, in the key's own shape."""
+    if isinstance(key, (set, frozenset, dict)):  # which have no order
+        raise _no_index(key, axis)
     at = _validate.rectangular(key, name=f"the index of {axis}")
     if at.dtype == bool:
         if at.shape != (n,):
@@ -45,9 +58,13 @@ def _integers(key: object, n: int, axis: str) -> np.ndarray:
     if at.size == 0:
         at = at.astype(np.int64)
     if at.dtype.kind not in "iu":
-        raise IndexError(f"{axis} are indexed by integers, slices, masks or names, got {type(key).__name__}")
+        raise _no_index(key, axis, f" of {at.dtype}" if at.ndim else "")
     for extreme in (int(at.min(initial=0)), int(at.max(initial=0))):
         if at.size and not -n <= extreme < n:
             raise IndexError(f"index {extreme} is out of range for {n} {axis}")
     at = at.astype(np.int64)
     return np.where(at < 0, at + n, at)
+
+
+def _no_index(key: object, axis: str, of: str = "") -> IndexError:
+    return IndexError(f"{axis} are indexed by integers, slices, masks or names, got {type(key).__name__}{of}")

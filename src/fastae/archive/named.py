@@ -14,7 +14,7 @@ from fastae.archive import container
 from fastae.archive.blocks import Blocks, kept
 from fastae.archive.container import ContainerReader
 from fastae.archive.heads import decode_head, decode_names
-from fastae.archive.indexing import named, numbers
+from fastae.archive.indexing import named, numbers, places
 from fastae.archive.sites import decode_sites
 from fastae.cohort import Sites
 from fastae.errors import InputError
@@ -35,11 +35,13 @@ class Named(Blocks):
 
     @property
     def samples(self) -> list[str]:
+        self._reader.check_open()
         if self._names is None:
             self._names = decode_names(self._reader.read(container.SAMPLES), self._reader.index.n_samples)
         return self._names
 
     def _header(self) -> tuple[str, str, dict[str, str]]:
+        self._reader.check_open()
         if self._head is None:
             self._head = decode_head(self._reader.read(container.HEADER))
         return self._head
@@ -89,6 +91,43 @@ class Named(Blocks):
                 n_bytes[section.window] += section.length
         return n_bytes
 
+    def site_bits(self) -> np.ndarray:
+        """Bits of the file that each variant takes for its calls: what its blocks' decoders read for it.
+
+        All blocks are decoded. What belongs to no site of a window (its table of columns, latents, weights) is shared
+        by all of them alike. Blocks by `runs` and `frequency` code many sites together: how those share the block's
+        bytes is an estimate, by the runs or by the frequency of each.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_variants,)
+            Their sum over the variants of a window is 8 times its `window_bytes`.
+
+        Raises
+        ------
+        FormatError
+            If a block is corrupt.
+
+        Examples
+        --------
+        >>> import fastae
+        >>> calls = np.zeros((100, 50, 2), np.int8)
+        >>> calls[60] = np.random.default_rng(0).integers(0, 2, (50, 2))   # all that there is to tell
+        >>> fastae.write_archive("cohort.fae", calls)
+        >>> with fastae.open("cohort.fae") as archive:
+        ...     bits = archive.site_bits()
+        >>> int(bits.argmax()), bool(bits[60] > 10 * bits[59])
+        (60, True)
+        """
+        bits = [np.zeros(window.n_sites) for window in self._reader.index.windows]
+        n_bytes = self.window_bytes()
+        for number, of_window in enumerate(bits):
+            for section, slab in self._blocks(number):
+                payload, n_samples = self._reader.read_section(section), slab.stop - slab.start
+                of_window += self._decoder(number).spent_bits(payload, section.latents, section.predictor, n_samples)
+            of_window += (8 * n_bytes[number] - of_window.sum()) / len(of_window)
+        return np.concatenate([np.empty(0), *bits])
+
     def query(self, regions: str | Iterable[str]) -> np.ndarray:
         """Numbers of the variants that overlap any of some regions.
 
@@ -106,9 +145,13 @@ class Named(Blocks):
 
         Raises
         ------
+        TypeError
+            If `regions` is neither a text nor several.
         InputError
             If a region is malformed or names a chromosome that neither sites nor header know.
         """
+        if not isinstance(regions, (str, Iterable)):
+            raise TypeError(f"a region is a text such as 22:50.3M-50.4M, got {type(regions).__name__}")
         windows = self._reader.index.windows
         wanted = parse_regions(regions, self._chromosomes())
         found = []
@@ -163,17 +206,15 @@ class Named(Blocks):
         names = named(key)
         if names is None:
             return key
-        wanted, place = set(names), dict[str, int]()
-        for number, name in enumerate(self.samples):
-            if name in wanted:
-                if name in place:
-                    raise InputError(f"samples {place[name]} and {number} are both called {name!r}; ask by number")
-                place[name] = number
+        found = places(self.samples, set(names))
         for name in names:
-            if name not in place:
+            if name not in found:
                 first = ", ".join(map(repr, self.samples[:_MOST_LISTED])) or "none"
                 raise InputError(f"the archive has no sample {name!r}; its {len(self.samples)} begin with {first}")
-        return place[key] if isinstance(key, str) else np.array([place[name] for name in names], np.int64)
+            if len(found[name]) > 1:
+                one, other = found[name][:2]
+                raise InputError(f"samples {one} and {other} are both called {name!r}; ask by number")
+        return found[key][0] if isinstance(key, str) else np.array([found[name][0] for name in names], np.int64)
 
     def _asked(self, variants: Selection, samples: Selection) -> tuple[np.ndarray, np.ndarray]:
         """Numbers of variants and samples, in the order given."""

@@ -34,7 +34,8 @@ def open_archive(path: str | os.PathLike[str] | Any, *, n_threads: int = 1) -> A
         ``fsspec.open`` gives, with which go credentials and the like. Of a file elsewhere, only what is asked for is
         read. URLs need the extra ``fastae[remote]``.
     n_threads : int
-        Blocks that are decoded at a time.
+        Blocks that are decoded at a time. Beside what is asked for, memory holds as many blocks' bits, a byte for each
+        haplotype and site; next to none of archives of preset "fast".
 
     Returns
     -------
@@ -124,18 +125,25 @@ class Archive(Computing, Telling, HandedOver):
         return type(self), (self._reader, self._n_threads)
 
     def __enter__(self) -> Archive:
+        self._reader.check_open()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file; what has not been read yet then raises ValueError."""
+        """Let go of the file.
+
+        Only `path`, `shape`, `dtype`, `ndim`, the length and `bytes_read` still answer then, and what `to_dask` and
+        `to_xarray` have given; all else raises ValueError, whether it was asked for before or not. Closing again does
+        nothing.
+        """
         self._reader.close()
 
     def __repr__(self) -> str:
         n_variants, n_samples, ploidy = self.shape
-        return f"<Archive {self._reader.path}: {n_variants} variants, {n_samples} samples, ploidy {ploidy}>"
+        state = ", closed" if self._reader.is_closed else ""
+        return f"<Archive {self.path}: {n_variants} variants, {n_samples} samples, ploidy {ploidy}{state}>"
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -152,12 +160,11 @@ class Archive(Computing, Telling, HandedOver):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        index = self._reader.index
-        return index.n_sites, index.n_samples, index.ploidy
+        return self._shape
 
     @property
     def dtype(self) -> np.dtype:
-        return np.dtype(np.int16 if self._reader.index.is_wide else np.int8)
+        return self._dtype
 
     @property
     def bytes_read(self) -> int:
@@ -277,7 +284,7 @@ class Archive(Computing, Telling, HandedOver):
         Raises
         ------
         TypeError
-            If the dtype cannot hold all that the archive's `dtype` does.
+            If the dtype cannot hold all that the archive's `dtype` does, or `out` is no array.
         ValueError
             If `out` has another shape or dtype, or cannot be written to.
         IndexError
@@ -302,6 +309,8 @@ class Archive(Computing, Telling, HandedOver):
         (True, [[[0, 0], [1, 1]]])
         [[[1.0, -1.0]], [[1.0, 1.0]]]
         """
+        if out is not None and not isinstance(out, np.ndarray):
+            raise TypeError(f"out must be a NumPy array, got {type(out).__name__}")
         at_variants, at_samples = self._asked(variants, samples)
         shape = len(at_variants), len(at_samples), self.shape[2]
         wanted = np.dtype(out.dtype if dtype is None and out is not None else self.dtype if dtype is None else dtype)

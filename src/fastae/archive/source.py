@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import Any, Protocol
 
-from fastae.errors import FormatError
+from fastae.errors import FormatError, InputError
+from fastae.fileio import is_url
 
 
 class Source(Protocol):
@@ -39,7 +41,7 @@ class Source(Protocol):
 
 def open_source(place: Any) -> Source:
     """The source that a path, a URL or a file of fsspec names."""
-    if hasattr(place, "fs") or (isinstance(place, str) and ("://" in place or "::" in place)):
+    if hasattr(place, "fs") or is_url(place):
         from fastae.io.remote import RemoteFile
 
         return RemoteFile(place)
@@ -53,13 +55,19 @@ class LocalFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.name = os.fspath(path)
-        # a pipe is opened without waiting for its other end, and refused, for it is empty until then
+        # a pipe is opened without waiting for its other end, and refused
         self._fd = os.open(self.name, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
         self._absolute = os.path.abspath(self.name)
-        self.size = os.fstat(self._fd).st_size
-        if os.path.isdir(self.name):
+        state = os.fstat(self._fd)
+        self.size = state.st_size
+        if stat.S_ISDIR(state.st_mode):
             self.close()
             raise IsADirectoryError(f"{self.name} is a directory, an archive is a file")
+        if not stat.S_ISREG(state.st_mode):
+            self.close()
+            raise InputError(
+                f"{self.name} is a pipe or a device, an archive is read by pieces from a file; write it to one first"
+            )
 
     def read(self, offset: int, length: int) -> bytes:
         parts = []

@@ -169,6 +169,25 @@ class WindowDecoder:
             matrix = autoencoder.predict(payload[:n_latents], payload[n_latents:], self.table, model, n_rows)
         return join(self.table, matrix)[0]
 
+    def spent_bits(self, payload: bytes, n_latents: int, predictor: int, n_samples: int) -> np.ndarray:
+        """Bits of a block that each site takes, float64 (n_sites,), which add up to all of it.
+
+        What belongs to no site, such as latents, is shared by all of them alike.
+        """
+        n_rows, data = n_samples * self.table.rows_per_sample, memoryview(payload)
+        if predictor in _SORTED and n_latents == 0:
+            of_column = _SORTED[predictor].spent_bits(data, self.table, n_rows)
+        elif predictor == frequency.NUMBER and n_latents == 0:
+            of_column = frequency.spent_bits(data, self.table, n_rows)
+        else:
+            model = self._model_for(predictor)
+            of_column = autoencoder.spent_bits(data[:n_latents], data[n_latents:], self.table, model, n_rows)
+        found = float(of_column.sum())
+        if found:
+            of_column *= 8 * (len(payload) - n_latents) / found
+        spent = np.bincount(self.table.site, weights=of_column, minlength=self.table.n_sites).astype(np.float64)
+        return spent + (8 * len(payload) - spent.sum()) / self.table.n_sites
+
     def latent_codes(self, latents: bytes, predictor: int, n_samples: int) -> np.ndarray:
         """Latent codes of a block, uint8 (n_samples, rows_per_sample, n_latents)."""
         per_sample = self.table.rows_per_sample

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import os
 import re
 import signal
@@ -42,7 +43,7 @@ EPILOG = """\
 exit status:
   0      all went well
   1      it did not: one sentence on standard error says why
-  2      wrong usage: no such command or option, or one that lacks its value
+  2      wrong usage: no such command or option, or one that lacks its value or has one that cannot be
   128+N  stopped by signal N: 130 by Ctrl-C, 141 by a pipe that was closed, 143 by a scheduler's SIGTERM"""
 STOPPING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU")  # Windows lacks the last two
 
@@ -105,11 +106,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     _open_closed_streams()
     argv = sys.argv[1:] if argv is None else list(argv)
-    args = get_parser(only=argv[0] if argv and argv[0] in COMMANDS else None).parse_args(argv)
+    args = argparse.Namespace()
     try:
-        with _signals_raise(), quiet(args.quiet):
-            args.runner(args)
+        try:
+            get_parser(only=argv[0] if argv and argv[0] in COMMANDS else None).parse_args(argv, args)
+            with _signals_raise(), quiet(args.quiet):
+                args.runner(args)
+                sys.stdout.flush()
+        except SystemExit:  # of argparse, which has shown a help and does not see if that went well
             sys.stdout.flush()
+            raise
     except _Stopped as stopped:
         if hasattr(args, "how_to_go_on"):
             with contextlib.suppress(OSError):  # nobody may be left to read it
@@ -179,7 +185,9 @@ def _signals_raise():
 
 
 def _sentence(error):
-    if isinstance(error, OSError) and error.strerror:
+    if isinstance(error, OSError) and error.errno == errno.ENOENT and error.filename is None:
+        text = "the current directory is not there any more; go to one that is"
+    elif isinstance(error, OSError) and error.strerror:
         name = "standard output" if error.filename is None else os.fsdecode(error.filename)  # all else has a name
         text = f"{name}: {error.strerror}"
     elif isinstance(error, MemoryError):

@@ -10,6 +10,8 @@ EXAMPLES = """\
   fastae completion zsh > ~/.zfunc/_fastae                     a directory of $fpath
   fastae completion fish > ~/.config/fish/completions/fastae.fish"""
 
+_FILES = ("FILE", "OUT", "MODEL", "DIR")  # what the values of options are called that are names of files
+
 
 def add_parser(subparsers):
     parser = subparsers.add_parser(
@@ -35,8 +37,10 @@ def _options(parser):
 
 
 def _places(parser):
-    """What may be chosen from at a command's own places, as the shell of `completion`; else files go there."""
-    return [str(choice) for action in parser._actions if not action.option_strings for choice in action.choices or ()]
+    """What may be chosen from at a command's first place, as the shell of `completion`, and if files go elsewhere."""
+    actions = [action for action in parser._actions if not action.option_strings]
+    chosen = [str(choice) for action in actions[:1] for choice in action.choices or ()]
+    return chosen, len(actions) > bool(chosen)
 
 
 def _help(text):
@@ -53,7 +57,9 @@ def _bash(options, commands):
     def names(actions):
         return " ".join(name for action in actions for name in action.option_strings)
 
-    values, words, free = [], [], []
+    values, words = [], []
+    files: list[str] = []
+    others: list[str] = []
     for name, _, parser in commands:
         for action in _options(parser):
             keys = [f'"{name} {option}"' for option in action.option_strings]
@@ -61,10 +67,11 @@ def _bash(options, commands):
                 choices = " ".join(map(str, action.choices))
                 values.append(f'{"|".join(keys)}) COMPREPLY=($(compgen -W "{choices}" -- "$cur")); return ;;')
             elif action.nargs != 0:
-                free += keys
-        places = " ".join(_places(parser))
+                (files if action.metavar in _FILES else others).extend(keys)
+        places = " ".join(_places(parser)[0])
         words.append(f'{name}) words="{names(_options(parser))}" places="{places}" ;;')
-    values.append(f"{'|'.join(free)}) return ;;")  # what follows is for bash to complete: the name of a file
+    values.append(f"{'|'.join(files)}) return ;;")  # what follows is for bash to complete: the name of a file
+    values.append(f"{'|'.join(others)}) compopt +o default 2>/dev/null; return ;;")  # bash 3 has no such command
     return f"""\
 _fastae() {{
     local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD - 1]}} words= places=
@@ -93,17 +100,20 @@ complete -o default -F _fastae fastae"""
 def _zsh(options, commands):
     def specs(actions):
         for action in actions:
-            choices = f"({' '.join(map(str, action.choices))})" if action.choices else "_files"
+            others = "_files" if action.metavar in _FILES else " "
+            choices = f"({' '.join(map(str, action.choices))})" if action.choices else others
             value = "" if action.nargs == 0 else f":{action.dest}:{choices}"
             for option in action.option_strings:
-                yield f"'{option}[{_help(action.help)}]{value}'"
+                joined = ("=" if option.startswith("--") else "+") if value else ""  # it may be in one word with it
+                yield f"'{option}{joined}[{_help(action.help)}]{value}'"
 
     arms = []
     for name, _, parser in commands:
-        places = f"({' '.join(_places(parser))})" if _places(parser) else "_files"
+        chosen, has_files = _places(parser)
         arms += [f"{name})", "    _arguments \\"]
         arms += [f"        {spec} \\" for spec in specs(_options(parser))]
-        arms += [f"        '*:file:{places}'", "    ;;"]
+        arms += [f"        '1:first:({' '.join(chosen)})' \\"] if chosen else []
+        arms += [f"        '*:file:{'_files' if has_files else ' '}'", "    ;;"]
     described = [f"'{name}:{_help(about)}'" for name, about, _ in commands]
     return f"""\
 #compdef fastae
@@ -123,7 +133,11 @@ _fastae() {{
 {_lines(arms)}
     esac
 }}
-compdef _fastae fastae"""
+if [[ $funcstack[1] == _fastae ]]; then  # called for the first time, from a directory of $fpath
+    _fastae "$@"
+else
+    compdef _fastae fastae
+fi"""
 
 
 def _fish(options, commands):
@@ -134,7 +148,8 @@ def _fish(options, commands):
                 for option in action.option_strings
             )
             choices = " ".join(map(str, action.choices or ()))
-            value = "" if action.nargs == 0 else f" -x -a '{choices}'" if choices else " -r"
+            value = f" -x -a '{choices}'" if choices else " -r -F" if action.metavar in _FILES else " -x"
+            value = "" if action.nargs == 0 else value
             yield f"complete -c fastae -n '{condition}' {flags}{value} -d '{_help(action.help)}'"
 
     none_yet = "__fish_is_nth_token 1"
@@ -143,8 +158,11 @@ def _fish(options, commands):
         script.append(f"complete -c fastae -n '{none_yet}' -f -a {name} -d '{_help(about)}'")
         given = f"__fish_seen_subcommand_from {name}"
         script += lines(given, _options(parser))
-        if places := " ".join(_places(parser)):
-            script.append(f"complete -c fastae -n '{given}' -f -a '{places}'")
+        chosen, has_files = _places(parser)
+        if chosen:
+            script.append(f"complete -c fastae -n '{given}; and __fish_is_nth_token 2' -f -a '{' '.join(chosen)}'")
+        if not has_files:
+            script.append(f"complete -c fastae -n '{given}' -f")
     return "\n".join(script)
 
 

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """``fastae compress``: a cohort file into an archive."""
 
-import sys
+import dataclasses
 
+from ..archive.latents import MAX_LATENTS
 from ..archive.predictors import PREDICTORS
 from ..archive.presets import PRESETS
-from ..io.formats import FORMATS, open_cohort
-from .options import add_threads, check_archive_output, cohort_file
+from ..errors import InputError
+from ..io.formats import FORMATS
+from .info import add_json, print_facts
+from .opening import opened_cohort
+from .options import add_threads, check_archive_output, cohort_file, integer
 from .progress import note, watched
 
 EXAMPLES = """\
@@ -40,33 +44,31 @@ def add_parser(subparsers):
     )
     parser.add_argument(
         "--latents",
-        type=int,
+        type=integer(0, MAX_LATENTS),
         default=0,
         metavar="M",
         help="store also M latents of every haplotype (sample, if unphased) and window of sites, for analysis: "
         "see `fastae latents` [none]",
     )
-    parser.add_argument("--latent-bits", type=int, metavar="B", help="bits of each of these, 1 to 8 [4]")
+    parser.add_argument("--latent-bits", type=integer(1, 8), metavar="B", help="bits of each of these, 1 to 8 [4]")
     add_threads(parser)
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random weights [%(default)s]")
+    parser.add_argument("--seed", type=integer(0), default=0, metavar="N", help="of the random weights [%(default)s]")
     parser.add_argument("--drop-format", action="store_true", help="leave out FORMAT fields other than GT")
+    add_json(parser)
     parser.set_defaults(runner=run)
 
 
 def run(args):
     from ..archive import write_archive
-    from ..errors import InputError
 
     check_archive_output(args.output)
     if args.latent_bits is not None and not args.latents:
         raise InputError("--latent-bits is of the latents that --latents stores; give --latents M, too")
-    stream, title = open_cohort(args.input, args.format, args.drop_format)
-    with stream:
-        if sys.stderr.isatty():
-            note(f"reading {title} from {'standard input' if args.input == '-' else args.input}")
+    with opened_cohort(args.input, format=args.format, drop_format=args.drop_format) as stream:
+        stream = watched(stream, "compress")
         write_archive(
             args.output,
-            watched(stream, "compress"),
+            _with_people_and_sites(stream) if args.latents else stream,
             preset=args.preset,
             predictor=args.predictor,
             n_latents=args.latents,
@@ -75,3 +77,23 @@ def run(args):
             seed=args.seed,
             inputs=[] if args.input == "-" else [args.input],
         )
+    if stream.attributes.get("final_newline") == "no":
+        note("the last line of the input has no end, which is kept; if the input was cut, fetch it again")
+    if args.json:
+        print_facts(args.output, input=args.input)
+
+
+def _with_people_and_sites(stream):
+    """The same stream, refused where it has nobody, or no site, that latents could tell of."""
+    if not stream.samples:
+        raise InputError("--latents are of people, and there are no samples; leave it out")
+    return dataclasses.replace(stream, blocks=_with_sites(stream))
+
+
+def _with_sites(blocks):
+    n_variants = 0
+    for block in blocks:
+        n_variants += block.n_variants
+        yield block
+    if not n_variants:
+        raise InputError("--latents are of windows of sites, and there are no sites; leave it out")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``fastae decompress``: an archive into the file that it came from."""
 
+from .opening import opened_archive
 from .options import add_threads, input_file
 from .output import add_output_format, write_output
 
@@ -23,7 +24,5 @@ def add_parser(subparsers):
 
 
 def run(args):
-    from ..archive import open_archive
-
-    with open_archive(args.input, n_threads=args.threads) as archive:
+    with opened_archive(args.input, args.threads) as archive:
         write_output(args, args.output, archive.stream(), archive_path=args.input, n_variants=archive.shape[0])

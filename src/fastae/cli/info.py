@@ -4,6 +4,7 @@
 import json
 
 from ..errors import InputError
+from .opening import opened_archive
 from .options import input_file
 
 EXAMPLES = """\
@@ -25,7 +26,7 @@ def add_parser(subparsers):
         description="Genotypes are all that calls take: latents, decoder, residual and index.",
     )
     parser.add_argument("archive", type=input_file, metavar="ARCHIVE")
-    parser.add_argument("--json", action="store_true", help="for machines")
+    add_json(parser)
     parser.add_argument(
         "--html", metavar="FILE", help="check everything, and write a report with pictures as one page for a browser"
     )
@@ -41,23 +42,38 @@ def add_parser(subparsers):
     parser.set_defaults(runner=run)
 
 
-def run(args):
-    from ..archive import open_archive
+def add_json(parser):
+    parser.add_argument("--json", action="store_true", help="print the result for machines")
 
+
+def run(args):
     if args.html is not None:
+        if args.json:
+            raise InputError("--json and --html are two results; ask for one at a time")
         _write_report(args)
         return
     for name in ("labels", "by", "history", "front", "sizes", "dataset"):
         if getattr(args, name) is not None:
             raise InputError(f"--{name} is for a report; give --html FILE, too")
-    with open_archive(args.archive) as archive:
-        facts = archive.info()
+    if args.json:
+        print_facts(args.archive)
+        return
+    facts = _facts(args.archive)
+    sizes = _sizes(facts["bytes"], facts["bits_per_genotype"])
+    print("\n".join([args.archive, *_description(facts), "", *sizes]))
+
+
+def print_facts(path, **more):
+    """One line of JSON that tells of an archive, whichever command made it."""
+    print(json.dumps({"archive": path, **more, **_facts(path)}))
+
+
+def _facts(path):
+    with opened_archive(path) as archive:
+        facts = archive.info() | {"samples": len(archive.samples)}  # of the names, so that their damage is seen
     n_genotypes = facts["variants"] * facts["samples"]
     bits = {part: 8 * size / n_genotypes for part, size in facts["bytes"].items()} if n_genotypes else None
-    if args.json:
-        print(json.dumps({"archive": args.archive, **facts, "bits_per_genotype": bits}))
-        return
-    print("\n".join([args.archive, *_description(facts), "", *_sizes(facts["bytes"], bits)]))
+    return facts | {"bits_per_genotype": bits}
 
 
 def _description(facts):
@@ -100,7 +116,6 @@ def _sizes(sizes, bits):
 
 
 def _write_report(args):
-    from ..archive import open_archive
     from ..fileio import atomic_output, check_output
     from ..plots import check_picture
     from ..report import html_report
@@ -111,7 +126,7 @@ def _write_report(args):
     inputs = [path for path in inputs if path is not None]
     check_output(args.html, inputs)
     check_picture("report.html")  # without matplotlib it is refused now
-    with open_archive(args.archive) as archive:
+    with opened_archive(args.archive) as archive:
         page = html_report(
             archive,
             labels=None if args.labels is None else read_labels(args.labels, archive.samples, args.by),

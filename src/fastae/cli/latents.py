@@ -6,6 +6,7 @@ import sys
 
 from ..errors import InputError
 from ..fileio import atomic_output
+from .opening import opened_archive
 from .options import add_threads, input_file
 from .selection import add_selection, selected_samples, selected_variants
 
@@ -35,9 +36,7 @@ def add_parser(subparsers):
 def run(args):
     import numpy as np
 
-    from ..archive import open_archive
-
-    with open_archive(args.archive, n_threads=args.threads) as archive:
+    with opened_archive(args.archive, args.threads) as archive:
         variants, samples = selected_variants(archive, args), selected_samples(archive, args)
         variants = variants if variants is None else np.sort(variants)
         samples = range(archive.shape[1]) if samples is None else samples

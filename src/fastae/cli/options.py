@@ -2,7 +2,9 @@
 """Options that several commands share."""
 
 import argparse
+import math
 import os
+import re
 
 from ..errors import InputError
 
@@ -19,6 +21,8 @@ def input_file(text):
     """For argparse: the name of a file to read."""
     if text == "-":
         raise argparse.ArgumentTypeError("standard input cannot be read; give the name of a file")
+    if text.startswith("memory:"):
+        raise argparse.ArgumentTypeError(f"{text}: a command has nothing in its memory yet; give the name of a file")
     if not text:
         raise argparse.ArgumentTypeError("the name is empty; give the name of a file")
     return text
@@ -35,14 +39,42 @@ def add_threads(parser):
     parser.add_argument(
         "-p",
         "--threads",
-        type=_thread_number,
+        type=integer(1, MAX_THREADS),
         default=min(n_processors, MAX_THREADS),
         metavar="N",
         help="threads to use [%(default)s: all there are]",
     )
 
 
-def _thread_number(text):
-    if not (text.isdecimal() and 1 <= int(text) <= MAX_THREADS):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of threads; give 1 to {MAX_THREADS}")
-    return int(text)
+def integer(low, high=2**63 - 1):
+    """For argparse: a whole number from `low` to `high`."""
+
+    def of(text):
+        if not re.fullmatch(r"[+-]?[0-9]{1,19}", text) or not low <= int(text) <= high:
+            wanted = f"{low} to {high}" if high < 2**63 - 1 else f"{low} or more"
+            raise argparse.ArgumentTypeError(f"{text!r} is no number that will do; give {wanted}")
+        return int(text)
+
+    return of
+
+
+def integers(low, high=2**63 - 1):
+    """For argparse: whole numbers between commas."""
+    of_one = integer(low, high)
+    return lambda text: [of_one(part) for part in text.split(",")]
+
+
+def number(low, high, *, above=False, below=False):
+    """For argparse: a number from `low` to `high`; `above` and `below` leave these out."""
+
+    def of(text):
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high or (above and value == low) or (below and value == high):
+            wanted = f"{'more than ' if above else ''}{low:g} to {'less than ' if below else ''}{high:g}"
+            raise argparse.ArgumentTypeError(f"{text!r} is no number that will do; give {wanted}")
+        return value
+
+    return of

@@ -6,7 +6,7 @@ import warnings
 
 from ..errors import InputError, LossWarning
 from ..io import write_cohort, write_vcf
-from ..io.formats import FORMATS, output_format
+from ..io.formats import FORMATS, format_to_write, output_format
 from .progress import told, watched
 
 
@@ -33,13 +33,19 @@ def write_output(args, path, stream, *, archive_path, n_variants, with_header=Tr
 def _write(args, path, stream, archive_path, with_header):
     if args.output_type is None and with_header:
         write_cohort(path, stream, format=args.format, lossy=args.lossy, inputs=[archive_path])
-    elif args.format or (output_format(path) or FORMATS["vcf"]).name not in ("vcf", "bcf"):
+    elif args.format or _format(args, path, stream, archive_path).name not in ("vcf", "bcf"):
         what = "-O" if args.output_type else "-H"
         raise InputError(f"{path}: {what} is of VCF and BCF named by their endings; leave out it or the other format")
     elif stream.source == "fasta":
         raise InputError(f"{archive_path}: the archive holds FASTA sequences, to which -O does not apply; leave it out")
     else:
         write_vcf(path, stream, output_type=args.output_type, with_header=with_header, inputs=[archive_path])
+
+
+def _format(args, path, stream, archive_path):
+    if args.output_type is None:
+        return format_to_write(path, stream.source, [archive_path])
+    return output_format(path) or FORMATS["vcf"]  # any other name will do: the option tells the format
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 
 import argparse
 import difflib
+import sys
 
 
 class _Formatter(argparse.HelpFormatter):
@@ -32,6 +33,12 @@ class Parser(argparse.ArgumentParser):
             options = [name for action in self._actions for name in action.option_strings]
             self.error(f"unrecognized arguments: {' '.join(others)}{_perhaps(others[0].partition('=')[0], options)}")
         return known, others
+
+    def _print_message(self, message, file=None):
+        if file is sys.stdout:  # argparse passes over what goes wrong
+            file.write(message)
+        else:
+            super()._print_message(message, file)
 
     def _check_value(self, action, value):
         try:

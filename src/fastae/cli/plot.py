@@ -4,6 +4,7 @@
 import argparse
 
 from ..errors import InputError
+from .opening import opened_archive
 from .options import input_file
 
 EXAMPLES = """\
@@ -90,9 +91,8 @@ def _latents(args):
 
 def _bits(args):
     from .. import plots
-    from ..archive import open_archive
 
-    with open_archive(args.input) as archive:
+    with opened_archive(args.input) as archive:
         if not archive.shape[0]:
             raise InputError(f"{args.input}: the archive has no sites to draw")
         return plots.bits_figure(archive), "Bits per site and frequency of the rarer alleles along the chromosome"
@@ -120,12 +120,11 @@ def _front(args):
 
 def _sizes(args):
     from .. import plots
-    from ..archive import open_archive
     from .tables import read_sizes
 
     sizes, dataset = read_sizes(args.input, args.dataset)
     if args.archive is not None:
-        with open_archive(args.archive) as archive:
+        with opened_archive(args.archive) as archive:
             sizes["fastae"] = plots.calls_bytes(archive)
     return plots.sizes_figure(sizes, dataset), f"Sizes of tools in bytes{': ' + dataset if dataset else ''}"
 

@@ -30,6 +30,12 @@ def told(text):
     print(f"fastae: note: {text}", file=sys.stderr, flush=True)
 
 
+def logged(text):
+    """Tell what is done by a line where no terminal shows a bar of it."""
+    if not _quiet and not sys.stderr.isatty():
+        print(text, file=sys.stderr, flush=True)
+
+
 def watched(stream, description, total=None):
     """The same cohort stream, counting its variants on a bar while it is read."""
     return dataclasses.replace(stream, blocks=_counted(stream, description, total))

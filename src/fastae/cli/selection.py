@@ -2,13 +2,17 @@
 """Options that name some sites and samples of an archive, as bcftools has them, and what they stand for."""
 
 import argparse
+from collections import Counter
 
 import numpy as np
 
+from ..archive.indexing import places
 from ..errors import InputError
-from ..regions import header_contigs, parse_regions, split_regions
+from ..regions import header_contigs, named_chromosomes, parse_regions, split_regions
 from .progress import note
 from .regions import OVERLAPS, Regions, read_lines, read_regions
+
+_MOST_LISTED = 10  # names in a note
 
 
 def add_selection(parser):
@@ -96,7 +100,8 @@ def _regions(archive, texts, path, option):
     if texts is None:
         return None
     leaves_out = option == "-t" and texts[0].startswith("^")
-    known = {chrom for _, spans in archive.windows for chrom, _, _ in spans} | set(header_contigs(archive.header))
+    here = [chrom for _, spans in archive.windows for chrom, _, _ in spans]
+    known = dict.fromkeys([*here, *header_contigs(archive.header)])
     given = (text.removeprefix("^" if leaves_out else "") for text in texts)
     parts = [part for text in given for part in split_regions(text, known) if part]
     if not parts:
@@ -104,7 +109,7 @@ def _regions(archive, texts, path, option):
     if any(part.startswith("^") for part in parts):
         raise InputError(f"{option} {','.join(texts)}: ^ stands once, in front of all that -t is to leave out")
     if leaves_out:  # what is not there is left out already
-        known |= {part.rpartition(":")[0] or part for part in parts}
+        known |= named_chromosomes(parts)
     try:
         return Regions(parse_regions(parts, known))
     except InputError as error:
@@ -124,22 +129,22 @@ def selected_samples(archive, args):
     names = [name for name in names if name]
     if not names:
         raise InputError(f"{given if args.samples is None else '-s'} names no samples; name at least one")
-    places: dict[str, list[int]] = {}
-    for place, name in enumerate(archive.samples):
-        places.setdefault(name, []).append(place)
-    absent = [name for name in names if name not in places]
+    found = places(archive.samples, set(names))
+    absent = [name for name in names if name not in found]
     if absent and not args.force_samples:
+        of = f" of {given}" if args.samples is None else ""
         raise InputError(
-            f"the archive has no sample {absent[0]!r}; `fastae view -h ARCHIVE | tail -n 1` lists those that it has, "
-            "--force-samples passes over others"
+            f"{args.archive}: the archive has no sample {absent[0]!r}{of}; "
+            "`fastae view -h ARCHIVE | tail -n 1` lists those that it has, --force-samples passes over others"
         )
     if absent:
-        note(f"the archive has no sample {', '.join(map(repr, absent))}: passed over")
+        more = f" and {len(absent) - _MOST_LISTED:,} more" if len(absent) > _MOST_LISTED else ""
+        note(f"the archive has no sample {', '.join(map(repr, absent[:_MOST_LISTED]))}{more}: passed over")
     if leaves_out:
-        return sorted(set(range(archive.shape[1])).difference(*(places.get(name, []) for name in names)))
-    chosen = dict.fromkeys(name for name in names if name in places)
-    for name in chosen:
-        if names.count(name) > 1 or len(places[name]) > 1:
-            where = "in the archive" if len(places[name]) > 1 else "asked for"
+        return sorted(set(range(archive.shape[1])).difference(*found.values()))
+    chosen = Counter(name for name in names if name in found)
+    for name, n_asked in chosen.items():
+        if n_asked > 1 or len(found[name]) > 1:
+            where = "in the archive" if len(found[name]) > 1 else "asked for"
             raise InputError(f"sample {name!r} is {where} more than once; name every sample once")
-    return [places[name][0] for name in chosen]
+    return [found[name][0] for name in chosen]

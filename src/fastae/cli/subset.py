@@ -2,6 +2,8 @@
 """``fastae subset``: some sites and samples of an archive as an archive of their own."""
 
 from ..archive.presets import PRESETS
+from .info import add_json, print_facts
+from .opening import opened_archive
 from .options import add_threads, check_archive_output, input_file
 from .progress import variants_bar
 from .selection import add_selection, selected_samples, selected_variants
@@ -25,16 +27,17 @@ def add_parser(subparsers):
         "--preset", choices=PRESETS, default="default", help="of what is compressed again [%(default)s]"
     )
     add_threads(parser)
+    add_json(parser)
     parser.set_defaults(runner=run)
 
 
 def run(args):
     import numpy as np
 
-    from ..archive import open_archive, subset_archive
+    from ..archive import subset_archive
 
     check_archive_output(args.output)
-    with open_archive(args.archive, n_threads=args.threads) as archive:
+    with opened_archive(args.archive, args.threads) as archive:
         variants = selected_variants(archive, args)
         variants = None if variants is None else np.sort(variants)  # whatever the order of the regions
         n_variants = archive.shape[0] if variants is None else len(variants)
@@ -48,3 +51,5 @@ def run(args):
                 n_threads=args.threads,
                 progress=lambda n_done: bar.update(n_done - bar.n),
             )
+    if args.json:
+        print_facts(args.output)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """``fastae sweep``: a grid of autoencoders, and what each stores of a cohort."""
 
-import argparse
 import os
-import sys
 
-from .options import add_threads, input_file
-from .progress import bar
+from ..sweep import MAX_DEPTH, MAX_WIDTH
+from .opening import opened_data
+from .options import add_threads, input_file, integer, integers
+from .progress import bar, logged
 
 EXAMPLES = """\
   fastae sweep cohort.vcf.gz -r 20:2000000-2020000 --latents 2,4 --bits 1 --depth 1 --plot front.png"""
@@ -21,18 +21,24 @@ def add_parser(subparsers):
         "A cohort too large for one block is refused: take a region (-r) of it. Time grows faster than the "
         "latents do: on hundreds of rows a network of 32 takes seconds, one of hundreds takes minutes.",
     )
-    parser.add_argument("input", type=input_file, metavar="DATA", help="VCF (plain, gzip or bgzip), BCF, aligned FASTA")
-    for name, default, text in (
-        ("latents", "2,4,8,16,32", "latents of a row, at most as many as rows or common alleles"),
-        ("bits", "1,2,4", "bits of a latent"),
-        ("depth", "1,2,3", "layers of the encoder, and of the decoder"),
+    parser.add_argument("input", type=input_file, metavar="DATA", help="archive, or any file that `compress` reads")
+    for name, default, most, text in (
+        ("latents", "2,4,8,16,32", MAX_WIDTH, "latents of a row, at most as many as rows or common alleles"),
+        ("bits", "1,2,4", 8, "bits of a latent"),
+        ("depth", "1,2,3", MAX_DEPTH, "layers of the encoder, and of the decoder"),
     ):
-        parser.add_argument(f"--{name}", type=_integers, default=default, metavar="N,N,...", help=f"{text} [{default}]")
+        of_each = integers(1, most)
+        parser.add_argument(f"--{name}", type=of_each, default=default, metavar="N,N,...", help=f"{text} [{default}]")
     parser.add_argument(
-        "--hidden", type=int, metavar="N", help="width of the decoder's hidden layers [4 to 64, by rows]"
+        "--hidden",
+        type=integer(1, MAX_WIDTH),
+        metavar="N",
+        help="width of the decoder's hidden layers [4 to 64, by rows]",
     )
-    parser.add_argument("--epochs", type=int, metavar="N", help="how often each row is seen [as for an archive]")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and order of rows [%(default)s]")
+    parser.add_argument("--epochs", type=integer(1), metavar="N", help="how often each row is seen [as for an archive]")
+    parser.add_argument(
+        "--seed", type=integer(0), default=0, metavar="N", help="of weights and order of rows [%(default)s]"
+    )
     parser.add_argument(
         "-r", "--regions", action="append", metavar="CHROM[:FROM-TO]", help="only these sites, as `fastae view` has it"
     )
@@ -47,13 +53,6 @@ def add_parser(subparsers):
     parser.set_defaults(runner=run, how_to_go_on=how_to_go_on)
 
 
-def _integers(text):
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of integers; give some as 2,4,8") from None
-
-
 def how_to_go_on(args):
     if args.results is None:
         return "--results FILE would have kept the finished points"
@@ -64,7 +63,6 @@ def how_to_go_on(args):
 
 def run(args):
     from ..fileio import atomic_output, check_outputs
-    from ..io import read_cohort
     from ..sweep import sweep
 
     if args.plot is not None:
@@ -72,15 +70,12 @@ def run(args):
 
         plots.check_picture(args.plot)
     check_outputs([args.results, args.tsv, args.plot], [args.input])
-    with read_cohort(args.input, drop_format=args.drop_format) as stream:
+    with opened_data(args.input, regions=args.regions, drop_format=args.drop_format, n_threads=args.threads) as stream:
         cohort = stream.read()
-    if args.regions:
-        cohort = cohort.select(cohort.sites.query(args.regions))
 
     def tell(point):
         counted.update(1)
-        if not sys.stderr.isatty():
-            print(point.summary(), file=sys.stderr, flush=True)
+        logged(point.summary())
 
     n_points = len(args.latents) * len(args.bits) * len(args.depth) + 1
     with bar("sweep", n_points, " networks") as counted:

@@ -8,6 +8,8 @@ import zlib
 import numpy as np
 
 from ..errors import FormatError, InputError
+from ..fileio import is_url
+from .opening import opened_archive
 
 _SIZE_COLUMNS = ("genotype_bytes", "bytes", "total_bytes")
 
@@ -34,7 +36,9 @@ def read_history(path):
     try:
         with open(path, encoding="utf-8") as file:
             return History.from_tsv(file.read())
-    except ValueError as error:  # bytes that are no text, too
+    except UnicodeDecodeError:
+        raise FormatError(f"{path}: this is no table of text; give what `fastae train` wrote as history") from None
+    except ValueError as error:
         raise FormatError(f"{path}: {error}") from None
 
 
@@ -63,13 +67,10 @@ def read_sizes(path, dataset=None):
 
 def read_people(path):
     """Names and latents (samples, latents) of an archive, or of what `latents` or `train --save-latents` saved."""
-    from ..archive import open_archive
     from ..plots import people_latents
 
-    with open(path, "rb") as file:
-        is_npz = file.read(4) == b"PK\x03\x04"
-    if not is_npz:
-        with open_archive(path) as archive:
+    if not _is_npz(path):
+        with opened_archive(path) as archive:
             return archive.samples, people_latents(archive)
     try:
         with open(path, "rb") as opened, np.load(opened) as file:
@@ -83,6 +84,13 @@ def read_people(path):
     n_known = known.sum(axis=1)
     Z = np.where(known, latents, 0).sum(axis=1) / np.maximum(n_known, 1)
     return samples, Z.reshape(n_samples, -1)[:, n_known.reshape(n_samples, -1).any(axis=0)]
+
+
+def _is_npz(path):
+    if is_url(path):  # only archives are read from elsewhere
+        return False
+    with open(path, "rb") as file:
+        return file.read(4) == b"PK\x03\x04"
 
 
 def _table(path):

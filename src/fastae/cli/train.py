@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``fastae train``: an autoencoder of a cohort's common alleles."""
 
-import argparse
 import contextlib
-import dataclasses
 import json
 import os
 
@@ -11,10 +9,10 @@ import numpy as np
 
 from ..alphabet import HAPLOTYPE
 from ..errors import InputError
-from ..regions import header_contigs, parse_regions, split_regions
-from .options import add_threads, input_file
+from ..trainer import MAX_LEARNING_RATE
+from .opening import opened_data
+from .options import add_threads, input_file, integer, integers, number
 from .progress import bar, watched
-from .regions import Regions
 
 EXAMPLES = """\
   fastae train cohort.vcf.gz -r 20:2000000-2020000 -o autoencoder.model
@@ -28,6 +26,7 @@ OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("onecycle", "cosine", "constant")
 LOSSES = ("cross_entropy", "hamming")
 _SECONDS = 20.0  # between two writes of a checkpoint
+_MOST = 2**20  # units of a layer
 _ENCODED_ROWS = 4096  # at a time: bounds memory
 
 
@@ -47,10 +46,18 @@ def add_parser(subparsers):
         "-r", "--regions", action="append", metavar="CHROM[:FROM-TO]", help="only these sites, as `fastae view` has it"
     )
     parser.add_argument(
-        "--min-share", type=float, default=0.01, metavar="F", help="only sites with rarer alleles of this share [0.01]"
+        "--min-share",
+        type=number(0, 0.5),
+        default=0.01,
+        metavar="F",
+        help="only sites with rarer alleles of this share [0.01]",
     )
-    parser.add_argument("--latents", type=int, default=16, metavar="N", help="latents of a row [%(default)s]")
-    parser.add_argument("--bits", type=int, metavar="N", help="round latents to so many bits, 1 to 8 [not rounded]")
+    parser.add_argument(
+        "--latents", type=integer(1, _MOST), default=16, metavar="N", help="latents of a row [%(default)s]"
+    )
+    parser.add_argument(
+        "--bits", type=integer(1, 8), metavar="N", help="round latents to so many bits, 1 to 8 [not rounded]"
+    )
     parser.add_argument(
         "--hidden",
         type=_widths,
@@ -62,16 +69,30 @@ def add_parser(subparsers):
     parser.add_argument("--gradient", choices=GRADIENTS, default=GRADIENTS[0], help="how it is derived [%(default)s]")
     parser.add_argument("--optimizer", choices=OPTIMIZERS, default=OPTIMIZERS[0], help="[%(default)s]")
     parser.add_argument("--schedule", choices=SCHEDULES, default=SCHEDULES[0], help="of the learning rate [onecycle]")
-    parser.add_argument("--learning-rate", type=float, default=5e-3, metavar="F", help="[%(default)s]")
-    parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="rows of an update [%(default)s]")
-    parser.add_argument("--epochs", type=int, default=50, metavar="N", help="how often a row is seen [%(default)s]")
     parser.add_argument(
-        "--validation", type=float, default=0.1, metavar="F", help="share of the people that is held out [0.1]; or 0"
+        "--learning-rate",
+        type=number(0, MAX_LEARNING_RATE, above=True),
+        default=5e-3,
+        metavar="F",
+        help="[%(default)s]",
     )
     parser.add_argument(
-        "--patience", type=int, metavar="N", help="stop after so many epochs without better held-out people"
+        "--batch-size", type=integer(1), default=32, metavar="N", help="rows of an update [%(default)s]"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all that is random [%(default)s]")
+    parser.add_argument(
+        "--epochs", type=integer(1), default=50, metavar="N", help="how often a row is seen [%(default)s]"
+    )
+    parser.add_argument(
+        "--validation",
+        type=number(0, 1, below=True),
+        default=0.1,
+        metavar="F",
+        help="share of the people that is held out [0.1]; or 0",
+    )
+    parser.add_argument(
+        "--patience", type=integer(1), metavar="N", help="stop after so many epochs without better held-out people"
+    )
+    parser.add_argument("--seed", type=integer(0), default=0, metavar="N", help="of all that is random [%(default)s]")
     parser.add_argument("--checkpoint", metavar="FILE", help="keep the training here, and go on from it where it is")
     parser.add_argument("--drop-format", action="store_true", help="leave out FORMAT fields other than GT")
     add_threads(parser)
@@ -80,10 +101,7 @@ def add_parser(subparsers):
 
 
 def _widths(text):
-    try:
-        return [int(part) for part in text.split(",")] if text != "none" else []
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of widths; give some as 128,64, or none") from None
+    return [] if text == "none" else integers(1, _MOST)(text)
 
 
 def how_to_go_on(args):
@@ -102,7 +120,7 @@ def run(args):
 
     args.history = args.history or f"{args.output}.history.tsv"
     _check(args)
-    with _opened(args) as stream:
+    with opened_data(args.input, regions=args.regions, drop_format=args.drop_format, n_threads=args.threads) as stream:
         rows = training_rows(watched(stream, "read"), min_share=args.min_share)
     is_heldout = _heldout(args, len(rows.samples))
     trainer = _trainer(args, rows)
@@ -131,48 +149,8 @@ def _check(args):
     from ..fileio import check_outputs
 
     check_outputs([args.output, args.history, args.save_latents, args.checkpoint], [args.input])
-    if not 0 <= args.validation < 1:
-        raise InputError(f"--validation is {args.validation:g}; give a share from 0 to 1, less than 1")
     if args.patience is not None and not args.validation:
         raise InputError("--patience watches the people held out; give --validation more than 0")
-
-
-@contextlib.contextmanager
-def _opened(args):
-    """The stream of the sites asked for, of an archive or of any other file."""
-    from ..archive import open_archive
-    from ..archive.container import MAGIC
-    from ..io import read_cohort
-
-    if _starts_with(args.input, MAGIC):
-        with open_archive(args.input, n_threads=args.threads) as archive:
-            yield archive.stream(archive.query(args.regions) if args.regions else None)
-        return
-    with read_cohort(args.input, drop_format=args.drop_format) as stream:
-        if args.regions:
-            stream = dataclasses.replace(stream, blocks=_within(stream, args.regions))
-        yield stream
-
-
-def _starts_with(path, magic):
-    if not os.path.isfile(path):  # a directory, or a name that stands for several files
-        return False
-    with open(path, "rb") as file:
-        return file.read(len(magic)) == magic
-
-
-def _within(stream, texts):
-    """The blocks of a stream without the sites that no region reaches."""
-    parts = [part for text in texts for part in split_regions(text, header_contigs(stream.header))]
-    named = {part.rpartition(":")[0] or part for part in parts}  # what is there is known only at the end
-    regions = Regions(parse_regions(parts, {*header_contigs(stream.header), *named}))
-    n_found = 0
-    for block in stream:
-        found = np.flatnonzero(regions.mask(block.sites, "record"))
-        n_found += len(found)
-        yield block.select(found)
-    if not n_found:
-        raise InputError(f"no site is in {','.join(parts)}; give chrom, chrom:pos or chrom:from-to")
 
 
 def _heldout(args, n_samples):

@@ -4,6 +4,7 @@
 import json
 
 from ..errors import FormatError, InputError
+from .opening import opened_archive, opened_data
 from .options import add_threads, cohort_file, input_file
 from .progress import variants_bar, watched
 
@@ -12,6 +13,8 @@ EXAMPLES = """\
   fastae verify cohort.fae cohort.vcf.gz      and says what the original says
   zcat cohort.vcf.gz | fastae verify cohort.fae -
   fastae verify cohort.fae cohort.vcf.gz --ignore-header    if made by way of a tool that adds header lines"""
+
+_OF_HEADER = ("header", "attributes")  # kinds of differences that --ignore-header passes over
 
 
 def add_parser(subparsers):
@@ -22,7 +25,7 @@ def add_parser(subparsers):
         type=cohort_file,
         metavar="ORIGINAL",
         nargs="?",
-        help="the file that the archive was made from, or - for standard input",
+        help="the file that the archive was made from, another archive, or - for standard input",
     )
     parser.add_argument("--drop-format", action="store_true", help="leave out the original's FORMAT fields but GT")
     parser.add_argument(
@@ -36,37 +39,45 @@ def add_parser(subparsers):
 
 
 def run(args):
-    from ..archive import open_archive
-    from ..difference import first_difference
-    from ..io import read_cohort
-
     found = None
     original_name = "standard input" if args.original == "-" else args.original
     facts = {"archive": args.archive, "original": args.original}
     try:
-        with open_archive(args.archive, n_threads=args.threads) as archive:
+        with opened_archive(args.archive, args.threads, advise=False) as archive:
             n_variants, n_samples = archive.shape[:2]
             facts |= {"samples": n_samples, "variants": n_variants}
             with variants_bar("decode", n_variants) as bar:
                 archive.verify(progress=lambda n_done: bar.update(n_done - bar.n))
             if args.original is not None:
-                with read_cohort(args.original, drop_format=args.drop_format) as original:
-                    ours = watched(archive.stream(), "compare", n_variants)
-                    found = first_difference(ours, original, ignore_header=args.ignore_header)
+                found = _difference(args, watched(archive.stream(), "compare", n_variants))
     except FormatError as error:
         if args.json:
-            print(json.dumps(facts | {"same": None, "difference": None, "damage": str(error)}), flush=True)
+            print(json.dumps(facts | _result(damage=str(error))), flush=True)
         raise
     if args.json:
         same = found is None if args.original is not None else None
-        print(json.dumps(facts | {"same": same, "difference": found, "damage": None}), flush=True)
+        print(json.dumps(facts | _result(same, found)), flush=True)
     if found:
-        header = found.startswith(("header ", "the attributes "))
-        advice = "; --ignore-header compares calls, sites and names alone" if header else ""
-        raise InputError(f"{args.archive} (first) and {original_name} (second) differ: {found}{advice}")
+        advice = "; --ignore-header compares calls, sites and names alone" if found.kind in _OF_HEADER else ""
+        raise InputError(f"{args.archive} (first) and {original_name} (second) differ: {found.text}{advice}")
     if not args.json:
         compared = (
             "every call, site column and name" if args.ignore_header else "header and every call, site column and name"
         )
         said = "every block is whole" if args.original is None else f"{compared} is that of {original_name}"
         print(f"{args.archive}: {said}: {n_samples:,} samples at {n_variants:,} sites")
+
+
+def _result(same=None, found=None, damage=None):
+    kind, text = (None, None) if found is None else found
+    return {"same": same, "difference": text, "kind": kind, "damage": damage}
+
+
+def _difference(args, ours):
+    from ..difference import find_difference
+
+    try:
+        with opened_data(args.original, drop_format=args.drop_format, n_threads=args.threads) as original:
+            return find_difference(ours, original, ignore_header=args.ignore_header)
+    except FormatError as error:  # of the original, an archive itself: what is verified is whole
+        raise InputError(str(error)) from error

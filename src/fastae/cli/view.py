@@ -5,6 +5,7 @@ import dataclasses
 import re
 
 from ..errors import InputError
+from .opening import opened_archive
 from .options import add_threads, input_file
 from .output import add_output_format, write_output
 from .progress import note
@@ -44,13 +45,11 @@ def add_parser(subparsers):
 
 
 def run(args):
-    from ..archive import open_archive
-
     if args.more_regions:
         if args.regions_file is not None:
             raise InputError("regions are given both by -R and behind the archive; choose one of the two")
         args.regions = [*(args.regions or []), *args.more_regions]
-    with open_archive(args.archive, n_threads=args.threads) as archive:
+    with opened_archive(args.archive, args.threads) as archive:
         if archive.source == "fasta" and (args.header_only or args.no_header or args.drop_genotypes):
             raise InputError(f"{args.archive} holds FASTA sequences, to which -h, -H and -G do not apply")
         samples = [] if args.drop_genotypes else selected_samples(archive, args)

@@ -6,10 +6,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numcodecs.abc import Codec
-from numcodecs.compat import ensure_ndarray_like, ndarray_copy
 
 from fastae.archive.chunks import check_preset, decode_chunk, encode_chunk
+
+try:
+    from numcodecs.abc import Codec
+    from numcodecs.compat import ensure_ndarray_like, ndarray_copy
+except ImportError as error:
+    raise ImportError("the codec of numcodecs needs numcodecs: pip install 'fastae[zarr]'") from error
 
 
 class GenotypeCodec(Codec):

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from zarr.abc.codec import ArrayBytesCodec
 
 from fastae.archive.chunks import DTYPES, check_preset, decode_chunk, encode_chunk
+
+try:
+    from zarr.abc.codec import ArrayBytesCodec
+except ImportError as error:
+    raise ImportError("the codec of Zarr needs zarr 3, so Python 3.11: pip install 'fastae[zarr]'") from error
 
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec

@@ -68,7 +68,9 @@ def _refusing(path):
     try:
         yield
     except Exception as error:  # cyvcf2 raises the bare class
-        raise InputError(f"{path}: htslib cannot read this BCF: {error}") from error
+        raise InputError(
+            f"{path}: the BCF is truncated or corrupt (htslib: {error}); fetch or write it again"
+        ) from error
 
 
 def _exact_floats(path, line, variant, float_keys):

@@ -6,18 +6,21 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import tempfile
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import IO
 
 import numpy as np
 
-from ..cohort import Cohort, Sites
+from ..cohort import Cohort, CohortStream, Sites, block_size
 from ..errors import InputError
 from ..fileio import atomic_output
 from .bgzf import BgzfWriter
 from .text import Text
 
 CHROM = "alignment"
-_PRINTABLE = (33, 126)  # the symbols a sequence may have: ASCII without blanks and controls
+_SYMBOLS = bytes(range(33, 127))  # that a sequence may have: ASCII without blanks and controls
 
 
 def read_fasta(path: str | os.PathLike[str] | Text) -> Cohort:
@@ -56,62 +59,140 @@ def read_fasta(path: str | os.PathLike[str] | Text) -> Cohort:
     >>> cohort.sites.ref, cohort.sites.alt, cohort.call_genotype[:, :, 0].tolist()
     (['A', 'C', '-'], ['N', '.', 'G'], [[0, 0, 1], [0, 0, 0], [1, 0, 0]])
     """
-    with path if isinstance(path, Text) else Text(path) as file:
-        path = file.name
-        data = file.read()
-    if not data.startswith(b">"):
+    with stream_fasta(path) as stream:
+        return stream.read()
+
+
+def stream_fasta(path: str | os.PathLike[str] | Text) -> CohortStream:
+    """As `read_fasta`, in blocks of columns: memory holds a line of the file and a block.
+
+    The file is read once, here; its symbols wait in a temporary file, since a column has some of every sequence.
+    """
+    spool = tempfile.TemporaryFile()
+    try:
+        with path if isinstance(path, Text) else Text(path) as file:
+            names, length, attributes = _spool(file, spool)
+    except BaseException:
+        spool.close()
+        raise
+    return CohortStream("", names, _Columns(spool, names, length, attributes), "fasta", attributes)
+
+
+@dataclass
+class _Record:
+    """What is known of a sequence, of which some lines have been read."""
+
+    name: str
+    width: int = 0  # of the first line
+    last: int = 0  # and of the last one
+    n_lines: int = 0
+    n_symbols: int = 0
+    is_even: bool = True
+    has_cr: bool = False
+    outside: int | None = None  # a byte that is no symbol
+
+    def add(self, line: bytes) -> None:
+        self.is_even &= self.n_lines == 0 or (self.last == self.width and 0 < len(line) <= self.width)
+        self.width = len(line) if self.n_lines == 0 else self.width
+        self.last, self.n_lines, self.n_symbols = len(line), self.n_lines + 1, self.n_symbols + len(line)
+        rest = line.translate(None, _SYMBOLS)
+        if rest:
+            self.has_cr |= b"\r" in rest
+            self.outside = rest[0] if self.outside is None else self.outside
+
+    def check(self, path: str, length: int | None) -> None:
+        """Refuse what could not be given back, or is not as long as the first."""
+        told = f"{path}: record {self.name!r} has"
+        if not self.n_symbols:
+            raise InputError(f"{told} no sequence")
+        if self.has_cr:
+            raise InputError(f"{told} a CR within a line or without LF behind it; take it out")
+        if length not in (None, self.n_symbols):
+            raise InputError(f"{told} {self.n_symbols} symbols and the first {length}; sequences must be aligned")
+        if not self.is_even:
+            raise InputError(f"{told} lines of uneven width or blank lines; wrap it evenly")
+        if self.outside is not None:
+            raise InputError(f"{told} byte {self.outside} in its sequence: not a symbol")
+
+
+def _spool(file: Text, spool: IO[bytes]) -> tuple[list[str], int, dict[str, str]]:
+    """Write the symbols of all sequences one after the other; their names, common length and layout."""
+    path, names = file.name, []
+    ends: set[bytes] = set()
+    widths: set[int] = set()
+    if not file.head.startswith(b">"):
         raise InputError(f"{path}: this is not FASTA: it does not start with '>'")
-    attributes = {}
-    n_crlf = data.count(b"\r\n")
-    if n_crlf:
-        if n_crlf != data.count(b"\n"):
-            raise InputError(f"{path}: some lines end in CR LF and others in LF alone; convert it with dos2unix first")
-        data = data.replace(b"\r\n", b"\n")
-        attributes["line_end"] = "crlf"
-    names: list[str] = []
-    sequences: list[bytes] = []
-    widths = set()
-    for record in data.removesuffix(b"\n")[1:].split(b"\n>"):
-        name, *lines = record.split(b"\n")
-        names.append(name.decode("utf-8", "surrogateescape"))
-        sequence = b"".join(lines)
-        width = len(lines[0]) if len(lines) > 1 else 0
-        if not sequence:
-            raise InputError(f"{path}: record {names[-1]!r} has no sequence")
-        if b"\r" in record:
-            raise InputError(
-                f"{path}: record {names[-1]!r} has a CR within a line or without LF behind it; take it out"
-            )
-        if len(sequence) != len(sequences[0] if sequences else sequence):
-            raise InputError(
-                f"{path}: record {names[-1]!r} has {len(sequence)} symbols and the first {len(sequences[0])}; "
-                "sequences must be aligned"
-            )
-        if lines != _wrap(sequence, width):
-            raise InputError(f"{path}: record {names[-1]!r} has lines of uneven width or blank lines; wrap it evenly")
-        sequences.append(sequence)
-        widths.add(width)
-    symbols = np.frombuffer(b"".join(sequences), np.uint8).reshape(len(sequences), -1)
-    outside = (symbols < _PRINTABLE[0]) | (symbols > _PRINTABLE[1])
-    if outside.any():
-        row, column = map(int, np.argwhere(outside)[0])
-        raise InputError(f"{path}: record {names[row]!r} has byte {symbols[row, column]} in its sequence: not a symbol")
+    record: _Record | None = None
+    length = None
+    line = b""
+    for line in file:
+        if line.endswith(b"\n"):
+            ends.add(b"\r\n" if line.endswith(b"\r\n") else b"\n")
+            if len(ends) > 1:
+                raise InputError(
+                    f"{path}: some lines end in CR LF and others in LF alone; convert it with dos2unix first"
+                )
+        text = line.removesuffix(b"\n").removesuffix(b"\r" if b"\r\n" in ends and line.endswith(b"\n") else b"")
+        if text.startswith(b">"):
+            length = _end(record, path, length, widths)
+            record = _Record(text[1:].decode("utf-8", "surrogateescape"), has_cr=b"\r" in text)
+            names.append(record.name)
+        elif record is not None:
+            record.add(text)
+            spool.write(text)
+    length = _end(record, path, length, widths)
+    spool.flush()
     if len(widths) > 1:
         raise InputError(f"{path}: records are wrapped at different widths, {sorted(widths)}; wrap them evenly")
+    attributes = {"line_end": "crlf"} if b"\r\n" in ends else {}
     attributes["line_width"] = str(widths.pop())  # 0: every sequence stands on one line
-    if not data.endswith(b"\n"):
+    if not line.endswith(b"\n"):
         attributes["final_newline"] = "no"
-    calls, sites = _calls(symbols)
-    phased = np.zeros(calls.shape[:2], np.bool_)
-    return Cohort("", names, sites, calls, phased, "fasta", attributes)
+    return names, length or 0, attributes
+
+
+def _end(record: _Record | None, path: str, length: int | None, widths: set[int]) -> int | None:
+    """After the last line of a record, if there is one: the length of all so far."""
+    if record is None:
+        return None
+    record.check(path, length)
+    widths.add(record.width if record.n_lines > 1 else 0)
+    return record.n_symbols
+
+
+class _Columns:
+    """Blocks of columns out of rows of symbols, one after the other in a temporary file that goes with them."""
+
+    def __init__(self, spool: IO[bytes], names: list[str], length: int, attributes: dict[str, str]) -> None:
+        self._spool, self._names, self._length, self._attributes = spool, names, length, attributes
+        self._at = 0
+
+    def __iter__(self) -> _Columns:
+        return self
+
+    def __next__(self) -> Cohort:
+        first, last = self._at, min(self._at + block_size(len(self._names)), self._length)
+        if first == last or self._spool.closed:
+            self.close()
+            raise StopIteration
+        self._at = last
+        symbols = np.empty((len(self._names), last - first), np.uint8)
+        for number, row in enumerate(symbols):
+            self._spool.seek(number * self._length + first)
+            self._spool.readinto(row)  # type: ignore[attr-defined]
+        calls, sites = _calls(symbols, first)
+        return Cohort("", self._names, sites, calls, np.zeros(calls.shape[:2], np.bool_), "fasta", self._attributes)
+
+    def close(self) -> None:
+        self._spool.close()
 
 
 def _wrap(sequence, width):
     return [sequence[i : i + width] for i in range(0, len(sequence), width)] if width else [sequence]
 
 
-def _calls(symbols):
-    """Allele numbers (n_columns, n_sequences, 1) and the sites whose alleles they count."""
+def _calls(symbols, first):
+    """Allele numbers (n_columns, n_sequences, 1), from column `first` on, and the sites whose alleles they count."""
     calls = np.empty((*symbols.T.shape, 1), np.int8)
     rank = np.empty(256, np.int8)
     refs, alts = [], []
@@ -125,7 +206,7 @@ def _calls(symbols):
         alts.append(",".join(map(chr, alleles[1:])) or ".")
     n = len(refs)
     dots = ["."] * n
-    return calls, Sites([CHROM] * n, np.arange(1, n + 1), dots, refs, alts, dots, dots, dots)
+    return calls, Sites([CHROM] * n, np.arange(first + 1, first + n + 1), dots, refs, alts, dots, dots, dots)
 
 
 def fasta_symbols(cohort: Cohort) -> np.ndarray:
@@ -145,8 +226,7 @@ def fasta_symbols(cohort: Cohort) -> np.ndarray:
     InputError
         If the cohort did not come from FASTA.
     """
-    if cohort.source != "fasta":
-        raise InputError(f"the cohort comes from {cohort.source.upper()}, not FASTA: write it as VCF")
+    _check_source(cohort.source)
     symbols = np.empty((cohort.n_variants, cohort.n_samples), np.uint8)
     for i, (ref, alt) in enumerate(zip(cohort.sites.ref, cohort.sites.alt, strict=True)):
         # every allele is one character, a comma too, so the commas between them are at the odd places
@@ -155,14 +235,17 @@ def fasta_symbols(cohort: Cohort) -> np.ndarray:
     return np.ascontiguousarray(symbols.T)
 
 
-def write_fasta(path: str | os.PathLike[str], cohort: Cohort, *, inputs: Iterable[str | os.PathLike[str]] = ()) -> None:
+def write_fasta(
+    path: str | os.PathLike[str], cohort: Cohort | CohortStream, *, inputs: Iterable[str | os.PathLike[str]] = ()
+) -> None:
     """Write a cohort that came from `read_fasta`, or part of one, as FASTA; gzip if the name ends in ``.gz``.
 
     Parameters
     ----------
     path : path-like
         ``-`` is standard output. A file appears only when it is complete.
-    cohort : Cohort
+    cohort : Cohort or CohortStream
+        Of a stream memory holds a block and a sequence; all others wait in a temporary file.
     inputs : iterable of path-like
         Files being read, which `path` must not be.
 
@@ -185,20 +268,37 @@ def write_fasta(path: str | os.PathLike[str], cohort: Cohort, *, inputs: Iterabl
     ...         file.read()
     '>a\\nACG\\n>b\\nAC-\\n'
     """
-    rows = fasta_symbols(cohort)
-    width = int(cohort.attributes["line_width"])
-    text = b"".join(
-        b">%b\n%b\n" % (name.encode("utf-8", "surrogateescape"), b"\n".join(_wrap(row.tobytes(), width)))
-        for name, row in zip(cohort.samples, rows, strict=True)
-    )
-    if cohort.attributes.get("final_newline") == "no":
-        text = text[:-1]
-    if cohort.attributes.get("line_end") == "crlf":
-        text = text.replace(b"\n", b"\r\n")
+    stream = cohort.to_stream() if isinstance(cohort, Cohort) else cohort
+    _check_source(stream.source)
     if os.fspath(path) == "-":
-        sys.stdout.buffer.write(text)
+        _write(sys.stdout.buffer, stream)
         sys.stdout.buffer.flush()
         return
     with atomic_output(path, inputs) as file:
         with BgzfWriter(file) if os.fspath(path).lower().endswith(".gz") else contextlib.nullcontext(file) as out:
-            out.write(text)
+            _write(out, stream)
+
+
+def _check_source(source):
+    if source != "fasta":
+        raise InputError(f"the cohort comes from {source.upper()}, not FASTA: write it as VCF")
+
+
+def _write(out, stream):
+    end = b"\r\n" if stream.attributes.get("line_end") == "crlf" else b"\n"
+    width, last = int(stream.attributes["line_width"]), len(stream.samples) - 1
+    blocks = []  # where its rows, one after the other, start, and how wide they are
+    with tempfile.TemporaryFile() as spool:
+        for block in stream:
+            rows = fasta_symbols(block)
+            blocks.append((spool.tell(), rows.shape[1]))
+            spool.write(rows.data)
+        for number, name in enumerate(stream.samples):
+            parts = []
+            for start, n_columns in blocks:
+                spool.seek(start + number * n_columns)
+                parts.append(spool.read(n_columns))
+            lines = _wrap(b"".join(parts), width) or [b""]
+            out.write(end.join([b">" + name.encode("utf-8", "surrogateescape"), *lines]))
+            if number < last or stream.attributes.get("final_newline") != "no":
+                out.write(end)

@@ -11,6 +11,7 @@ from typing import Any
 from ..archive.container import MAGIC
 from ..cohort import CohortStream
 from ..errors import InputError
+from ..fileio import check_output, is_url
 from .text import Text
 
 
@@ -71,15 +72,15 @@ def _write_bcf(path, stream, lossy, inputs):
 
 
 def _read_fasta(text, drop_format):
-    from .fasta import read_fasta
+    from .fasta import stream_fasta
 
-    return read_fasta(text).to_stream()
+    return stream_fasta(text)
 
 
 def _write_fasta(path, stream, lossy, inputs):
     from .fasta import write_fasta
 
-    write_fasta(path, stream.read(), inputs=inputs)
+    write_fasta(path, stream, inputs=inputs)
 
 
 def _read_bed(path, drop_format):
@@ -206,6 +207,8 @@ def open_cohort(
 ) -> tuple[CohortStream, str]:
     """As `read_cohort`, with what the input was recognised as, for a message."""
     path = os.fsdecode(path)
+    if is_url(path):
+        raise InputError(f"{path}: of files elsewhere only archives are read; fetch it first, or send it into a pipe")
     row = _checked(format) or _of_name(path)
     if row is None or row.is_text:
         text = Text(path)
@@ -222,6 +225,16 @@ def open_cohort(
             raise
         text.close()
     return row.read(path, drop_format), row.title
+
+
+def recognised(path: str | os.PathLike[str]) -> str:
+    """What a file is recognised as, for a message; InputError if as nothing."""
+    path = os.fsdecode(path)
+    row = _of_name(path)
+    if row is None:
+        with Text(path) as text:
+            row = _of_contents(text)
+    return row.title
 
 
 def _checked(name):
@@ -272,7 +285,8 @@ def write_cohort(
         ``-`` is standard output, for VCF, BCF and FASTA. What is written appears only when it is complete.
     stream : CohortStream
     format : {"vcf", "bcf", "fasta", "bed", "pgen", "npz", "npy", "zarr"}, optional
-        If left out, what the name's ending tells, or else FASTA for a cohort that comes from it and VCF for others.
+        If left out, what the name's ending tells; of standard output and pipes, FASTA for a cohort that comes from it
+        and VCF for others.
     lossy : bool
         Leave out what the format cannot hold, with a `fastae.errors.LossWarning` that names it, instead of refusing it.
     inputs : iterable of path-like
@@ -281,7 +295,7 @@ def write_cohort(
     Raises
     ------
     InputError
-        If the format cannot hold the cohort, or `path` is no name for a file.
+        If the format cannot hold the cohort, the ending is of no format, or `path` is no name for a file.
     OSError
         If the file cannot be written.
     ValueError
@@ -299,7 +313,7 @@ def write_cohort(
     [[[0, 1], [1, 1]]]
     """
     path = os.fsdecode(path)
-    row = _checked(format) or output_format(path) or FORMATS["fasta" if stream.source == "fasta" else "vcf"]
+    row = _checked(format) or format_to_write(path, stream.source, inputs)
     if (row.name == "fasta") != (stream.source == "fasta"):
         held = "FASTA sequences" if stream.source == "fasta" else "sites of variants"
         raise InputError(f"{path}: the cohort holds {held}, which are not written as {row.title}")
@@ -312,3 +326,25 @@ def output_format(path: str | os.PathLike[str]) -> Format | None:
     """The format that the ending of a name asks for, None if it asks for none."""
     name = os.fsdecode(path).lower()
     return next((row for row in FORMATS.values() if name.endswith((*row.endings, *row.companions))), None)
+
+
+def format_to_write(path: str | os.PathLike[str], source: str, inputs: Iterable[str | os.PathLike[str]] = ()) -> Format:
+    """The format that the ending of an output's name asks for; VCF or FASTA, as the source has it, for pipes.
+
+    Raises
+    ------
+    InputError
+        If the ending is of no format, or the output is sure to fail.
+    """
+    path = os.fsdecode(path)
+    row = output_format(path)
+    if row is None and path != "-":
+        check_output(path, inputs)
+        if os.path.isfile(path) or not os.path.exists(path):
+            endings = [
+                end for row in FORMATS.values() if (row.name == "fasta") == (source == "fasta") for end in row.endings
+            ]
+            raise InputError(
+                f"{path}: the ending tells no format; give one of {', '.join(endings)}, or name the format (--format)"
+            )
+    return row or FORMATS["fasta" if source == "fasta" else "vcf"]

@@ -367,6 +367,10 @@ class _Plan:
         return {"alleles": self.n_alleles, "alt_alleles": self.n_alleles - 1, "genotypes": genotypes}
 
 
+# what chunks that are left out hold is for the fill value to say, and bio2zarr gives none: zarr 2 makes up anything
+_ALL_CHUNKS = {"write_empty_chunks": True}
+
+
 class _Arrays:
     """A group's arrays, made as bio2zarr makes them."""
 
@@ -382,7 +386,8 @@ class _Arrays:
 
     def whole(self, name, values, axes, *, compressor=None, **options):
         """An array with all its values at once."""
-        array = self.group.create_array(name, data=values, compressors=[compressor or self.blosc()], **options)
+        compressors = [compressor or self.blosc()]
+        array = self.group.create_array(name, data=values, compressors=compressors, config=_ALL_CHUNKS, **options)
         array.attrs["_ARRAY_DIMENSIONS"] = axes
 
     def empty(self, name, dtype, shape, axes, description=""):
@@ -399,6 +404,7 @@ class _Arrays:
             compressors=[self.blosc(bits)],
             filters=[self.codecs.VLenUTF8()] if dtype == "T" else None,
             fill_value=None,
+            config=_ALL_CHUNKS,
         )
         array.attrs["_ARRAY_DIMENSIONS"] = axes
         array.attrs["description"] = description or _DESCRIPTIONS.get(name, "")

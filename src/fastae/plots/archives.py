@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,19 +17,19 @@ if TYPE_CHECKING:
 
     from fastae.archive import Archive
 
-_BINS = 100  # along the axis of frequencies
+_BINS = 100  # along the axis
 
 
 def plot_bits(archive: Archive, *, ax: Axes | None = None) -> Axes:
     """Draw the bits that an archive spends on a site's genotypes, along the chromosome.
 
-    They are bytes of the file: all that the calls of a window of sites take (blocks, table of columns, decoder), over
-    its sites. A finer figure is not known, since the blocks of a window are coded as a whole.
+    Of each of up to 100 equal parts of the axis: the bits of the file that its sites' calls take, over the number of
+    sites, as `Archive.site_bits` finds them. A dashed line is the mean of all sites.
 
     Parameters
     ----------
     archive : Archive
-        At least one site.
+        At least one site; all its blocks are decoded.
     ax : matplotlib.axes.Axes, optional
 
     Returns
@@ -45,30 +46,30 @@ def plot_bits(archive: Archive, *, ax: Axes | None = None) -> Axes:
     --------
     >>> import numpy as np
     >>> import fastae
-    >>> fastae.write_archive("cohort.fae", np.random.default_rng(0).integers(0, 2, (90, 20, 2)), block_variants=30)
+    >>> calls = np.random.default_rng(0).integers(0, 2, (90, 20, 2))
+    >>> calls[30:60] = 0                                       # nothing to tell
+    >>> fastae.write_archive("cohort.fae", calls)
     >>> with fastae.open("cohort.fae") as archive:
     ...     ax = plot_bits(archive)
-    >>> bool((ax.patches[0].get_data().values > 0).all()), len(ax.patches[0].get_data().values)
-    (True, 3)
+    >>> bits = ax.patches[0].get_data().values
+    >>> bool(bits[:7].min() > 4 * bits[8:14].max())
+    True
     """
-    x, label = _places(archive)
+    parts = _Parts.of(archive)
     ax = axes_of(ax)
-    windows = [sites for sites, _ in archive.windows]
-    n_sites = np.array([sites.stop - sites.start for sites in windows])
-    n_bytes = archive.window_bytes()
-    edges = np.append(x[[sites.start for sites in windows]], x[-1])
-    steps = ax.stairs(8 * n_bytes / n_sites, edges, baseline=None, color=BLUE, linewidth=2)
-    mean = 8 * n_bytes.sum() / n_sites.sum()
-    line = ax.axhline(mean, color=GREY, linestyle="--", zorder=0)
-    n = len(windows)
+    bits = archive.site_bits()
+    of_part = np.bincount(parts.of_site, weights=bits, minlength=parts.n) / np.maximum(parts.n_sites, 1)
+    of_part[parts.n_sites == 0] = np.nan  # where there are no sites, there is no line
+    steps = ax.stairs(of_part, parts.edges, baseline=None, color=BLUE, linewidth=1.5)
+    line = ax.axhline(bits.mean(), color=GREY, linestyle="--", zorder=0)
     ax.legend(
         [steps, line],
-        [f"each of {n:,} windows of sites" if n > 1 else "one window of sites", f"all sites: {mean:.3g}"],
+        [f"means of about {len(bits) / np.count_nonzero(parts.n_sites):,.0f} sites", f"all sites: {bits.mean():.3g}"],
         frameon=False,
-        loc="lower right",
+        loc="upper right",
     )
-    ax.set_ylim(bottom=0)
-    ax.set_xlabel(as_written(label), parse_math=False)
+    ax.set_ylim(0, 1.35 * max(np.nanmax(of_part), 1e-3))  # room for the legend
+    ax.set_xlabel(as_written(parts.label), parse_math=False)
     ax.set_ylabel("bits of the file per site")
     return ax
 
@@ -103,24 +104,22 @@ def plot_frequencies(archive: Archive, *, ax: Axes | None = None) -> Axes:
     >>> ax.get_ylabel()
     "rarer alleles' share"
     """
-    x, label = _places(archive)
+    parts = _Parts.of(archive)
     ax = axes_of(ax)
     counts = archive.allele_counts()
     n_alleles = counts.sum(axis=1)
     share = 1 - counts.max(axis=1) / np.maximum(n_alleles, 1)
     share[n_alleles == 0] = 0.0
-    n_bins = max(1, min(_BINS, len(x) // 4))
-    edges = np.linspace(x.min(), x.max(), n_bins + 1)
-    of_site = np.searchsorted(edges[1:-1], x, side="right")
-    found = np.unique(of_site)
-    middle = ((edges[1:] + edges[:-1]) / 2)[found]
-    parts = [share[of_site == number] for number in found]
-    tenth = [np.quantile(part, 0.9) for part in parts]
+    mean, tenth = np.full((2, parts.n), np.nan)  # no line where there are no sites
+    for number in np.flatnonzero(parts.n_sites):
+        of_part = share[parts.of_site == number]
+        mean[number], tenth[number] = of_part.mean(), np.quantile(of_part, 0.9)
+    middle = (parts.edges[1:] + parts.edges[:-1]) / 2
     ax.fill_between(middle, tenth, color="0.85", label="nine of ten sites are below")
-    ax.plot(middle, [part.mean() for part in parts], color=BLUE, label="mean")
+    ax.plot(middle, mean, color=BLUE, label="mean")
     ax.legend(frameon=False, loc="upper right")
-    ax.set_ylim(0, 1.35 * max(*tenth, 1e-3))  # room for the legend
-    ax.set_xlabel(as_written(label), parse_math=False)
+    ax.set_ylim(0, 1.35 * max(np.nanmax(tenth), 1e-3))  # room for the legend
+    ax.set_xlabel(as_written(parts.label), parse_math=False)
     ax.set_ylabel("rarer alleles' share")
     return ax
 
@@ -194,6 +193,39 @@ def sizes_figure(sizes: Mapping[str, float], title: str) -> Figure:
 def calls_bytes(archive: Archive) -> int:
     """What the calls of an archive take, without latents that no call depends on."""
     return int(archive.window_bytes().sum()) + archive.info()["bytes"]["index"]
+
+
+@dataclass(frozen=True, eq=False)
+class _Parts:
+    """Equal parts of the horizontal axis, and the sites in each.
+
+    Attributes
+    ----------
+    edges : ndarray of float64, shape (n + 1,)
+    of_site : ndarray of int64, shape (n_variants,)
+        The part that each site is in.
+    n_sites : ndarray of int64, shape (n,)
+    label : str
+        The axis' name.
+    """
+
+    edges: np.ndarray
+    of_site: np.ndarray
+    n_sites: np.ndarray
+    label: str
+
+    @property
+    def n(self) -> int:
+        return len(self.n_sites)
+
+    @classmethod
+    def of(cls, archive: Archive) -> _Parts:
+        x, label = _places(archive)
+        n = max(1, min(_BINS, len(x) // 4))
+        first, last = float(x.min()), float(x.max())
+        edges = np.linspace(first, last, n + 1) if last > first else np.array([first - 0.5, first + 0.5])
+        of_site = np.searchsorted(edges[1:-1], x, side="right")
+        return cls(edges, of_site, np.bincount(of_site, minlength=len(edges) - 1), label)
 
 
 def _places(archive: Archive) -> tuple[np.ndarray, str]:

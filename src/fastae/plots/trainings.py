@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from fastae.sweep import Sweep
 
 
+_FILLS = ("top", "none", "full", "left", "bottom", "right")  # of marks; those of points without latents have none
+
+
 def plot_history(history: History, *, ax: Axes | None = None) -> Axes:
     """Draw the loss and the exact Hamming distance per cell over the epochs, of training and of held-out rows.
 
@@ -70,7 +73,8 @@ def plot_history(history: History, *, ax: Axes | None = None) -> Axes:
 def plot_sweep(table: Sweep, *, lossy: bool = False, ax: Axes | None = None) -> Axes:
     """Draw every point of a sweep by bits per genotype and wrong alleles, and the Pareto front as a line.
 
-    Colours tell the bits of a latent, marks the depth; points of the front are labelled with latents x bits.
+    Colours and how marks are filled tell the bits of a latent, their shapes the depth; points of the front are labelled
+    with latents x bits.
 
     Parameters
     ----------
@@ -110,8 +114,9 @@ def plot_sweep(table: Sweep, *, lossy: bool = False, ax: Axes | None = None) -> 
         style: dict[str, Any] = {
             "color": COLOURS[number],
             "marker": "xosD^vPh*"[depth],
-            # dark, light and hollow: so bits differ in black and white, too
-            "markerfacecolor": "none" if number % 2 else COLOURS[number],
+            # full, hollow or in halves: so bits differ in black and white, too
+            "fillstyle": _FILLS[number % len(_FILLS)],
+            "markerfacecoloralt": "white",
         }
         label = f"{bits} bit{'s' * (bits > 1)}, depth {depth}" if depth else "no autoencoder"
         ax.plot(*zip(*points, strict=True), linestyle="", markersize=5, label=label, **style)

@@ -162,6 +162,15 @@ def predict(
     return matrix
 
 
+def spent_bits(
+    latents: bytes | memoryview, residual: bytes | memoryview, table: ColumnTable, model: Model, n_rows: int
+) -> np.ndarray:
+    """Bits that each column takes, float64 (n_columns,), latents and weights apart: by how far its decoder has read."""
+    spent = np.zeros(table.n_columns, np.uint32)
+    _decode(latents, residual, table, model, n_rows, slice(0, table.n_columns), spent)
+    return spent.astype(np.float64)
+
+
 def _decode(
     latents: bytes | memoryview,
     residual: bytes | memoryview,
@@ -169,8 +178,9 @@ def _decode(
     model: Model,
     n_rows: int,
     columns: slice,
+    spent: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Bits; the guided columns before the last of them; the rows' numbers in the codebook."""
+    """Bits; the guided columns before the last; the rows' numbers in the codebook. `spent` takes bits of columns."""
     if n_rows > MAX_ROWS:
         raise FormatError(f"a block has {n_rows} rows, {MAX_ROWS} are the most: the archive is corrupt")
     reader = ByteReader(residual, "block")
@@ -186,8 +196,11 @@ def _decode(
             continue
         bits, flags = np.empty((last - first, n_rows), np.uint8), np.zeros(len(members), np.uint8)
         places = _places(model, numbers)
-        _core.guided_decode(np.frombuffer(source, np.uint8), first, last, leans, *places, flags, bits)
+        took = np.zeros(last - first, np.uint32)
+        _core.guided_decode(np.frombuffer(source, np.uint8), first, last, leans, *places, flags, bits, took)
         matrix[members[first:last] - columns.start] = bits
+        if spent is not None:
+            spent[members[first:last] - columns.start] = took
         guided[members] = flags
     return matrix, np.flatnonzero(guided), numbers
 

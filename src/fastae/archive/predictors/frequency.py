@@ -22,8 +22,21 @@ def decode(residual: bytes | memoryview, table: ColumnTable, n_rows: int) -> np.
 
 
 def least_bytes(matrix: np.ndarray) -> float:
-    """What no such residual of these bits is much below: the entropy of each column's frequency."""
+    """What no such residual of these bits is much below."""
+    return float(column_bits(matrix).sum()) / 8
+
+
+def column_bits(matrix: np.ndarray) -> np.ndarray:
+    """The entropy of each column's frequency, in bits: float64 (n_columns,)."""
     n_rows = matrix.shape[1]
     share = matrix.view(bool).sum(axis=1) / max(n_rows, 1)
-    share = share[(share > 0) & (share < 1)]
-    return float(-(share * np.log2(share) + (1 - share) * np.log2(1 - share)).sum()) * n_rows / 8
+    bits = np.zeros(len(share))
+    varies = (share > 0) & (share < 1)
+    share = share[varies]
+    bits[varies] = -n_rows * (share * np.log2(share) + (1 - share) * np.log2(1 - share))
+    return bits
+
+
+def spent_bits(residual: bytes | memoryview, table: ColumnTable, n_rows: int) -> np.ndarray:
+    """Bits that each column takes, float64 (n_columns,): about, since columns of one rate are coded as one."""
+    return column_bits(decode(residual, table, n_rows))

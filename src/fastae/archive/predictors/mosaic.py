@@ -51,17 +51,9 @@ def decode(
     residual: bytes | memoryview, table: ColumnTable, n_rows: int, columns: slice, rows: np.ndarray | None
 ) -> np.ndarray:
     """Some of the bits that `encode` was given; parameters, result and exceptions are those of `pbwt.decode`."""
-    if n_rows > MAX_ROWS:
-        raise FormatError(f"a block has {n_rows} rows, {MAX_ROWS} are the most: the archive is corrupt")
-    reader = ByteReader(residual, "block")
-    others = np.unpackbits(unpack_array(reader, (table.n_sites + 7) // 8), count=table.n_sites).astype(bool)
-    stream = np.frombuffer(reader.take(reader.count()), np.uint8)
-    possible = _possible(table)
-    parts = _Parts.of(table, possible & ~others)
-    if (others & ~possible).any() or (not len(parts.sites) and len(stream)) or len(parts.sites) * n_rows**2 > MAX_WORK:
-        raise FormatError("a block's sites are not as its window has them: the archive is corrupt")
+    stream, parts, rest_stream = _read(residual, table, n_rows)
     first, last = np.searchsorted(parts.rest, [columns.start, columns.stop]).tolist()
-    rest = pbwt.decode(reader.take(reader.left), parts.rest_table, n_rows, slice(first, last), rows)
+    rest = pbwt.decode(rest_stream, parts.rest_table, n_rows, slice(first, last), rows)
     matrix = np.empty((columns.stop - columns.start, rest.shape[1]), np.uint8)
     matrix[parts.rest[first:last] - columns.start] = rest
     wanted = parts.columns[slice(*np.searchsorted(parts.columns, [columns.start, columns.stop]))]
@@ -78,6 +70,34 @@ def decode(
     called = dosages[place - start]
     matrix[wanted - columns.start] = (called >= least) & ((least == _MISSING) | (called != _MISSING))
     return matrix
+
+
+def spent_bits(residual: bytes | memoryview, table: ColumnTable, n_rows: int) -> np.ndarray:
+    """Bits that each column takes, float64 (n_columns,), by how far decoders have read; a site's columns share its."""
+    stream, parts, rest_stream = _read(residual, table, n_rows)
+    spent = np.zeros(table.n_columns)
+    spent[parts.rest] = pbwt.spent_bits(rest_stream, parts.rest_table, n_rows)
+    if len(parts.sites) and n_rows:
+        of_site = np.empty(len(parts.sites), np.uint32)
+        dosages = np.empty((len(parts.sites), n_rows), np.uint8)
+        _core.mosaic_decode(stream, parts.kinds, 0, len(parts.sites), dosages, of_site)
+        place = np.searchsorted(parts.sites, table.site[parts.columns])
+        spent[parts.columns] = (of_site / np.bincount(place))[place]
+    return spent
+
+
+def _read(residual: bytes | memoryview, table: ColumnTable, n_rows: int) -> tuple[np.ndarray, _Parts, memoryview]:
+    """Bytes of the dosages, which columns they make, and the bytes of all others."""
+    if n_rows > MAX_ROWS:
+        raise FormatError(f"a block has {n_rows} rows, {MAX_ROWS} are the most: the archive is corrupt")
+    reader = ByteReader(residual, "block")
+    others = np.unpackbits(unpack_array(reader, (table.n_sites + 7) // 8), count=table.n_sites).astype(bool)
+    stream = np.frombuffer(reader.take(reader.count()), np.uint8)
+    possible = _possible(table)
+    parts = _Parts.of(table, possible & ~others)
+    if (others & ~possible).any() or (not len(parts.sites) and len(stream)) or len(parts.sites) * n_rows**2 > MAX_WORK:
+        raise FormatError("a block's sites are not as its window has them: the archive is corrupt")
+    return stream, parts, reader.take(reader.left)
 
 
 @dataclass(eq=False)

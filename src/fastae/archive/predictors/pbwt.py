@@ -101,6 +101,16 @@ def add_alleles(
         sums.add_pbwt(source, n_right, len(members), start, first)
 
 
+def spent_bits(residual: bytes | memoryview, table: ColumnTable, n_rows: int) -> np.ndarray:
+    """Bits that each column of such a block takes, float64 (n_columns,), by how far its decoder has read."""
+    spent = np.zeros(table.n_columns)
+    for stream, members in zip(read_streams(residual, n_rows, MAX_ROWS), columns_of_streams(table), strict=True):
+        of_column = np.zeros(len(members), np.uint32)
+        _decode(stream, len(members), n_rows, slice(0, len(members)), np.arange(min(1, n_rows)), of_column)
+        spent[members] = of_column
+    return spent
+
+
 def _encode(matrix: np.ndarray, members: np.ndarray, one_way_cells: int) -> bytes:
     """Where the wings start, those to the right and those to the left."""
     if not len(members):
@@ -140,7 +150,14 @@ def _read_wings(stream: memoryview, n_columns: int) -> tuple[np.ndarray, int, in
     return source, n_right, start
 
 
-def _decode(stream: memoryview, n_columns: int, n_rows: int, wanted: slice, rows: np.ndarray | None) -> np.ndarray:
+def _decode(
+    stream: memoryview,
+    n_columns: int,
+    n_rows: int,
+    wanted: slice,
+    rows: np.ndarray | None,
+    spent: np.ndarray | None = None,
+) -> np.ndarray:
     if not n_columns and len(stream):
         raise FormatError("a block has bytes for columns that its window does not have: the archive is corrupt")
     bits = np.empty((wanted.stop - wanted.start, n_rows if rows is None else len(rows)), np.uint8)
@@ -148,5 +165,5 @@ def _decode(stream: memoryview, n_columns: int, n_rows: int, wanted: slice, rows
         source, n_right, start = _read_wings(stream, n_columns)
         if rows is not None:
             rows = rows.astype(np.uint32)
-        _core.pbwt_decode(source, n_right, n_columns, n_rows, start, wanted.start, wanted.stop, rows, bits)
+        _core.pbwt_decode(source, n_right, n_columns, n_rows, start, wanted.start, wanted.stop, rows, bits, spent)
     return bits

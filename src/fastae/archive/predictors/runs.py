@@ -12,6 +12,7 @@ import numpy as np
 from fastae import _core
 from fastae.archive.columns import FLAGS, ColumnTable
 from fastae.archive.container import counted
+from fastae.archive.predictors import pbwt
 from fastae.archive.predictors.streams import columns_of_streams, read_streams
 from fastae.errors import FormatError
 
@@ -117,6 +118,15 @@ def add_alleles(
     stream = read_streams(residual, n_rows, MAX_ROWS)[0]
     if first < last:
         sums.add_runs(np.frombuffer(stream, np.uint8), len(members), first)
+
+
+def spent_bits(residual: bytes | memoryview, table: ColumnTable, n_rows: int) -> np.ndarray:
+    """Bits that each column takes, float64 (n_columns,): about, by what its runs take in `pbwt`.
+
+    The numbers of all columns are coded together, so that nothing in the bytes is a column's own.
+    """
+    bits = decode(residual, table, n_rows, slice(0, table.n_columns), None)
+    return pbwt.spent_bits(pbwt.encode(bits, table), table, n_rows)
 
 
 def _encode(matrix: np.ndarray, members: np.ndarray) -> bytes:
