@@ -113,7 +113,8 @@ def shell(tmp_path):
     (tmp_path / "populations.tsv").write_text(data.read_text(encoding="utf-8"), encoding="utf-8")
     bin = tmp_path / "bin"
     bin.mkdir()
-    for name, arguments in {"fastae": "-m fastae", "python": ""}.items():  # a link to a python would leave its environment
+    # not a link to this Python: a linked one does not see the packages of a virtual environment
+    for name, arguments in {"fastae": "-m fastae", "python": ""}.items():
         (bin / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments} "$@"\n', encoding="utf-8")
         (bin / name).chmod(0o755)
     environment = os.environ | {"PATH": f"{bin}{os.pathsep}{os.environ['PATH']}"}
