@@ -3,6 +3,9 @@
 CFLAGS_STRICT = -std=c11 -O3 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wmissing-prototypes -Werror
 CFLAGS_ASAN = -std=c11 -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 COMPILERS := gcc $(shell command -v clang >/dev/null && echo clang)
+# Those that can link the sanitizers: some systems ship a compiler without their libraries.
+SANITIZERS := $(foreach compiler,$(COMPILERS),$(shell echo 'int main(void) { return 0; }' | \
+    $(compiler) -fsanitize=address,undefined -x c - -o /dev/null 2>/dev/null && echo $(compiler)))
 KERNELS := $(sort $(wildcard csrc/*.c))
 C_TESTS := $(basename $(notdir $(sort $(wildcard tests/c/test_*.c))))
 # What decodes bytes of files, for the fuzzer: little enough to be built by each compiler.
@@ -24,8 +27,8 @@ strict-%:
 	    echo "$* $$kernel"; $* $(CFLAGS_STRICT) -c $$kernel -o build/strict/kernel.o || exit 1; done
 
 # Each C test runs its kernels with every CPU feature and with none, so both bodies of a kernel are seen; then the fuzzer's
-# corpus is decoded again, by each compiler.
-asan: $(addprefix build/asan/,$(C_TESTS)) $(foreach compiler,$(COMPILERS),build/asan/replay-$(compiler))
+# corpus is decoded again, by each compiler that has the sanitizers.
+asan: $(addprefix build/asan/,$(C_TESTS)) $(foreach compiler,$(SANITIZERS),build/asan/replay-$(compiler))
 	@set -e; for test in $(filter-out build/asan/replay-%,$^); do echo "$$test"; $$test; done
 	@set -e; for test in $(filter build/asan/replay-%,$^); do echo "$$test"; $$test $(CORPUS) >build/asan/results; done
 
